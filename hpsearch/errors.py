@@ -1,0 +1,73 @@
+"""The tree of errors a user can meet. Which exit code does each end with?
+
+HpsearchError                    1  it ran and failed
+├── UsageError                   2  bad usage or bad input
+│   ├── StudyFileError           2  a study file that is missing or wrong
+│   ├── StudyChangedError        2  a study in the store whose file now differs
+│   ├── UnknownStudyError        2  no study of that name in the store
+│   ├── UnknownTrialError        2  no such trial, or one that cannot be asked that
+│   ├── DataError                2  a dataset that is missing or wrong
+│   └── StoreOpenError           2  a store that cannot be opened
+├── StoreError                   1  a store that failed on the way
+├── DigestConflictError          1  one trial finished twice with different bits
+├── TrackingError                1  MLflow that could not be reached or written
+└── NotComparableError           4  cannot be compared here
+
+Every message is one line: what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class HpsearchError(Exception):
+    """The root: it ran and failed."""
+
+    exit_code = 1
+
+
+class UsageError(HpsearchError):
+    """Bad usage or bad input; nothing was changed."""
+
+    exit_code = 2
+
+
+class StudyFileError(UsageError):
+    """A study file that is missing, is not TOML, or says something impossible."""
+
+
+class StudyChangedError(UsageError):
+    """The store holds a study of this name with another definition or other data."""
+
+
+class UnknownStudyError(UsageError):
+    """No study of that name is in the store."""
+
+
+class UnknownTrialError(UsageError):
+    """No such trial, or one in a state that does not allow what was asked."""
+
+
+class DataError(UsageError):
+    """A dataset that is missing, malformed or too small."""
+
+
+class StoreOpenError(UsageError):
+    """A store that is read-only, not a database, unreachable, or of a newer version."""
+
+
+class StoreError(HpsearchError):
+    """A store that failed on the way."""
+
+
+class DigestConflictError(HpsearchError):
+    """The same trial finished twice with different bits."""
+
+
+class TrackingError(HpsearchError):
+    """MLflow could not be reached or refused a write."""
+
+
+class NotComparableError(HpsearchError):
+    """The data or the environment differs, so a comparison would say nothing."""
+
+    exit_code = 4

@@ -1,0 +1,44 @@
+"""Where is everything kept? Read once, from the environment, at the rim."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The places a workspace consists of."""
+
+    home: Path
+    """The workspace's folder, absolute."""
+    storage: str
+    """SQLAlchemy URL of the study store."""
+    tracking_uri: str
+    """MLflow's tracking URI: a database URL or a server's address."""
+
+    @property
+    def artifacts(self) -> Path:
+        """Where MLflow keeps artifacts when it has no server of its own."""
+        return self.home / "artifacts"
+
+    @property
+    def cache(self) -> Path:
+        """Parsed datasets; may be deleted at any time."""
+        return self.home / "cache"
+
+
+def read(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of this process.
+
+    ``HPSEARCH_HOME`` (default ``.hpsearch`` in the current folder), ``HPSEARCH_STORAGE``
+    (default ``studies.db`` there) and ``MLFLOW_TRACKING_URI`` (default ``mlflow.db`` there).
+    """
+    home = Path(environ.get("HPSEARCH_HOME") or ".hpsearch").expanduser().absolute()
+    return Settings(
+        home=home,
+        storage=environ.get("HPSEARCH_STORAGE") or f"sqlite:///{home / 'studies.db'}",
+        tracking_uri=environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}",
+    )
