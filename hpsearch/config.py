@@ -142,7 +142,9 @@ class Range:
         return table
 
     def __contains__(self, value: object) -> bool:
-        return isinstance(value, int | float) and self.low <= value <= self.high
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return self.low <= value <= self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,7 +399,11 @@ def _open(path: str, table: dict[str, Any]) -> Range | Choices:
         raise StudyFileError(f"{path}: a range needs low and high ({missing[0]} is missing)")
     for key in ("low", "high", "step"):
         value = table.get(key, 1)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             raise StudyFileError(f"{path}.{key}: must be a finite number, not {_show(value)}")
     if not isinstance(table.get("log", False), bool):
         raise StudyFileError(f"{path}.log: must be true or false")
@@ -434,7 +440,7 @@ def _point(space: Space, index: int, raw: dict[str, Any]) -> dict[str, Value]:
         if path not in space:
             hint = _nearest(path, list(space))
             raise StudyFileError(f"{where}: {path} is not searched{hint}")
-        if isinstance(value, bool) and isinstance(space[path], Range) or value not in space[path]:
+        if value not in space[path]:
             raise StudyFileError(f"{where}: {path} = {_show(value)} is outside its range")
         if isinstance(space[path], Range) and isinstance(space[path].ends()[0], float):
             point[path] = float(value)

@@ -1,0 +1,217 @@
+"""How is the study store's database opened, created once, and locked?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import sqlalchemy as sa
+from filelock import FileLock, Timeout
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+
+from hpsearch import tables
+from hpsearch.errors import StoreError, StoreOpenError
+
+BUSY = 30.0
+"""Seconds to wait for another process's transaction before that is an error."""
+
+
+class Database:
+    """An open database with the ledger's tables in it.
+
+    Args:
+        url: ``sqlite:///FILE`` or ``postgresql+psycopg://…``.
+        create: Make what is missing; without it a missing SQLite file is an error.
+
+    Raises:
+        StoreOpenError: If it cannot be opened, written, or is of a newer version.
+    """
+
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        self.url = _parse(url)
+        self.where = self.url.render_as_string(hide_password=True)
+        self.file = (
+            Path(self.url.database or "") if self.url.get_backend_name() == "sqlite" else None
+        )
+        if self.file:
+            self.where = str(self.file)
+            if not self.file.exists() and not create:
+                raise StoreOpenError(f"{self.file}: no study store yet; `hpsearch run` makes one")
+        try:
+            if self.file:
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+            self.engine = _engine(self.url)
+            self._bring_up_to_date()
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreOpenError(f"{self.where}: cannot be opened: {_reason(error)}") from error
+
+    @property
+    def now(self) -> sa.ColumnElement[float]:
+        """The database's clock: seconds since 1970, UTC."""
+        if self.file:
+            return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Double)
+        return sa.cast(sa.extract("epoch", sa.func.clock_timestamp()), sa.Double)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads."""
+        with self._failures(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes: on SQLite it holds the write lock from its first moment."""
+        with self._failures(), self.engine.execution_options(writes=True).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def lock(self, key: str, timeout: float = 0.0) -> Iterator[bool]:
+        """Hold a lock that ends with this process, however it ends.
+
+        A file lock beside an SQLite file, a session's advisory lock on PostgreSQL.
+
+        Args:
+            key: What is locked.
+            timeout: Seconds to wait for it; forever if negative.
+
+        Yields:
+            Whether the lock is held.
+        """
+        if self.file:
+            folder = self.file.parent / "locks"
+            folder.mkdir(exist_ok=True)
+            lock = FileLock(folder / f"{self.file.name}-{key}.lock", timeout=timeout)
+            try:
+                lock.acquire()
+            except Timeout:
+                yield False
+                return
+            try:
+                yield True
+            finally:
+                lock.release()
+            return
+        number = crc32(b"hpsearch") << 31 | crc32(key.encode()) >> 1
+        with self._failures(), self.engine.connect() as connection:
+            deadline = time.monotonic() + timeout
+            held = _advisory(connection, "pg_try_advisory_lock", number)
+            while not held and (timeout < 0 or time.monotonic() < deadline):
+                time.sleep(0.05)
+                held = _advisory(connection, "pg_try_advisory_lock", number)
+            try:
+                yield held
+            finally:
+                if held:
+                    _advisory(connection, "pg_advisory_unlock", number)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise StoreError(f"{self.where}: {_reason(error)}") from error
+
+    def _bring_up_to_date(self) -> None:
+        found = self._version()
+        if found is not None and found > tables.REVISION:
+            raise StoreOpenError(
+                f"{self.where}: was written by a newer hpsearch (tables {found}, this one knows "
+                f"{tables.REVISION}); update hpsearch"
+            )
+        if found == tables.REVISION:
+            return
+        with self.lock("schema", timeout=-1):
+            if self._version() == tables.REVISION:
+                return
+            if self.file:
+                with self.engine.connect() as connection:
+                    connection.connection.driver_connection.execute(  # type: ignore[union-attr]
+                        "PRAGMA journal_mode = WAL"
+                    )
+            with self.engine.execution_options(writes=True).begin() as connection:
+                _migrate(connection)
+
+    def _version(self) -> str | None:
+        with self.engine.begin() as connection:
+            if not sa.inspect(connection).has_table(tables.version.name):
+                return None
+            return connection.execute(sa.select(tables.version.c.version_num)).scalar()
+
+
+def immediate(engine: Engine) -> None:
+    """Make an SQLite engine's transactions safe beside other writers.
+
+    Python's driver begins a transaction by itself and only at the first write; one that read
+    before is then refused at once when another process wrote meanwhile. Here a transaction begins
+    where SQLAlchemy says so, and one marked ``writes`` takes the write lock with its first
+    statement, waiting for it up to ``BUSY`` seconds.
+    """
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(driver: Any, _: Any) -> None:
+        driver.isolation_level = None
+        driver.execute(f"PRAGMA busy_timeout = {int(BUSY * 1000)}")
+        driver.execute("PRAGMA synchronous = NORMAL")
+        driver.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _parse(url: str) -> sa.URL:
+    try:
+        parsed = sa.make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError):
+        raise StoreOpenError(
+            "HPSEARCH_STORAGE: must be sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DB"
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend not in ("sqlite", "postgresql") or (backend == "sqlite" and not parsed.database):
+        raise StoreOpenError(
+            f"HPSEARCH_STORAGE: {parsed.render_as_string()} is no SQLite file and no PostgreSQL"
+        )
+    return parsed
+
+
+def _engine(url: sa.URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = sa.create_engine(url)
+        immediate(engine)
+        return engine
+    try:
+        return sa.create_engine(url, pool_pre_ping=True)
+    except ImportError:
+        raise StoreOpenError(
+            "PostgreSQL needs its driver: pip install 'hpsearch[postgres]'"
+        ) from None
+
+
+def _migrate(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    folder = str(Path(__file__).with_name("migrations"))
+    config = Config()
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, tables.REVISION)
+
+
+def _advisory(connection: Connection, function: str, number: int) -> bool:
+    held = connection.execute(sa.text(f"SELECT {function}(:number)"), {"number": number}).scalar()
+    connection.commit()  # the lock is the session's; no transaction is to stay open
+    return bool(held)
+
+
+def _reason(error: Exception) -> str:
+    """The driver's own words on one line."""
+    original = getattr(error, "orig", None) or error
+    return " ".join(str(original).split())

@@ -1,0 +1,280 @@
+"""Which worker runs which trial, and how does a trial get into the ledger?
+
+A worker holds a trial by a lease. Each step here is one transaction, so that whatever dies, a
+trial is begun or not, finished or not, and nothing in between. Values are pure functions of the
+study file, so running a trial twice does no harm: both give the same bits, and the first finish
+wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hpsearch.config import Params, dumps
+from hpsearch.database import Database
+from hpsearch.errors import DigestConflictError, UnknownStudyError
+from hpsearch.owner import Owner
+from hpsearch.records import FINISHED, Result, State
+from hpsearch.store import encode
+from hpsearch.tables import curves, studies, trials
+
+LEASE = 15.0
+"""Seconds a lease holds without being renewed."""
+MOST_CRASHES = 5
+"""So often may a trial take its worker down before it is given up."""
+FAILS_IN_A_ROW = 10
+"""So many FAIL trials in a row stop the study."""
+
+
+class Idle(Enum):
+    """Why a worker gets no trial."""
+
+    WAIT = "others are running, and may yet leave something"
+    DONE = "the study has all its trials"
+    STOPPED = f"the last {FAILS_IN_A_ROW} trials failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A trial that this worker is to run now."""
+
+    number: int
+    seed: int
+
+
+class Leases:
+    """One owner's dealings with the trials of one study.
+
+    Args:
+        database: Where the ledger is.
+        study_id: The study.
+        lag: How much older the trials are that a trial looks at; None if it looks at none, and
+            so waits for none.
+        seed: A trial's training seed, by its number.
+        owner: Who holds the leases.
+        lease: Seconds a lease holds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        study_id: int,
+        *,
+        lag: int | None,
+        seed: Callable[[int], int],
+        owner: Owner,
+        lease: float = LEASE,
+    ) -> None:
+        self._database = database
+        self._study_id = study_id
+        self._lag = lag
+        self._seed = seed
+        self._owner = str(owner)
+        self.lease = lease
+
+    def claim(self) -> Claim | Idle:
+        """Take the lowest trial whose worker is gone or gave it back, else the next number."""
+        with self._database.write() as connection:
+            study = connection.execute(
+                sa.select(studies.c.budget, studies.c.next_number, self._database.now.label("now"))
+                .where(studies.c.id == self._study_id)
+                .with_for_update()
+            ).first()
+            if study is None:
+                raise UnknownStudyError("the study was deleted meanwhile")
+            unfinished = connection.execute(
+                sa.select(trials)
+                .where(self._mine, trials.c.state.in_([State.RUNNING, State.WAITING]))
+                .order_by(trials.c.number)
+            ).all()
+            number: int = study.next_number
+            if not unfinished and number >= study.budget:
+                return Idle.DONE
+            if self._failing(connection):
+                return Idle.STOPPED
+            until = study.now + self.lease
+            for row in unfinished:
+                if row.state == State.WAITING or row.lease_until < study.now or _gone(row.owner):
+                    self._take_over(connection, row.number, until)
+                    return Claim(row.number, row.seed)
+            if number >= study.budget or any(self._needed(row, number) for row in unfinished):
+                return Idle.WAIT
+            seed = self._seed(number)
+            self._begin(connection, number, seed, study.now, until)
+            return Claim(number, seed)
+
+    def show(self, number: int, params: Params) -> None:
+        """Let those who look see what the trial tries, before it ends."""
+        with self._database.write() as connection:
+            connection.execute(self._held(number).values(params=dumps(dict(params))))
+
+    def renew(self, number: int) -> bool:
+        """Hold the trial for another while. False if it is no longer held by this owner."""
+        with self._database.write() as connection:
+            until = self._database.now + self.lease
+            return bool(connection.execute(self._held(number).values(lease_until=until)).rowcount)
+
+    def hand_back(self, number: int) -> None:
+        """Give the trial back unfinished: the next worker takes it at once."""
+        with self._database.write() as connection:
+            connection.execute(
+                self._held(number).values(state=State.WAITING, owner=None, lease_until=None)
+            )
+
+    def finish(self, number: int, result: Result, environment: str | None = None) -> bool:
+        """Enter how a trial ended: state, curve and digest together.
+
+        Returns:
+            Whether this was the first finish; a later one with the same bits changes nothing.
+
+        Raises:
+            DigestConflictError: If it has ended before with other bits.
+            UnknownStudyError: If the study was deleted meanwhile.
+        """
+        with self._database.write() as connection:
+            one = self._mine & (trials.c.number == number)
+            row = connection.execute(sa.select(trials).where(one).with_for_update()).first()
+            if row is None:
+                raise UnknownStudyError("the study was deleted meanwhile")
+            if State(row.state).finished:
+                _compare(number, row, result)
+                return False
+            connection.execute(
+                sa.update(trials)
+                .where(one)
+                .values(
+                    state=result.state,
+                    value=result.value,
+                    params=dumps(dict(result.params)),
+                    epochs=len(result.curve),
+                    weights_sha256=result.weights_sha256,
+                    rungs=dumps(dict(result.rungs)),
+                    reason=result.reason,
+                    hidden=trials.c.hidden | (result.state == State.FAIL),
+                    environment=environment,
+                    ended=self._database.now,
+                    owner=None,
+                    lease_until=None,
+                )
+            )
+            connection.execute(
+                sa.insert(curves).values(
+                    study_id=self._study_id, number=number, epochs=encode(result.curve)
+                )
+            )
+            return True
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return trials.c.study_id == self._study_id
+
+    def _held(self, number: int) -> sa.Update:
+        return sa.update(trials).where(
+            self._mine,
+            trials.c.number == number,
+            trials.c.state == State.RUNNING,
+            trials.c.owner == self._owner,
+        )
+
+    def _needed(self, row: sa.Row[tuple[object, ...]], number: int) -> bool:
+        """Whether an unfinished trial is one that trial ``number`` looks at."""
+        return self._lag is not None and not row.hidden and row.number <= number - self._lag
+
+    def _failing(self, connection: Connection) -> bool:
+        last = connection.execute(
+            sa.select(trials.c.state)
+            .where(self._mine, trials.c.state.in_(FINISHED))
+            .order_by(trials.c.number.desc())
+            .limit(FAILS_IN_A_ROW)
+        ).scalars()
+        states = list(last)
+        return len(states) == FAILS_IN_A_ROW and set(states) == {State.FAIL}
+
+    def _take_over(self, connection: Connection, number: int, until: float) -> None:
+        connection.execute(
+            sa.update(trials)
+            .where(self._mine, trials.c.number == number)
+            .values(
+                state=State.RUNNING,
+                owner=self._owner,
+                lease_until=until,
+                attempts=trials.c.attempts + 1,
+            )
+        )
+
+    def _begin(
+        self, connection: Connection, number: int, seed: int, now: float, until: float
+    ) -> None:
+        connection.execute(
+            sa.insert(trials).values(
+                study_id=self._study_id,
+                number=number,
+                state=State.RUNNING,
+                seed=seed,
+                started=now,
+                owner=self._owner,
+                lease_until=until,
+            )
+        )
+        connection.execute(
+            sa.update(studies).where(studies.c.id == self._study_id).values(next_number=number + 1)
+        )
+
+
+def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
+    """Free the trials of a worker that died by itself, and give up those it keeps dying of.
+
+    Returns:
+        The numbers that were given up: FAIL with reason ``lost``.
+    """
+    with database.write() as connection:
+        held = (
+            (trials.c.study_id == study_id)
+            & (trials.c.state == State.RUNNING)
+            & (trials.c.owner == str(owner))
+        )
+        rows = connection.execute(sa.select(trials).where(held).with_for_update()).all()
+        lost = [row.number for row in rows if row.crashes + 1 >= MOST_CRASHES]
+        freed: Mapping[str, object] = {"owner": None, "crashes": trials.c.crashes + 1}
+        connection.execute(
+            sa.update(trials)
+            .where(held, ~trials.c.number.in_(lost))
+            .values(state=State.WAITING, lease_until=None, **freed)
+        )
+        connection.execute(
+            sa.update(trials)
+            .where(held, trials.c.number.in_(lost))
+            .values(
+                state=State.FAIL,
+                reason="lost",
+                hidden=True,
+                ended=database.now,
+                lease_until=None,
+                **freed,
+            )
+        )
+        if lost:
+            nothing = [{"study_id": study_id, "number": number, "epochs": b""} for number in lost]
+            connection.execute(sa.insert(curves), nothing)
+        return lost
+
+
+def _gone(owner: str) -> bool:
+    return Owner.parse(owner).gone()
+
+
+def _compare(number: int, row: sa.Row[tuple[object, ...]], result: Result) -> None:
+    """A second finish: the same bits are fine, and so is a failure of the one or the other."""
+    if State.FAIL in (row.state, result.state):
+        return
+    if (row.state, row.weights_sha256) != (result.state, result.weights_sha256):
+        raise DigestConflictError(
+            f"trial {number} ended twice with different bits: {row.state} "
+            f"{row.weights_sha256} in the store, {result.state} {result.weights_sha256} now; "
+            f"are the workers' environments the same?"
+        )

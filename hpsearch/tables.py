@@ -1,0 +1,80 @@
+"""Which tables does the ledger consist of?
+
+They stand beside Optuna's in one database, so each bears a prefix. Times are seconds since 1970 in
+UTC by the database's clock, as numbers: no time zone can be mistaken. A change here needs a
+migration in ``hpsearch/migrations/versions`` and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+REVISION = "0001"
+"""The newest migration, and what this program's tables are."""
+
+metadata = sa.MetaData()
+
+version = sa.Table(
+    "hpsearch_version",
+    sa.MetaData(),  # alembic's own
+    sa.Column("version_num", sa.String(32), primary_key=True),
+)
+
+studies = sa.Table(
+    "hpsearch_studies",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(128), nullable=False, unique=True),
+    sa.Column("definition", sa.Text, nullable=False),  # canonical JSON of the study file
+    sa.Column("budget", sa.Integer, nullable=False),
+    sa.Column("next_number", sa.Integer, nullable=False, default=0),
+    sa.Column("created", sa.Double, nullable=False),
+    sa.Column("data_digests", sa.Text, nullable=False),  # JSON: of the dataset and of each part
+    sa.Column("mlflow_run_id", sa.String(64)),  # the parent run
+    sa.Column("mlflow_summary", sa.Text),  # what was last written to it, to write nothing twice
+    sa.Column("reproduced", sa.Text),  # JSON: the last retraining of the best trial
+)
+
+environments = sa.Table(
+    "hpsearch_environments",
+    metadata,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("content", sa.Text, nullable=False),  # canonical JSON
+)
+
+trials = sa.Table(
+    "hpsearch_trials",
+    metadata,
+    sa.Column("study_id", sa.Integer, sa.ForeignKey(studies.c.id), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("value", sa.Double),
+    sa.Column("params", sa.Text, nullable=False, default="{}"),  # JSON, by path
+    sa.Column("epochs", sa.Integer, nullable=False, default=0),
+    sa.Column("seed", sa.BigInteger, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=1),
+    sa.Column("crashes", sa.Integer, nullable=False, default=0),  # workers it took down by itself
+    sa.Column("started", sa.Double, nullable=False),  # of the first attempt
+    sa.Column("ended", sa.Double),
+    sa.Column("weights_sha256", sa.String(64)),
+    sa.Column("reason", sa.Text),
+    sa.Column("rungs", sa.Text, nullable=False, default="{}"),  # Optuna's completed_rung_k
+    sa.Column("hidden", sa.Boolean, nullable=False, default=False),  # failed once: see History
+    sa.Column("environment", sa.String(64), sa.ForeignKey(environments.c.digest)),
+    sa.Column("owner", sa.Text),  # of the lease
+    sa.Column("lease_until", sa.Double),
+    sa.Column("mlflow_run_id", sa.String(64)),
+    sa.Column("in_optuna", sa.Boolean, nullable=False, default=False),
+    sa.Column("in_mlflow", sa.Boolean, nullable=False, default=False),
+    sa.Index("hpsearch_trials_by_state", "study_id", "state"),
+)
+
+curves = sa.Table(
+    "hpsearch_curves",
+    metadata,
+    sa.Column("study_id", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    # (epochs, 4) little-endian float64, the columns in the order of records.CURVES
+    sa.Column("epochs", sa.LargeBinary, nullable=False),
+    sa.ForeignKeyConstraint(["study_id", "number"], [trials.c.study_id, trials.c.number]),
+)
