@@ -1,0 +1,60 @@
+"""Fully connected networks in NumPy, from chapters 4 to 6 of "Deep Learning from Scratch" (Saitoh).
+
+Section and figure numbers in this package are that book's.
+"""
+
+from net.gradient import gradient_check, numerical_derivative, numerical_gradient
+from net.graph import Node
+from net.initializers import standard_deviation
+from net.layers import ACTIVATIONS, Affine, BatchNorm, Dropout, Layer, ReLU, Sigmoid, Tanh
+from net.losses import L2Penalty, MeanSquaredError, SoftmaxCrossEntropy
+from net.network import Chain, Network
+from net.optimizers import (
+    OPTIMIZERS,
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Momentum,
+    Nesterov,
+    Optimizer,
+    RMSProp,
+    make_optimizer,
+)
+from net.schedules import SCHEDULES, learning_rate_factor
+from net.training import Epoch, fit
+
+__all__ = [
+    "ACTIVATIONS",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "SGD",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Affine",
+    "BatchNorm",
+    "Chain",
+    "Dropout",
+    "Epoch",
+    "L2Penalty",
+    "Layer",
+    "MeanSquaredError",
+    "Momentum",
+    "Nesterov",
+    "Network",
+    "Node",
+    "Optimizer",
+    "RMSProp",
+    "ReLU",
+    "Sigmoid",
+    "SoftmaxCrossEntropy",
+    "Tanh",
+    "fit",
+    "gradient_check",
+    "learning_rate_factor",
+    "make_optimizer",
+    "numerical_derivative",
+    "numerical_gradient",
+    "standard_deviation",
+]

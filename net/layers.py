@@ -1,0 +1,237 @@
+"""The layers: a batch goes forward through them, the loss's gradient back (5.4 to 5.6, 6.3, 6.4).
+
+A layer is made for batches of one size, and allocates then all that it will ever need. What it
+returns is its own memory, written anew by its next call. An elementwise layer works in the memory
+it is handed, which nobody reads again: an Affine layer remembers its input, never its output.
+
+Shapes: x is (n, inputs), y is (n, outputs), and dx, dy, the gradients of the loss L, are like them.
+"""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from net.arrays import Array, Float, Parameter
+
+
+class Layer(ABC):
+    """A function of a batch, and its derivative."""
+
+    @abstractmethod
+    def forward(self, x: Array) -> Array:
+        """y = f(x)."""
+
+    @abstractmethod
+    def backward(self, dy: Array) -> Array:
+        """dL/dx from dL/dy, at the x of the last `forward`."""
+
+
+class Affine(Layer):
+    """y = x W + b (5.6.2), with W (inputs, outputs) and b (outputs,)."""
+
+    def __init__(self, weight: Parameter, bias: Parameter, size: int) -> None:
+        inputs, outputs = weight.value.shape
+        dtype = weight.value.dtype
+        self.weight, self.bias = weight, bias
+        self._y = np.empty((size, outputs), dtype)
+        self._dx = np.empty((size, inputs), dtype)
+        self._ones = np.ones(size, dtype)
+
+    def forward(self, x: Array) -> Array:
+        """y = x W + b."""
+        self._x = x
+        np.matmul(x, self.weight.value, out=self._y)
+        return np.add(self._y, self.bias.value, out=self._y)
+
+    def differentiate(self, dy: Array) -> None:
+        """The gradients of the parameters alone, written in their place.
+
+        y_ij = sum_k x_ik W_kj + b_j, therefore
+
+            dL/dW = xᵀ dy        dL/db = sum_i dy_i
+
+        The sum over the batch is a product with ones, which BLAS does faster than a reduction.
+        """
+        np.matmul(self._x.T, dy, out=self.weight.gradient)
+        np.matmul(self._ones, dy, out=self.bias.gradient)
+
+    def backward(self, dy: Array) -> Array:
+        """dL/dx = dy Wᵀ, and the gradients of the parameters as in `differentiate`."""
+        self.differentiate(dy)
+        return np.matmul(dy, self.weight.value.T, out=self._dx)
+
+
+class ReLU(Layer):
+    """y = max(x, 0) (5.5.1)."""
+
+    def __init__(self, size: int, units: int, dtype: Float) -> None:
+        # 0 and 1 as floats: bools would have to be converted in every product again.
+        self._positive = np.empty((size, units), dtype)
+
+    def forward(self, x: Array) -> Array:
+        """y = x where x > 0, else 0."""
+        np.greater(x, 0, out=self._positive)
+        return np.multiply(x, self._positive, out=x)
+
+    def backward(self, dy: Array) -> Array:
+        """dL/dx = dy where x > 0, else 0."""
+        return np.multiply(dy, self._positive, out=dy)
+
+
+class Sigmoid(Layer):
+    """y = 1 / (1 + exp(-x)) (5.5.2)."""
+
+    def __init__(self, size: int, units: int, dtype: Float) -> None:
+        self._slope = np.empty((size, units), dtype)
+
+    def forward(self, x: Array) -> Array:
+        """y = (1 + tanh(x / 2)) / 2, the same function, in a form that cannot overflow."""
+        np.multiply(x, 0.5, out=x)
+        np.tanh(x, out=x)
+        np.multiply(x, 0.5, out=x)
+        self._y = np.add(x, 0.5, out=x)
+        return self._y
+
+    def backward(self, dy: Array) -> Array:
+        """dL/dx = dy y (1 - y)."""
+        np.subtract(1, self._y, out=self._slope)
+        np.multiply(self._slope, self._y, out=self._slope)
+        return np.multiply(dy, self._slope, out=dy)
+
+
+class Tanh(Layer):
+    """y = tanh(x)."""
+
+    def __init__(self, size: int, units: int, dtype: Float) -> None:
+        self._slope = np.empty((size, units), dtype)
+
+    def forward(self, x: Array) -> Array:
+        """y = tanh(x)."""
+        self._y = np.tanh(x, out=x)
+        return self._y
+
+    def backward(self, dy: Array) -> Array:
+        """dL/dx = dy (1 - y²)."""
+        np.multiply(self._y, self._y, out=self._slope)
+        np.subtract(1, self._slope, out=self._slope)
+        return np.multiply(dy, self._slope, out=dy)
+
+
+class BatchNorm(Layer):
+    """Each unit brought to mean 0 and variance 1 over the batch, then to a learned γ and β (6.3).
+
+    In training the mean and variance are the batch's, and `running_mean` and `running_var` follow
+    them: running = momentum * running + (1 - momentum) * batch. In evaluation these two are used.
+    The batch is divided by its biased variance, as in the book; the running variance follows the
+    unbiased one (n - 1 instead of n, for n > 1), so that it tends to the data's.
+    """
+
+    momentum = 0.9
+    epsilon = 1e-5
+
+    def __init__(
+        self,
+        gamma: Parameter,
+        beta: Parameter,
+        running_mean: Array,
+        running_var: Array,
+        size: int,
+        *,
+        training: bool,
+    ) -> None:
+        units, dtype = gamma.value.size, gamma.value.dtype
+        self.gamma, self.beta = gamma, beta
+        self.running_mean, self.running_var = running_mean, running_var
+        self._training = training
+        self._y = np.empty((size, units), dtype)
+        self._ones = np.ones(size, dtype)
+        self._unbiased = size / max(size - 1, 1)
+
+    def forward(self, x: Array) -> Array:
+        """y = γ x̂ + β with x̂ = (x - μ) / sqrt(σ² + ε)."""
+        if self._training:
+            mean = self._mean(x)
+            np.subtract(x, mean, out=x)
+            var = self._mean(np.multiply(x, x, out=self._y))
+            self._follow(self.running_mean, mean)
+            self._follow(self.running_var, var * self._unbiased)
+        else:
+            np.subtract(x, self.running_mean, out=x)
+            var = self.running_var
+        self._deviation: Array = np.sqrt(var + self.epsilon)
+        self._normal = np.divide(x, self._deviation, out=x)
+        np.multiply(self._normal, self.gamma.value, out=self._y)
+        return np.add(self._y, self.beta.value, out=self._y)
+
+    def backward(self, dy: Array) -> Array:
+        """The batch's mean and variance depend on x as well, therefore
+
+        dL/dβ = sum_i dy_i      dL/dγ = sum_i dy_i x̂_i
+        dL/dx = γ / sqrt(σ² + ε) (dy - mean(dy) - x̂ mean(dy x̂))
+        """
+        np.matmul(self._ones, dy, out=self.beta.gradient)
+        np.multiply(dy, self._normal, out=self._y)
+        np.matmul(self._ones, self._y, out=self.gamma.gradient)
+        np.multiply(self._normal, self.gamma.gradient / self._ones.size, out=self._y)
+        np.subtract(dy, self._y, out=dy)
+        np.subtract(dy, self.beta.gradient / self._ones.size, out=dy)
+        return np.multiply(dy, self.gamma.value / self._deviation, out=dy)
+
+    def _mean(self, x: Array) -> Array:
+        total: Array = np.matmul(self._ones, x)
+        return total / self._ones.size
+
+    def _follow(self, running: Array, batch: Array) -> None:
+        running *= self.momentum
+        running += (1 - self.momentum) * batch
+
+
+class Dropout(Layer):
+    """Units switched off at random in training, the others scaled up in return (6.4.3).
+
+    This is inverted dropout: y = x / keep for the units that stay, so that the expected activation
+    is that of evaluation, which has no such layer. (The book scales down in evaluation instead.)
+
+    `keep` is 1 - ratio, rounded to a multiple of 1/65536: a unit stays when 16 random bits, read
+    as an integer, are below 65536 * keep. That is exact, and four units share one draw of 64 bits.
+
+    Raises:
+        ValueError: a ratio outside [0, 1).
+    """
+
+    # Random bits are drawn for this many units at a time: `integers` allocates what it returns, and
+    # so it never allocates more than 32 KiB, whatever the batch.
+    _stride = 16384
+
+    def __init__(
+        self, ratio: float, size: int, units: int, dtype: Float, rng: np.random.Generator
+    ) -> None:
+        if not 0 <= ratio < 1:
+            raise ValueError(f"dropout is {ratio}: it must be at least 0 and below 1")
+        limit = max(round((1 - ratio) * 65536), 1)
+        self.keep = limit / 65536
+        self._last_kept = np.uint16(limit - 1)
+        self._rng = rng
+        self._mask = np.empty((size, units), dtype)
+        self._y = np.empty((size, units), dtype)
+        self._kept = np.empty(size * units, np.bool_)
+
+    def forward(self, x: Array) -> Array:
+        """y = x m, where m is 1 / keep with probability keep, else 0."""
+        for start in range(0, self._kept.size, self._stride):
+            kept = self._kept[start : start + self._stride]
+            words = self._rng.integers(0, 1 << 64, size=-(-kept.size // 4), dtype=np.uint64)
+            np.less_equal(words.view(np.uint16)[: kept.size], self._last_kept, out=kept)
+        np.multiply(self._kept.reshape(x.shape), 1 / self.keep, out=self._mask)
+        return np.multiply(x, self._mask, out=self._y)
+
+    def backward(self, dy: Array) -> Array:
+        """dL/dx = dy m."""
+        return np.multiply(dy, self._mask, out=dy)
+
+
+ACTIVATIONS: dict[str, type[ReLU] | type[Sigmoid] | type[Tanh]] = {
+    "relu": ReLU,
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+}

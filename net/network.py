@@ -1,0 +1,241 @@
+"""A fully connected network: its parameters, and the chain of layers that a batch goes through."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from net.arrays import Array, Float, Labels, Parameter
+from net.initializers import initialize
+from net.layers import ACTIVATIONS, Affine, BatchNorm, Dropout, Layer
+from net.losses import SoftmaxCrossEntropy
+
+CHUNK = 512  # examples that go through the network at once outside of training
+
+
+class Network:
+    """inputs → hidden → … → outputs; a hidden layer is Affine[, BatchNorm], activation[, Dropout].
+
+    The last layer is Affine, and its loss is softmax with cross-entropy.
+
+        >>> network = Network(784, [100, 100], 10, rng=np.random.default_rng(0))
+        >>> network.state["layers.0.weight"].shape
+        (784, 100)
+
+    Args:
+        inputs: features of an example.
+        hidden: units of each hidden layer, from the first to the last; none is a linear classifier.
+        outputs: classes.
+        activation: "relu", "sigmoid" or "tanh".
+        init: "he", "xavier" or a standard deviation (see `net.initializers`). Biases start at 0.
+        dropout: the ratio of hidden units switched off in training, in [0, 1).
+        batch_norm: normalize the input of each activation.
+        dtype: np.float32 or np.float64, of everything that is computed.
+        rng: draws the first weights.
+
+    Attributes:
+        parameters: all parameters in one flat array; those in `state` are views of it.
+        gradients: the gradients, in the same order.
+        weights: the part of `parameters` that weight decay is for: neither biases nor γ and β.
+        weight_gradients: the same part of `gradients`.
+        state: name → array, the whole of what is learned: "layers.0.weight" (inputs, outputs),
+            "layers.0.bias", …, and with batch normalization "norms.0.gamma", "norms.0.beta",
+            "norms.0.running_mean", "norms.0.running_var". Training changes these arrays in place.
+
+    Raises:
+        ValueError: an argument that is out of range or unknown.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        outputs: int,
+        *,
+        activation: str = "relu",
+        init: str | float = "he",
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        dtype: type[np.float32] | type[np.float64] = np.float32,
+        rng: np.random.Generator,
+    ) -> None:
+        self.widths = (inputs, *hidden, outputs)
+        self.dtype: Float = np.dtype(dtype)
+        self.activation = activation
+        self.dropout = dropout
+        self.batch_norm = batch_norm
+        if min(self.widths) < 1:
+            raise ValueError(f"layers are {self.widths}: each needs at least one unit")
+        if dtype not in (np.float32, np.float64):
+            raise ValueError(f"dtype is {dtype}: it must be np.float32 or np.float64")
+        if activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation is {activation!r}: it must be in {', '.join(ACTIVATIONS)}"
+            )
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}: it must be at least 0 and below 1")
+
+        pairs = list(zip(self.widths, self.widths[1:], strict=False))
+        weights = {f"layers.{i}.weight": pair for i, pair in enumerate(pairs)}
+        others = {f"layers.{i}.bias": (outputs,) for i, (_, outputs) in enumerate(pairs)}
+        statistics: dict[str, Array] = {}
+        if batch_norm:
+            for i, units in enumerate(hidden):
+                others |= {f"norms.{i}.gamma": (units,), f"norms.{i}.beta": (units,)}
+                statistics[f"norms.{i}.running_mean"] = np.zeros(units, self.dtype)
+                statistics[f"norms.{i}.running_var"] = np.ones(units, self.dtype)
+
+        # The weights come first, so that weight decay, which is theirs alone, meets one flat array.
+        shapes = weights | others
+        self.parameters = np.zeros(sum(map(math.prod, shapes.values())), self.dtype)
+        self.gradients = np.zeros_like(self.parameters)
+        decayed = slice(sum(map(math.prod, weights.values())))
+        self.weights, self.weight_gradients = self.parameters[decayed], self.gradients[decayed]
+        values = _named_views(self.parameters, shapes)
+        gradients = _named_views(self.gradients, shapes)
+        self.named_parameters = {name: Parameter(values[name], gradients[name]) for name in shapes}
+        self.state: Mapping[str, Array] = MappingProxyType(values | statistics)
+
+        for name in weights:
+            initialize(values[name], init, rng)
+        for i in range(len(hidden) if batch_norm else 0):
+            values[f"norms.{i}.gamma"].fill(1)
+
+    def load_state(self, state: Mapping[str, npt.ArrayLike]) -> None:
+        """Copy arrays, such as another network's `state`, into this network's own.
+
+        Raises:
+            ValueError: a name is missing or unknown, or a shape differs; nothing is copied then.
+        """
+        arrays = {name: np.asarray(array) for name, array in state.items()}
+        if different := sorted(arrays.keys() ^ self.state.keys()):
+            raise ValueError(f"the state has other names than the network: {', '.join(different)}")
+        for name, own in self.state.items():
+            if arrays[name].shape != own.shape:
+                raise ValueError(f"{name} has shape {arrays[name].shape}, not {own.shape}")
+        for name, own in self.state.items():
+            own[...] = arrays[name]
+
+    def predict(self, x: npt.ArrayLike) -> Labels:
+        """The likeliest class of each row of x, (n, inputs) → (n,)."""
+        classes: Labels = np.argmax(self.predict_proba(x), axis=1)
+        return classes
+
+    def predict_proba(self, x: npt.ArrayLike) -> Array:
+        """The probability of each class, (n, inputs) → (n, outputs)."""
+        x = self.as_inputs(x)
+        p = np.empty((len(x), self.widths[-1]), self.dtype)
+        for rows, chain in self.chunks(len(x)):
+            p[rows] = chain.probabilities(x[rows])
+        return p
+
+    def activations(self, x: npt.ArrayLike) -> list[Array]:
+        """What comes out of each hidden activation, in evaluation mode: arrays (n, units) (6.2.1).
+
+        The whole of x goes through at once.
+        """
+        x = self.as_inputs(x)
+        outputs = self.chain(len(x)).outputs(x)
+        return [y for layer, y in outputs if isinstance(layer, ACTIVATIONS[self.activation])]
+
+    def chain(self, size: int, *, dropout_rng: np.random.Generator | None = None) -> "Chain":
+        """The layers, made for batches of `size` examples.
+
+        They are made for training if the generator of dropout's masks is given, and for evaluation
+        if it is not.
+        """
+        first, *others = (
+            Affine(
+                self.named_parameters[f"layers.{i}.weight"],
+                self.named_parameters[f"layers.{i}.bias"],
+                size,
+            )
+            for i in range(len(self.widths) - 1)
+        )
+        rest: list[Layer] = []
+        for i, affine in enumerate(others):
+            units = self.widths[i + 1]
+            if self.batch_norm:
+                rest.append(self._batch_norm(i, size, training=dropout_rng is not None))
+            rest.append(ACTIVATIONS[self.activation](size, units, self.dtype))
+            if dropout_rng is not None and self.dropout:
+                rest.append(Dropout(self.dropout, size, units, self.dtype, dropout_rng))
+            rest.append(affine)
+        return Chain(first, rest, SoftmaxCrossEntropy(size, self.widths[-1], self.dtype))
+
+    def chunks(self, n: int) -> Iterator[tuple[slice, "Chain"]]:
+        """n examples cut for evaluation: rows, and a chain for that many of them.
+
+        All chunks but the last have `CHUNK` rows: bounded memory, and shapes (hence roundings) that
+        depend on n alone.
+        """
+        full = self.chain(CHUNK) if n >= CHUNK else None
+        for start in range(0, n, CHUNK):
+            size = min(CHUNK, n - start)
+            chain = full if full is not None and size == CHUNK else self.chain(size)
+            yield slice(start, start + size), chain
+
+    def _batch_norm(self, i: int, size: int, *, training: bool) -> BatchNorm:
+        return BatchNorm(
+            self.named_parameters[f"norms.{i}.gamma"],
+            self.named_parameters[f"norms.{i}.beta"],
+            self.state[f"norms.{i}.running_mean"],
+            self.state[f"norms.{i}.running_var"],
+            size,
+            training=training,
+        )
+
+    def as_inputs(self, x: npt.ArrayLike) -> Array:
+        """x as a contiguous array of the network's dtype (itself, if it is one).
+
+        Raises:
+            ValueError: x is not of shape (n, inputs).
+        """
+        array = np.ascontiguousarray(x, self.dtype)
+        if array.ndim != 2 or array.shape[1] != self.widths[0]:
+            raise ValueError(f"x has shape {array.shape}: it must be (n, {self.widths[0]})")
+        return array
+
+
+class Chain:
+    """Layers and a loss for batches of one size: forward through all of them, and back again."""
+
+    def __init__(self, first: Affine, rest: list[Layer], loss: SoftmaxCrossEntropy) -> None:
+        self.first, self.rest, self.loss = first, rest, loss
+
+    def outputs(self, x: Array) -> Iterator[tuple[Layer, Array]]:
+        """Each layer with what comes out of it."""
+        for layer in (self.first, *self.rest):
+            x = layer.forward(x)
+            yield layer, x
+
+    def forward(self, x: Array) -> Array:
+        """The logits, (n, outputs)."""
+        x = self.first.forward(x)
+        for layer in self.rest:
+            x = layer.forward(x)
+        return x
+
+    def probabilities(self, x: Array) -> Array:
+        """softmax of the logits, (n, outputs)."""
+        return self.loss.probabilities(self.forward(x))
+
+    def differentiate(self, x: Array, labels: Labels) -> float:
+        """The mean loss of a batch; the gradients of all parameters are written in their place."""
+        loss = self.loss.forward(self.forward(x), labels)
+        dy = self.loss.backward()
+        for layer in reversed(self.rest):
+            dy = layer.backward(dy)
+        self.first.differentiate(dy)  # nobody asks for the gradient by x, a large product
+        return loss
+
+
+def _named_views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    views, start = {}, 0
+    for name, shape in shapes.items():
+        stop = start + math.prod(shape)
+        views[name] = flat[start:stop].reshape(shape)
+        start = stop
+    return views

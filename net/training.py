@@ -1,0 +1,252 @@
+"""Training: mini-batches, epochs, and what is known after each (4.5, 6.4, 6.5)."""
+
+import math
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from net.arrays import Array, Labels
+from net.losses import L2Penalty
+from net.network import Network
+from net.optimizers import Optimizer
+from net.schedules import SCHEDULES, learning_rate_factor
+
+Examples = tuple[npt.ArrayLike, npt.ArrayLike]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What is known after an epoch, measured in evaluation mode over the whole of each part.
+
+    Attributes:
+        epoch: its number, from 1.
+        train_loss, val_loss: mean cross-entropy, without the penalty on weights.
+        train_accuracy, val_accuracy: the part of the examples classified rightly, in [0, 1].
+        step_losses: the loss of each mini-batch as it was trained on, or None if not asked for.
+        best: the epoch whose weights the network has if the training ends here: this one, or with
+            early stopping the one of least validation loss so far (0: the first weights).
+    """
+
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    val_loss: float
+    val_accuracy: float
+    step_losses: tuple[float, ...] | None
+    best: int
+
+
+def fit(
+    network: Network,
+    optimizer: Optimizer,
+    train: Examples,
+    validation: Examples,
+    *,
+    epochs: int,
+    batch_size: int,
+    shuffle_rng: np.random.Generator,
+    dropout_rng: np.random.Generator,
+    weight_decay: float = 0.0,
+    schedule: str = "constant",
+    warmup: int = 0,
+    clip_norm: float | None = None,
+    patience: int | None = None,
+    record_steps: bool = False,
+) -> Generator[Epoch, None, None]:
+    """Train a network, and yield an `Epoch` after each.
+
+    Nothing happens before the first epoch is asked for, and closing the generator ends the
+    training. It reads no clock and no random state but the two generators': the same arguments
+    give the same bits (with one BLAS thread). A training that diverges goes on and yields its
+    infinite or NaN losses, without warnings: what to do then is the caller's to say.
+
+        >>> for epoch in fit(network, make_optimizer("sgd", lr=0.01), train, validation, epochs=50,
+        ...                  batch_size=100, shuffle_rng=rng, dropout_rng=rng):
+        ...     print(epoch.epoch, epoch.val_accuracy)
+
+    Args:
+        network: is changed in place, and may be read between epochs.
+        optimizer: a new one.
+        train, validation: (x, labels): x (n, inputs), labels (n,) integers from 0. They are
+            converted once, to contiguous arrays of the network's dtype.
+        epochs: how often each training example is seen.
+        batch_size: examples of a mini-batch. Each epoch shuffles all examples and cuts them; where
+            they do not divide, the last mini-batch is a smaller one, and is used.
+        shuffle_rng: draws the order of the examples.
+        dropout_rng: draws the masks of dropout.
+        weight_decay: λ of the book's L2 penalty λ/2 ΣW² (6.4.2), a part of the loss that is made
+            small, though not of the losses that are reported. AdamW has its own, decoupled one.
+        schedule: "constant", "step" or "cosine" (see `net.schedules`), by mini-batch.
+        warmup: epochs in which the learning rate first climbs to the full one.
+        clip_norm: the longest gradient (L2 norm over all parameters, penalty included) that is not
+            shortened to this length.
+        patience: stop early when the validation loss was not below its least for this many epochs
+            in a row, and put back the weights of that least, then and after the last epoch. A
+            generator that is closed leaves the weights as they are.
+        record_steps: keep each mini-batch's loss.
+
+    Raises:
+        ValueError: at once, if an argument is out of range or shapes do not fit.
+    """
+    if min(epochs, warmup) < 0 or batch_size < 1:
+        raise ValueError("epochs and warmup must be at least 0, and batch_size at least 1")
+    if not (math.isfinite(weight_decay) and weight_decay >= 0):
+        raise ValueError(f"weight_decay is {weight_decay}: it must be a finite number, not below 0")
+    if clip_norm is not None and not clip_norm > 0:
+        raise ValueError(f"clip_norm is {clip_norm}: it must be above 0")
+    if patience is not None and patience < 1:
+        raise ValueError(f"patience is {patience}: it must be at least 1")
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule is {schedule!r}: it must be one of {', '.join(SCHEDULES)}")
+    x, labels = _as_examples(network, train)
+    steps = -(-len(x) // batch_size)
+    trainer = _Trainer(
+        network,
+        optimizer,
+        x,
+        labels,
+        batch_size=batch_size,
+        shuffle_rng=shuffle_rng,
+        dropout_rng=dropout_rng,
+        penalty=L2Penalty(network.weights, network.weight_gradients, weight_decay),
+        factor=partial(learning_rate_factor, schedule, steps=steps * epochs, warmup=steps * warmup),
+        clip_norm=clip_norm,
+    )
+    parts = _Part(network, x, labels), _Part(network, *_as_examples(network, validation))
+    return _epochs(network, trainer, parts, epochs, patience, record_steps)
+
+
+def _epochs(
+    network: Network,
+    trainer: "_Trainer",
+    parts: tuple["_Part", "_Part"],
+    epochs: int,
+    patience: int | None,
+    record_steps: bool,
+) -> Generator[Epoch, None, None]:
+    train, validation = parts
+    best, least, kept = 0, math.inf, _copy(network.state)
+    for number in range(1, epochs + 1):
+        # A diverging training overflows on its way to infinity and NaN, which its losses tell.
+        with np.errstate(all="ignore"):
+            losses = trainer.epoch()
+            train_loss, train_accuracy = train.measure()
+            val_loss, val_accuracy = validation.measure()
+        if patience is None:
+            best = number
+        elif val_loss < least:
+            best, least, kept = number, val_loss, _copy(network.state)
+        yield Epoch(
+            epoch=number,
+            train_loss=train_loss,
+            train_accuracy=train_accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            step_losses=tuple(losses) if record_steps else None,
+            best=best,
+        )
+        if patience is not None and number - best >= patience:
+            break
+    if patience is not None:
+        network.load_state(kept)
+
+
+class _Trainer:
+    """Mini-batch after mini-batch: gradient, penalty, clipping, step.
+
+    All of them are gathered in the same memory, and go through the same chain of layers; a smaller
+    last one through a chain of its own.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: Optimizer,
+        x: Array,
+        labels: Labels,
+        *,
+        batch_size: int,
+        shuffle_rng: np.random.Generator,
+        dropout_rng: np.random.Generator,
+        penalty: L2Penalty,
+        factor: Callable[[int], float],
+        clip_norm: float | None,
+    ) -> None:
+        self.network, self.optimizer = network, optimizer
+        self.x, self.labels = x, labels
+        self.shuffle_rng = shuffle_rng
+        self.penalty, self.factor, self.clip_norm = penalty, factor, clip_norm
+        self.step = 0
+        size = min(batch_size, len(x))
+        batch_x, batch_labels = np.empty_like(x[:size]), np.empty_like(labels[:size])
+        whole, rest = divmod(len(x), size)
+        chain = network.chain(size, dropout_rng=dropout_rng)
+        self.batches = [(chain, batch_x, batch_labels)] * whole
+        if rest:
+            chain = network.chain(rest, dropout_rng=dropout_rng)
+            self.batches.append((chain, batch_x[:rest], batch_labels[:rest]))
+
+    def epoch(self) -> list[float]:
+        """Train on each example once; the losses of the mini-batches."""
+        network, losses, start = self.network, [], 0
+        order = self.shuffle_rng.permutation(len(self.x))
+        for chain, x, labels in self.batches:
+            rows = order[start : start + len(x)]
+            start += len(x)
+            self.x.take(rows, axis=0, out=x, mode="clip")  # "raise", the default, would buffer
+            self.labels.take(rows, out=labels, mode="clip")
+            losses.append(chain.differentiate(x, labels))
+            if self.penalty.rate:
+                self.penalty.add_gradient()
+            if self.clip_norm is not None:
+                clip(network.gradients, self.clip_norm)
+            self.optimizer.step(network.parameters, network.gradients, self.factor(self.step))
+            self.step += 1
+        return losses
+
+
+class _Part:
+    """A part of the data that is measured again after each epoch."""
+
+    def __init__(self, network: Network, x: Array, labels: Labels) -> None:
+        self.size = len(x)
+        self.chunks = [
+            (chain, x[rows], labels[rows], rows.stop - rows.start)
+            for rows, chain in network.chunks(len(x))
+        ]
+
+    def measure(self) -> tuple[float, float]:
+        """Mean loss and accuracy."""
+        loss, right = 0.0, 0
+        for chain, x, labels, size in self.chunks:
+            logits = chain.forward(x)
+            loss += chain.loss.forward(logits, labels) * size
+            right += int(np.count_nonzero(np.argmax(logits, axis=1) == labels))
+        return loss / self.size, right / self.size
+
+
+def clip(gradients: Array, norm: float) -> None:
+    """Shorten a gradient in place to a length (L2 norm), if it is longer (Pascanu et al., 2013)."""
+    length = math.sqrt(np.dot(gradients, gradients))
+    if length > norm:
+        np.multiply(gradients, norm / length, out=gradients)
+
+
+def _as_examples(network: Network, examples: Examples) -> tuple[Array, Labels]:
+    x = network.as_inputs(examples[0])
+    labels = np.asarray(examples[1])
+    classes = network.widths[-1]
+    if len(x) == 0:
+        raise ValueError("there are no examples")
+    if labels.shape != (len(x),) or not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels must be {len(x)} integers, one for each row of x")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"labels go from {labels.min()} to {labels.max()}, not 0 to {classes - 1}")
+    return x, np.ascontiguousarray(labels, np.intp)
+
+
+def _copy(state: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: array.copy() for name, array in state.items()}
