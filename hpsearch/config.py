@@ -199,7 +199,7 @@ class Study:
         """The study that consists of one trial alone: running it is reproducing the trial."""
         search = {"trials": 1, "metric": self.search.metric, "direction": self.search.direction}
         name = f"{self.name[:110]}-trial-{number}"
-        return parse({"name": name, **_plain(config), "search": search})
+        return parse({"name": name, **plain(config), "search": search})
 
     def definition(self) -> dict[str, Any]:
         """The study with every default written out, as a study file would say it."""
@@ -207,9 +207,9 @@ class Study:
         for path, open_ in self.space.items():
             section, key = path.split(".")
             tables[section][key] = open_.table()
-        plain = {"name": self.name, "data": _plain(self.data), **tables}
-        plain |= {"search": _plain(self.search), "tracking": _plain(self.tracking)}
-        return {key: value for key, value in plain.items() if value}
+        whole = {"name": self.name, "data": plain(self.data), **tables}
+        whole |= {"search": plain(self.search), "tracking": plain(self.tracking)}
+        return {key: value for key, value in whole.items() if value}
 
     def with_trials(self, trials: int) -> Study:
         """The same study with another budget."""
@@ -363,7 +363,7 @@ def _space(
         ]
         space[path] = _typed(path, draft, ends)
     for section in SEARCHABLE:
-        for key, value in _plain(getattr(base, section)).items():
+        for key, value in plain(getattr(base, section)).items():
             if f"{section}.{key}" not in space:
                 fixed[section][key] = value
     return space
@@ -510,7 +510,7 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{key}", value
 
 
-def _plain(model: _Section) -> dict[str, Any]:
+def plain(model: _Section) -> dict[str, Any]:
     """The section's table, without what is not set and lists or tables that hold nothing."""
     table = model.model_dump(exclude_none=True)
     return {key: value for key, value in table.items() if value not in ([], {}) or key == "hidden"}

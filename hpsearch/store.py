@@ -101,20 +101,25 @@ class Store:
             raise UnknownStudyError(f"no study {name!r} in {self.database.where}; {there}")
         return _study_record(row)
 
-    def delete(self, study_id: int) -> None:
-        """Remove a study with its trials and curves.
+    def refuse_running(self, study_id: int) -> None:
+        """Make sure that no worker holds a trial of the study.
 
         Raises:
-            UsageError: If a worker still holds one of its trials.
+            UsageError: If one does.
         """
+        query = (
+            sa.select(sa.func.count())
+            .where(trials.c.study_id == study_id, trials.c.state == State.RUNNING)
+            .where(trials.c.lease_until > self.database.now)
+        )
+        with self.database.read() as connection:
+            held = connection.execute(query).scalar_one()
+        if held:
+            raise UsageError(f"{held} of its trials are running; stop the workers first")
+
+    def delete(self, study_id: int) -> None:
+        """Remove a study with its trials and curves."""
         with self.database.write() as connection:
-            held = connection.execute(
-                sa.select(sa.func.count())
-                .where(trials.c.study_id == study_id, trials.c.state == State.RUNNING)
-                .where(trials.c.lease_until > self.database.now)
-            ).scalar_one()
-            if held:
-                raise UsageError(f"{held} of its trials are running; stop the workers first")
             for table in (curves, trials):
                 connection.execute(sa.delete(table).where(table.c.study_id == study_id))
             connection.execute(sa.delete(studies).where(studies.c.id == study_id))

@@ -1,0 +1,668 @@
+"""The command line: parse, wire, print.
+
+What is heavy is imported where it is used, so that ``hpsearch --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import click
+import typer
+
+from hpsearch import environment, settings
+from hpsearch.errors import (
+    HpsearchError,
+    StoreOpenError,
+    StudyFileError,
+    UnknownTrialError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from hpsearch.data import Splits
+    from hpsearch.launch import Launch
+    from hpsearch.records import Trial
+    from hpsearch.reproduce import Reproduction
+    from hpsearch.store import Store, StudyRecord
+
+app = typer.Typer(
+    name="hpsearch",
+    help="Hyperparameter search you can trust: the same study file gives the same trials.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A study in the store.")]
+TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The trial's number.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+
+
+def main() -> NoReturn:
+    """Run the command line, and end with the exit code that its outcome has."""
+    environment.one_thread()
+    try:
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except HpsearchError as error:
+        _say(f"hpsearch: {error}")
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from hpsearch import __version__
+
+        print(f"hpsearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+# -- run
+
+
+@app.command(epilog="Example: hpsearch run book --workers 2 --set training.epochs=20 --name mine")
+def run(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study file, or the name of one in studies/.")
+    ],
+    trials: Annotated[
+        int | None, typer.Option(help="Finished trials in total, in place of the file's.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes (default: one a core).")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A name in place of the file's.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Another value, such as data.seed=1."),
+    ] = None,
+    no_tracking: Annotated[
+        bool, typer.Option("--no-tracking", help="Leave MLflow out; `sync` can add it later.")
+    ] = False,
+) -> None:
+    """Run a study, or go on with it, until it has all its trials."""
+    from hpsearch import config, views
+    from hpsearch.launch import Launch, default_workers
+    from hpsearch.projector import Projector
+    from hpsearch.reproduce import reproduce as train_again
+
+    places = settings.read()
+    changes = list(overrides or [])
+    if trials is not None:
+        changes.append(f"search.trials={trials}")
+    definition = config.load(_find(study), changes, name)
+    splits = _splits(definition.data, places)
+    store = _open(create=True)
+    record = store.register(definition, splits.digests)
+    counts = store.counts(record.id)
+    size = workers or default_workers()
+    search = record.study.search
+    if search.looks_back and size > search.lag:
+        _say(
+            f"hpsearch: {size} workers, but a trial waits for those {search.lag} older (lag): "
+            f"{size - search.lag} of them will often wait"
+        )
+    launch = Launch(
+        store,
+        record,
+        places,
+        workers=min(size, counts.budget - counts.finished),
+        projector=Projector(
+            store,
+            record.name,
+            places,
+            tracking=not no_tracking,
+            retrain=lambda trial: train_again(store, record, trial, splits),
+        ),
+    )
+    with _signals(launch.stop, launch.kill) as received:
+        _watch(launch, record)
+    counts = store.counts(record.id)
+    if received:
+        _say(
+            f"hpsearch: stopped with {counts.finished} of {counts.budget} trials; go on with: "
+            f"hpsearch run {study}"
+        )
+        raise typer.Exit(128 + received[0])
+    print(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
+    best = store.best(record)
+    if best is not None:
+        _conclude(store, store.study(record.name), best, splits, tracking=not no_tracking)
+    if launch.failure is not None:
+        raise HpsearchError(launch.failure)
+    if not counts.done:
+        raise HpsearchError(_why_stopped(store, record))
+    if best is None:
+        raise HpsearchError(
+            f"no trial of {record.name!r} completed; see: hpsearch trials {record.name}"
+        )
+
+
+def _conclude(
+    store: Store, record: StudyRecord, best: Trial, splits: Splits, *, tracking: bool
+) -> None:
+    """Say what came out, that it reproduces, and how to go on."""
+    from hpsearch import views
+    from hpsearch.reproduce import reproduce as train_again
+
+    study, counts = record.study, store.counts(record.id)
+    print(f"best: trial {best.number}, {study.search.metric} {views.value_(best.value)}")
+    if best.params:
+        print(f"      {views.params(best.params)}")
+    print(views.caution(study, counts, len(splits.validation.y)))
+    if counts.done:
+        done = record.reproduced
+        if not done or done.get("number") != best.number:
+            again = train_again(store, record, best, splits)
+            done = {"number": best.number, "identical": again.identical}
+            done |= {"weights_sha256": again.weights_sha256}
+            store.mark_reproduced(record.id, done)
+        if done["identical"]:
+            print(f"reproduced: trained again, {best.epochs} epochs and all weights identical")
+        else:
+            print(f"NOT reproduced: see hpsearch reproduce {record.name}")
+    if tracking and best.mlflow_run_id:
+        print(
+            f"MLflow: experiment {study.tracking.experiment or study.name!r}, run "
+            f"{best.mlflow_run_id}"
+        )
+    if tracking and counts.unprojected:
+        _say(
+            f"hpsearch: {counts.unprojected} trials are not in MLflow yet; add them with: "
+            f"hpsearch sync {record.name}"
+        )
+    print(f"go on with:  hpsearch ui  |  hpsearch reproduce {record.name}")
+
+
+def _why_stopped(store: Store, record: StudyRecord) -> str:
+    from hpsearch.leases import FAILS_IN_A_ROW
+    from hpsearch.records import State
+
+    failed = store.trials(record.id, [State.FAIL])
+    reason = f"the last with: {failed[-1].reason}" if failed else "see hpsearch trials"
+    return (
+        f"stopped: the last {FAILS_IN_A_ROW} trials failed, {reason}; when that is mended, "
+        f"`hpsearch retry {record.name}` runs them again"
+    )
+
+
+@app.command(epilog="Example: hpsearch worker book")
+def worker(
+    name: Name,
+    tied: Annotated[bool, typer.Option("--tied", hidden=True)] = False,
+) -> None:
+    """Join a study that is in the store: one more worker, from this shell or another host."""
+    from hpsearch.leases import Idle
+    from hpsearch.owner import Owner
+    from hpsearch.worker import Worker, tie
+
+    stop = threading.Event()
+    with _signals(stop.set, lambda: os._exit(1), ignore_interrupt=tied) as received:
+        if tied:
+            tie()
+        store = _open()
+        record = store.study(name)
+        ended = Worker(store, record, _unchanged_splits(record), Owner.of()).run(stop)
+    if tied:
+        return
+    if received:
+        raise typer.Exit(128 + received[0])
+    if ended is Idle.STOPPED:
+        raise HpsearchError(_why_stopped(store, record))
+
+
+# -- look
+
+
+@app.command(epilog="Example: hpsearch studies --json")
+def studies(as_json: Json = False) -> None:
+    """List the studies in the store."""
+    from hpsearch import views
+
+    try:
+        store = _open()
+        records = store.studies()
+    except StoreOpenError:
+        if settings.read().home.exists():
+            raise
+        records = []
+    rows = [(r, store.counts(r.id), store.best(r)) for r in records]
+    if as_json:
+        documents = [
+            views.status(r.name, counts) | {"best": best.value if best else None}
+            for r, counts, best in rows
+        ]
+        print(views.dumps(documents))
+        return
+    if not rows:
+        print("no studies yet; start one with: hpsearch run book")
+        return
+    _table(
+        ["study", "trials", "best", "metric", "created"],
+        [
+            [
+                r.name,
+                f"{counts.finished}/{counts.budget}",
+                views.value_(best.value if best else None),
+                r.study.search.metric,
+                views.iso(r.created)[:16].replace("T", " "),
+            ]
+            for r, counts, best in rows
+        ],
+    )
+
+
+@app.command(epilog="Example: hpsearch status book")
+def status(name: Name, as_json: Json = False) -> None:
+    """Count a study's trials."""
+    from hpsearch import views
+
+    store = _open()
+    record = store.study(name)
+    counts = store.counts(record.id)
+    if as_json:
+        print(views.dumps(views.status(name, counts)))
+        return
+    print(f"{name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
+    if counts.unprojected:
+        print(
+            f"{counts.unprojected} are not in Optuna's storage or MLflow yet: hpsearch sync {name}"
+        )
+
+
+@app.command(epilog="Example: hpsearch trials book --json")
+def trials(name: Name, as_json: Json = False) -> None:
+    """List a study's trials."""
+    from hpsearch import views
+
+    store = _open()
+    record = store.study(name)
+    rows = store.trials(record.id)
+    if as_json:
+        print(views.dumps([views.trial(trial) for trial in rows]))
+        return
+    if not rows:
+        print(f"{name}: none yet")
+        return
+    _table(
+        ["trial", "state", record.study.search.metric, "epochs", "params", "reason"],
+        [
+            [
+                str(trial.number),
+                str(trial.state),
+                views.value_(trial.value),
+                str(trial.epochs),
+                views.params(trial.params),
+                trial.reason or "",
+            ]
+            for trial in rows
+        ],
+    )
+
+
+@app.command(epilog="Example: hpsearch best book")
+def best(name: Name, as_json: Json = False) -> None:
+    """Show the best trial."""
+    from hpsearch import config, views
+
+    store = _open()
+    record = store.study(name)
+    trial = _best(store, record)
+    if as_json:
+        resolved = record.study.resolve(trial.params, trial.seed)
+        print(views.dumps(views.trial(trial) | {"config": config.plain(resolved)}))
+        return
+    counts = store.counts(record.id)
+    print(f"trial {trial.number} of {name}: {record.study.search.metric} {trial.value!r}")
+    for path, value in trial.params.items():
+        print(f"  {path} = {value!r}")
+    print(f"  seed = {trial.seed}")
+    if trial.mlflow_run_id:
+        print(f"  MLflow run {trial.mlflow_run_id}")
+    print(views.caution(record.study, counts, _validation_size(record)))
+    print(f"its configuration:  hpsearch config {name} --trial {trial.number}")
+
+
+@app.command(name="config", epilog="Example: hpsearch config book --trial 37 > winner.toml")
+def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
+    """Print a study's file, or a trial's resolved one: `run` accepts both."""
+    from hpsearch import config, views
+
+    store = _open()
+    record = store.study(name)
+    study = record.study
+    if trial is not None:
+        found = store.trial(record.id, trial)
+        if study.space.keys() - found.params.keys():
+            raise UnknownTrialError(f"trial {trial} has no values yet; it is {found.state}")
+        study = study.of_trial(trial, study.resolve(found.params, found.seed))
+    print(views.dumps(study.definition()) if as_json else config.toml(study).rstrip())
+
+
+@app.command(epilog="Example: hpsearch curve book --trial 37 --json")
+def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
+    """Show the epochs of a trial (default: the best)."""
+    from hpsearch import records, views
+
+    store = _open()
+    record = store.study(name)
+    found = _best(store, record) if trial is None else store.trial(record.id, trial)
+    if not found.state.finished:
+        raise UnknownTrialError(f"trial {found.number} is {found.state}: it has no curve yet")
+    rows = store.curves(record.id, [found.number])[found.number]
+    if as_json:
+        print(views.dumps(views.curve(found.number, rows)))
+        return
+    _table(
+        ["epoch", *records.CURVES],
+        [
+            [str(epoch), *(f"{value:.4f}" for value in row)]
+            for epoch, row in enumerate(rows.tolist(), start=1)
+        ],
+    )
+
+
+@app.command(epilog="Example: hpsearch digest book")
+def digest(name: Name, as_json: Json = False) -> None:
+    """Print one SHA-256 over all finished trials: equal studies have equal ones."""
+    from hpsearch import records, views
+
+    store = _open()
+    record = store.study(name)
+    finished = store.finished(record.id)
+    total = records.digest(finished)
+    if as_json:
+        print(views.dumps({"study": name, "digest": total, "trials": len(finished)}))
+        return
+    print(total)
+
+
+# -- act
+
+
+@app.command(epilog="Example: hpsearch reproduce book --trial 37")
+def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
+    """Train a trial (default: the best) again, and compare every epoch and the weights."""
+    from hpsearch import views
+    from hpsearch.reproduce import reproduce as train_again
+
+    store = _open()
+    record = store.study(name)
+    if trial is None:
+        found = store.best(record)
+        if found is None:
+            raise UnknownTrialError(f"{name!r} has no COMPLETE trial to reproduce")
+    else:
+        found = store.trial(record.id, trial)
+    outcome = train_again(store, record, found, _splits(record.study.data, settings.read()))
+    if as_json:
+        print(views.dumps(views.reproduction(outcome)))
+    else:
+        _tell(outcome, name)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _tell(outcome: Reproduction, name: str) -> None:
+    print(f"trial {outcome.number} of {name}, trained again: {outcome.epochs} epochs compared")
+    if outcome.identical:
+        print("identical: every loss and accuracy, bit for bit")
+        print(f"weights sha256 {outcome.weights_sha256}")
+    else:
+        print(f"DIFFERENT: {outcome.first_difference}")
+        print(f"weights sha256 {outcome.recorded_sha256} recorded, {outcome.weights_sha256} now")
+    for difference in outcome.environment_differences:
+        print(f"environment: {difference}")
+    if not outcome.identical and not outcome.rounds_alike:
+        print("this environment rounds otherwise, so the difference says nothing about the trial")
+
+
+@app.command(epilog="Example: hpsearch retry book && hpsearch run book")
+def retry(name: Name) -> None:
+    """Have a study's FAIL trials run again, under their numbers."""
+    store = _open()
+    count = store.retry(store.study(name).id)
+    print(f"{count} trials wait to be run again" if count else "no trial failed")
+
+
+@app.command(epilog="Example: hpsearch delete book --yes")
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    no_tracking: Annotated[
+        bool, typer.Option("--no-tracking", help="Leave its MLflow runs where they are.")
+    ] = False,
+) -> None:
+    """Remove a study, and what Optuna's storage and MLflow have of it."""
+    from hpsearch import projector
+
+    store = _open()
+    record = store.study(name)
+    counts = store.counts(record.id)
+    if not yes:
+        typer.confirm(f"Delete {name!r} with its {counts.finished} trials?", abort=True, err=True)
+    store.refuse_running(record.id)
+    projector.delete(store, record, settings.read(), tracking=not no_tracking)
+    store.delete(record.id)
+    print(f"{name}: deleted")
+
+
+@app.command(epilog="Example: hpsearch sync book --follow")
+def sync(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: all.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep on doing it, where workers run elsewhere.")
+    ] = False,
+) -> None:
+    """Write what Optuna's storage and MLflow lack; nothing when they lack nothing."""
+    from hpsearch.projector import Projector
+    from hpsearch.reproduce import reproduce as train_again
+
+    places = settings.read()
+    store = _open()
+
+    def projector(record: StudyRecord) -> Projector:
+        return Projector(
+            store,
+            record.name,
+            places,
+            retrain=lambda trial: train_again(
+                store, record, trial, _splits(record.study.data, places)
+            ),
+        )
+
+    records = [store.study(name)] if name else store.studies()
+    if not follow:
+        for record in records:
+            with store.database.lock(f"projector-{record.id}", timeout=60) as held:
+                if not held:
+                    raise HpsearchError(f"{record.name!r} is being synced by another process")
+                written = projector(record).sync()
+            for line in written.removed:
+                _say(line)
+            print(
+                f"{record.name}: {written.optuna} trials written to Optuna's storage, "
+                f"{written.mlflow} to MLflow"
+            )
+        return
+    stop = threading.Event()
+    with _signals(stop.set, lambda: os._exit(1)) as received:
+        _follow(store, name, projector, stop)
+    if received:
+        raise typer.Exit(128 + received[0])
+
+
+def _follow(store: Store, name: str | None, projector: Any, stop: threading.Event) -> None:
+    """Follow one study, or every study there is and every one that comes."""
+    threads: dict[str, threading.Thread] = {}
+    while not stop.is_set():
+        for record in [store.study(name)] if name else store.studies():
+            if record.name not in threads:
+                threads[record.name] = threading.Thread(
+                    target=projector(record).follow, args=(stop, _say), daemon=True
+                )
+                threads[record.name].start()
+        stop.wait(1.0)
+    for thread in threads.values():
+        thread.join(4.0)
+
+
+@app.command(epilog="Example: hpsearch ui --port 5001")
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,
+) -> None:
+    """Open the MLflow UI on this workspace."""
+    places = settings.read()
+    if places.tracking_uri.startswith("http"):
+        print(f"MLflow runs at {places.tracking_uri}")
+        return
+    if not (places.home / "mlflow.db").exists():
+        raise UsageError(f"{places.home}: no MLflow runs yet; `hpsearch run book` makes some")
+    print(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", places.tracking_uri, "--workers", "1"]
+    command += ["--default-artifact-root", str(places.artifacts)]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    os.execve(sys.executable, command, {**os.environ, **quiet})
+
+
+# -- wiring
+
+
+def _open(*, create: bool = False) -> Store:
+    from hpsearch.database import Database
+    from hpsearch.store import Store
+
+    return Store(Database(settings.read().storage, create=create))
+
+
+def _find(study: str) -> Path:
+    """A study file by its path, or by its name in ``studies/`` here or in the package."""
+    given = Path(study)
+    if given.suffix == ".toml" or given.is_file():
+        return given
+    package = Path(__file__).parent
+    folders = [Path("studies"), package / "studies", package.parent / "studies"]
+    for folder in folders:
+        if (folder / f"{study}.toml").is_file():
+            return folder / f"{study}.toml"
+    names = sorted({file.stem for folder in folders for file in folder.glob("*.toml")})
+    raise StudyFileError(f"no study file {study!r}; there are {', '.join(names)}, or give a path")
+
+
+def _splits(described: Any, places: settings.Settings) -> Splits:
+    from hpsearch import data
+
+    dataset = data.load(described.dataset, cache=places.cache)
+    return data.split(
+        dataset,
+        train=described.train,
+        validation=described.validation,
+        seed=described.seed,
+        test=described.test,
+        scaling=described.scaling,
+    )
+
+
+def _unchanged_splits(record: StudyRecord) -> Splits:
+    splits = _splits(record.study.data, settings.read())
+    if splits.digests != record.data_digests:
+        raise UsageError(
+            f"the data of {record.name!r} here is not what it was begun on (dataset sha256 "
+            f"{record.data_digests['dataset'][:12]}, here {splits.digests['dataset'][:12]})"
+        )
+    return splits
+
+
+def _validation_size(record: StudyRecord) -> int:
+    described = record.study.data
+    if isinstance(described.validation, int):
+        return described.validation
+    return round(described.train * described.validation)
+
+
+def _best(store: Store, record: StudyRecord) -> Trial:
+    trial = store.best(record)
+    if trial is None:
+        raise HpsearchError(f"{record.name!r} has no COMPLETE trial yet")
+    return trial
+
+
+@contextmanager
+def _signals(stop: Any, kill: Any, *, ignore_interrupt: bool = False) -> Iterator[list[int]]:
+    """First SIGINT or SIGTERM: stop in order. Another SIGINT: at once.
+
+    Yields:
+        The signals received so far.
+    """
+    received: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        stop()
+        if received.count(signal.SIGINT) > 1:
+            kill()
+
+    numbers = [signal.SIGTERM, *([] if ignore_interrupt else [signal.SIGINT])]
+    before = {number: signal.signal(number, handle) for number in numbers}
+    if ignore_interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# -- printing
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*head, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    # Where nobody looks, a line is a line however long it is.
+    Console(width=None if console.is_terminal else 10_000, soft_wrap=False).print(table)
+
+
+def _watch(launch: Launch, record: StudyRecord) -> None:
+    """Show the progress on standard error: live on a terminal, a line now and then elsewhere."""
+    from hpsearch.display import live, plain
+
+    (live if sys.stderr.isatty() else plain)(launch.watch(), record)

@@ -1,0 +1,75 @@
+"""How does a running study look? Live on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable
+
+from hpsearch import views
+from hpsearch.launch import Progress
+from hpsearch.store import StudyRecord
+
+_EVERY = 5.0  # seconds between two plain lines
+_WINDOW = 10.0  # seconds over which the current rate is measured
+
+
+class Rate:
+    """Trials a second, over the last seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def update(self, finished: int) -> float | None:
+        """The rate now; None while too little is known."""
+        now = time.monotonic()
+        self._seen.append((now, finished))
+        while now - self._seen[0][0] > _WINDOW:
+            self._seen.popleft()
+        (before, first) = self._seen[0]
+        return (finished - first) / (now - before) if finished > first else None
+
+
+def line(progress: Progress, record: StudyRecord, rate: float | None) -> str:
+    """The state of a study on one line."""
+    counts, best = progress.counts, progress.best
+    parts = [f"{counts.finished}/{counts.budget} trials"]
+    if best is not None:
+        metric = record.study.search.metric
+        parts.append(f"best {metric} {views.value_(best.value)} (trial {best.number})")
+    if rate:
+        parts.append(f"{rate:.1f} trials/s")
+        left = counts.budget - counts.finished
+        parts.append(f"{views.duration(left / rate)} left" if left else "finishing")
+    return ", ".join(parts)
+
+
+def plain(watched: Iterable[Progress], record: StudyRecord) -> None:
+    """Lines for a log."""
+    rate, last, said = Rate(), 0.0, ""
+    for progress in watched:
+        for message in progress.messages:
+            print(f"hpsearch: {message}", file=sys.stderr, flush=True)
+        now = line(progress, record, rate.update(progress.counts.finished))
+        if now != said and time.monotonic() - last > _EVERY:
+            print(f"{record.name}: {now}", file=sys.stderr, flush=True)
+            last, said = time.monotonic(), now
+
+
+def live(watched: Iterable[Progress], record: StudyRecord) -> None:
+    """A bar that moves."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+    rate = Rate()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(record.name, total=record.study.search.trials, state="starting")
+        for progress in watched:
+            for message in progress.messages:
+                console.print(f"hpsearch: {message}", markup=False, highlight=False)
+            counts = progress.counts
+            state = line(progress, record, rate.update(counts.finished))
+            bar.update(task, completed=counts.finished, total=counts.budget, state=state)

@@ -1,0 +1,207 @@
+"""How does a study run on this machine? Worker processes, and the projector beside them.
+
+The store is the only thing they share. A worker is the command ``hpsearch worker NAME``, tied to
+its launcher by a pipe: when the launcher ends, however it ends, the pipe closes and the worker
+ends with it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
+
+from hpsearch import environment, leases
+from hpsearch.owner import Owner
+from hpsearch.records import Counts, Trial
+from hpsearch.settings import Settings
+from hpsearch.store import Store, StudyRecord
+
+if TYPE_CHECKING:
+    from hpsearch.projector import Projector
+
+_LOOK = 0.1  # seconds between two looks at the workers
+_GRACE = 3.5  # seconds a worker has to hand its trial back
+_MOST_RESPAWNS = 20  # workers that die one after another with no trial finished between
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a study is."""
+
+    counts: Counts
+    best: Trial | None
+    messages: list[str] = field(default_factory=list)
+    """What is to be told, a line each."""
+
+
+class Launch:
+    """A study running in local processes.
+
+        >>> launch = Launch(store, record, settings, workers=2, projector=projector)
+        >>> for progress in launch.watch():
+        ...     print(progress.counts)
+
+    Args:
+        store: The ledger.
+        record: The study.
+        settings: The workspace.
+        workers: Number of processes.
+        projector: What writes the projections beside them.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        record: StudyRecord,
+        settings: Settings,
+        *,
+        workers: int,
+        projector: Projector,
+    ) -> None:
+        self._store = store
+        self._record = record
+        self._settings = settings
+        self._size = workers
+        self._workers: list[_Process] = []
+        self._projector = projector
+        self._projected = threading.Event()
+        self._messages: deque[str] = deque()
+        self._stop = threading.Event()
+        self.failure: str | None = None
+        """What failed in a worker, if that ended the run."""
+
+    def stop(self) -> None:
+        """Have the workers hand their trials back, and end. May be called from a signal handler."""
+        self._stop.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stop.is_set()
+
+    def kill(self) -> None:
+        """End the workers at once; their trials are free at once, too."""
+        for worker in self._workers:
+            worker.process.kill()
+
+    def watch(self) -> Iterator[Progress]:
+        """Run until nothing is left to do, it fails, or it is stopped."""
+        thread = threading.Thread(
+            target=self._projector.follow,
+            args=(self._projected, self._messages.append),
+            name="projector",
+            daemon=True,
+        )
+        thread.start()
+        try:
+            yield from self._work()
+        finally:
+            self._end_workers()
+        yield self._progress()
+        self._projected.set()
+        deadline = time.monotonic() + _GRACE
+        while thread.is_alive() and not (self.stopped and time.monotonic() > deadline):
+            thread.join(_LOOK)
+            yield self._progress()
+
+    def _work(self) -> Iterator[Progress]:
+        finished, respawns = 0, 0
+        self._workers = [self._spawn() for _ in range(self._size)]
+        while self._workers and not self.stopped:
+            if self.failure is not None:
+                return
+            progress = self._progress()
+            yield progress
+            if progress.counts.finished > finished:
+                finished, respawns = progress.counts.finished, 0
+            for worker in [w for w in self._workers if w.process.poll() is not None]:
+                self._workers.remove(worker)
+                code = worker.process.returncode
+                if code > 0:
+                    self.failure = worker.last_words() or f"a worker ended with exit code {code}"
+                elif code < 0:
+                    respawns += 1
+                    self._bury(worker, code)
+                    if respawns > _MOST_RESPAWNS:
+                        self.failure = f"{respawns} workers died one after another"
+                    else:
+                        self._workers.append(self._spawn())
+            self._stop.wait(_LOOK)
+
+    def _spawn(self) -> _Process:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hpsearch", "worker", self._record.name, "--tied"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={
+                **os.environ,
+                **dict.fromkeys(environment.THREAD_VARIABLES, "1"),
+                "HPSEARCH_HOME": str(self._settings.home),
+                "HPSEARCH_STORAGE": self._settings.storage,
+            },
+        )
+        return _Process(process, Owner.of(process.pid))
+
+    def _bury(self, worker: _Process, code: int) -> None:
+        lost = leases.crashed(self._store.database, self._record.id, worker.owner)
+        self._messages.append(f"a worker died (signal {-code}); another takes its place")
+        for number in lost:
+            self._messages.append(
+                f"trial {number} took its worker down {leases.MOST_CRASHES} times: given up (lost)"
+            )
+
+    def _end_workers(self) -> None:
+        for worker in self._workers:
+            worker.process.terminate()
+        deadline = time.monotonic() + _GRACE
+        for worker in self._workers:
+            try:
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+        self._workers = []
+
+    def _progress(self) -> Progress:
+        messages = []
+        while self._messages:
+            messages.append(self._messages.popleft())
+        counts = self._store.counts(self._record.id)
+        return Progress(counts, self._store.best(self._record), messages)
+
+
+class _Process:
+    """A worker's process, and the last lines it wrote."""
+
+    def __init__(self, process: subprocess.Popen[bytes], owner: Owner) -> None:
+        self.process = process
+        self.owner = owner
+        self._lines: deque[str] = deque(maxlen=20)
+        assert process.stderr is not None
+        self._reader = threading.Thread(target=self._read, args=(process.stderr,), daemon=True)
+        self._reader.start()
+
+    def _read(self, stream: IO[bytes]) -> None:
+        for line in stream:
+            self._lines.append(line.decode(errors="replace").rstrip())
+
+    def last_words(self) -> str:
+        """The last line that it wrote, without the program's name before it."""
+        self._reader.join(1.0)
+        lines = [line for line in self._lines if line]
+        return lines[-1].removeprefix("hpsearch: ") if lines else ""
+
+
+def default_workers() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

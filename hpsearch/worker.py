@@ -1,0 +1,195 @@
+"""What does a worker do? Claim a trial, train it, enter how it ended; until nothing is left."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from hpsearch import environment, search
+from hpsearch.config import Params, Study
+from hpsearch.data import Splits
+from hpsearch.errors import HpsearchError, StoreError
+from hpsearch.leases import Claim, Idle, Leases
+from hpsearch.objective import Row, Training
+from hpsearch.owner import Owner
+from hpsearch.records import CURVES, Result, State, curve
+from hpsearch.store import Store, StudyRecord
+
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.01, 0.25  # seconds between two looks when there is nothing to do
+
+
+class Worker:
+    """One worker of one study, in this process.
+
+    Args:
+        store: The ledger.
+        record: The study.
+        splits: Its data.
+        owner: Under which name leases are held.
+    """
+
+    def __init__(self, store: Store, record: StudyRecord, splits: Splits, owner: Owner) -> None:
+        self._store = store
+        self._study_id = record.id
+        self._study = record.study
+        self._splits = splits
+        self._history = search.History(record.study)
+        self._known = -1  # the history reaches to this number
+        self._leases = Leases(
+            store.database,
+            record.id,
+            lag=record.study.search.lag if record.study.search.looks_back else None,
+            seed=lambda number: search.seed(record.study, number, search.Purpose.TRAINING),
+            owner=owner,
+        )
+
+    def run(self, stop: threading.Event) -> Idle | None:
+        """Work until the study has all its trials, or ``stop`` is set (then None).
+
+        Raises:
+            HpsearchError: If memory, disk or store failed; the running trial was handed back.
+        """
+        with environment.single_thread():
+            here = environment.current()
+            digest = environment.digest(here)
+            self._store.remember(here, digest)
+            wait = _SHORTEST_WAIT
+            while not stop.is_set():
+                claim = self._leases.claim()
+                if claim in (Idle.DONE, Idle.STOPPED):
+                    return claim
+                if isinstance(claim, Claim):
+                    self._run(claim, digest, stop)
+                    wait = _SHORTEST_WAIT
+                else:
+                    stop.wait(wait)
+                    wait = min(2 * wait, _LONGEST_WAIT)
+        return None
+
+    def _run(self, claim: Claim, environment_digest: str, stop: threading.Event) -> None:
+        number = claim.number
+        try:
+            with _renewed(self._leases, number) as held:
+                params = self._suggest(number)
+                self._leases.show(number, params)
+                result = evaluate(
+                    self._study,
+                    self._history,
+                    claim,
+                    params,
+                    self._splits,
+                    lambda: stop.is_set() or not held.is_set(),
+                )
+            if result is None:
+                self._leases.hand_back(number)
+            else:
+                self._leases.finish(number, result, environment_digest)
+        except (MemoryError, OSError, StoreError) as error:
+            with suppress(HpsearchError):
+                self._leases.hand_back(number)
+            if isinstance(error, StoreError):
+                raise
+            raise HpsearchError(
+                f"trial {number}: {type(error).__name__}: {error}; it was handed back, nothing is "
+                f"lost: make room and run again"
+            ) from error
+
+    def _suggest(self, number: int) -> Params:
+        if self._study.search.looks_back:
+            last = number - self._study.search.lag
+            if last > self._known:
+                self._history.add(self._store.history(self._study_id, self._known, last))
+                self._known = last
+        return search.suggest(self._study, self._history, number)
+
+
+def evaluate(
+    study: Study,
+    history: search.History,
+    claim: Claim,
+    params: Params,
+    splits: Splits,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Result | None:
+    """Train one trial: a pure function of all but ``interrupted``.
+
+    Returns:
+        How it ended, or None if it was interrupted.
+
+    Raises:
+        MemoryError, OSError: Not the trial's fault; all other exceptions make it FAIL.
+    """
+    pruning = search.Pruning(study, history, claim.number, params)
+    metric = CURVES.index(study.search.metric)
+    rows: list[Row] = []
+    state = State.COMPLETE
+    reason: str | None = None
+    weights: str | None = None
+    value: float | None = None
+    try:
+        training = Training(study.resolve(params, claim.seed), splits)
+        for row in training:
+            rows.append(row)
+            if interrupted():
+                return None
+            if pruning.stops(len(rows), row[metric]):
+                state, reason = State.PRUNED, study.search.pruner
+                break
+        if training.diverged:
+            state, reason = State.PRUNED, "diverged"
+        weights = training.weights_sha256
+        if state is State.COMPLETE:
+            value = rows[training.best - 1][metric]
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        state, reason = State.FAIL, f"{type(error).__name__}: {error}"
+    return Result(
+        state=state,
+        value=value,
+        params=params,
+        curve=curve(rows),
+        weights_sha256=weights,
+        rungs=pruning.rungs,
+        reason=reason,
+    )
+
+
+@contextmanager
+def _renewed(leases: Leases, number: int) -> Iterator[threading.Event]:
+    """Keep a trial's lease from running out, on a thread of its own.
+
+    Yields:
+        An event that is cleared once the trial is no longer held.
+    """
+    held, over = threading.Event(), threading.Event()
+    held.set()
+
+    def renew() -> None:
+        while not over.wait(leases.lease / 3):
+            # A store that is away now may be back before the lease runs out.
+            with suppress(StoreError):
+                if not leases.renew(number):
+                    held.clear()
+                    return
+
+    thread = threading.Thread(target=renew, name=f"lease of trial {number}", daemon=True)
+    thread.start()
+    try:
+        yield held
+    finally:
+        over.set()
+        thread.join()
+
+
+def tie(stream: int = 0) -> None:
+    """End this process as soon as the pipe on its standard input closes."""
+
+    def wait() -> None:
+        while os.read(stream, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, name="tie", daemon=True).start()
