@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from hpsearch import environment, settings
@@ -48,24 +47,15 @@ TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The tri
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
-def main() -> NoReturn:
+def main() -> None:
     """Run the command line, and end with the exit code that its outcome has."""
     environment.one_thread()
+    signal.signal(signal.SIGINT, lambda *_: sys.exit(128 + signal.SIGINT))
     try:
-        code = app(standalone_mode=False)
-        sys.stdout.flush()
+        app()
     except HpsearchError as error:
         _say(f"hpsearch: {error}")
-        code = error.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        code = 128 + signal.SIGINT
-    except BrokenPipeError:  # the reader, such as `head`, has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code if isinstance(code, int) else 0)
+        sys.exit(error.exit_code)
 
 
 def _version(asked: bool) -> None:
@@ -398,7 +388,7 @@ def digest(name: Name, as_json: Json = False) -> None:
     store = _open()
     record = store.study(name)
     finished = store.finished(record.id)
-    total = records.digest(finished)
+    total = records.digest(finished, store.steps(record.id))
     if as_json:
         print(views.dumps({"study": name, "digest": total, "trials": len(finished)}))
         return
@@ -438,10 +428,10 @@ def _tell(outcome: Reproduction, name: str) -> None:
     else:
         print(f"DIFFERENT: {outcome.first_difference}")
         print(f"weights sha256 {outcome.recorded_sha256} recorded, {outcome.weights_sha256} now")
-    for difference in outcome.environment_differences:
-        print(f"environment: {difference}")
-    if not outcome.identical and not outcome.rounds_alike:
-        print("this environment rounds otherwise, so the difference says nothing about the trial")
+        for difference in outcome.environment_differences:
+            print(f"environment: {difference}")
+        if not outcome.rounds_alike:
+            print("this environment rounds otherwise: the difference says nothing of the trial")
 
 
 @app.command(epilog="Example: hpsearch retry book && hpsearch run book")

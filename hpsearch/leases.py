@@ -19,8 +19,7 @@ from hpsearch.config import Params, dumps
 from hpsearch.database import Database
 from hpsearch.errors import DigestConflictError, UnknownStudyError
 from hpsearch.owner import Owner
-from hpsearch.records import FINISHED, Result, State
-from hpsearch.store import encode
+from hpsearch.records import FINISHED, Result, State, encode
 from hpsearch.tables import curves, studies, trials
 
 LEASE = 15.0
@@ -164,7 +163,10 @@ class Leases:
             )
             connection.execute(
                 sa.insert(curves).values(
-                    study_id=self._study_id, number=number, epochs=encode(result.curve)
+                    study_id=self._study_id,
+                    number=number,
+                    epochs=encode(result.curve),
+                    steps=encode(result.steps),
                 )
             )
             return True
@@ -259,8 +261,8 @@ def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
             )
         )
         if lost:
-            nothing = [{"study_id": study_id, "number": number, "epochs": b""} for number in lost]
-            connection.execute(sa.insert(curves), nothing)
+            nothing = {"study_id": study_id, "epochs": b"", "steps": b""}
+            connection.execute(sa.insert(curves), [nothing | {"number": n} for n in lost])
         return lost
 
 

@@ -79,11 +79,14 @@ class Training:
             warmup=training.warmup,
             clip_norm=training.clip_norm,
             patience=training.patience,
+            record_steps=training.record == "step",
         )
         self.diverged = False
         """Whether it ended with a loss that is infinite or not a number."""
         self.best = 0
         """The epoch, from 1, whose weights the network has when the training has ended."""
+        self.steps: list[float] = []
+        """The loss of each mini-batch so far, where the configuration records them."""
 
     def __iter__(self) -> Iterator[Row]:
         """The epochs; a diverging one is not among them, and is the end."""
@@ -94,6 +97,7 @@ class Training:
                 self._epochs.close()
                 return
             self.best = epoch.best
+            self.steps += epoch.step_losses or ()
             yield row
 
     @property

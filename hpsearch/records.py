@@ -20,6 +20,12 @@ Curve: TypeAlias = NDArray[np.float64]
 """(epochs, 4), its columns in the order of ``CURVES``; row *i* is the state after epoch *i + 1*."""
 
 
+Steps: TypeAlias = NDArray[np.float64]
+"""(steps,), the loss of each mini-batch as it was trained on; empty unless it is recorded."""
+
+NO_STEPS: Steps = np.zeros(0)
+
+
 def curve(rows: Iterable[Iterable[float]] = ()) -> Curve:
     """Rows of ``CURVES`` as one array."""
     return np.array([list(row) for row in rows], dtype=np.float64).reshape(-1, len(CURVES))
@@ -55,6 +61,7 @@ class Result:
     weights_sha256: str | None
     rungs: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
+    steps: Steps = field(default_factory=lambda: NO_STEPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,25 +110,34 @@ class Counts:
         return self.finished >= self.budget and not self.running and not self.waiting
 
 
-def digest(finished: Iterable[tuple[Trial, Curve]]) -> str:
+def digest(finished: Iterable[tuple[Trial, Curve]], steps: Mapping[int, Steps]) -> str:
     """One SHA-256 over finished trials in the order of their numbers.
 
     It covers numbers, states, values, curves (every bit of them) and weight digests, and nothing
     that depends on when, where or by how many workers they were run.
+
+    Args:
+        finished: Trials with their curves, in any order.
+        steps: By number, what is recorded by step.
     """
     total = hashlib.sha256()
     for trial, rows in sorted(finished, key=lambda pair: pair[0].number):
-        value = b"" if trial.value is None else struct.pack("<d", trial.value)
         parts = (
             str(trial.number).encode(),
             trial.state.encode(),
-            value,
-            np.ascontiguousarray(rows, dtype="<f8").tobytes(),
+            b"" if trial.value is None else struct.pack("<d", trial.value),
+            encode(rows),
+            encode(steps.get(trial.number, NO_STEPS)),
             (trial.weights_sha256 or "").encode(),
         )
         for part in parts:
             total.update(struct.pack("<q", len(part)) + part)
     return total.hexdigest()
+
+
+def encode(array: NDArray[np.float64]) -> bytes:
+    """The bits of an array, in row-major order and little-endian whatever the machine."""
+    return np.ascontiguousarray(array, dtype="<f8").tobytes()
 
 
 def weights_digest(state: Mapping[str, NDArray[np.generic]]) -> str:

@@ -13,7 +13,7 @@ from hpsearch import environment
 from hpsearch.data import Splits
 from hpsearch.errors import NotComparableError, UnknownTrialError
 from hpsearch.objective import Row, Training
-from hpsearch.records import CURVES, Curve, State, Trial, curve
+from hpsearch.records import CURVES, NO_STEPS, Curve, State, Trial, curve, encode
 from hpsearch.store import Store, StudyRecord
 
 
@@ -71,6 +71,9 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, splits: Splits) -
     there = store.environment(trial.environment)
     weights = training.weights_sha256
     difference = _first_difference(recorded, curve(rows))
+    steps = store.steps(record.id, [trial.number]).get(trial.number, NO_STEPS)
+    if difference is None and encode(steps) != encode(np.array(training.steps)):
+        difference = "the losses by step"
     if difference is None and weights != trial.weights_sha256:
         difference = f"weights: sha256 {trial.weights_sha256} recorded, {weights} now"
     return Reproduction(

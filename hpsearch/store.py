@@ -13,12 +13,13 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from hpsearch import config
 from hpsearch.config import Study, dumps
 from hpsearch.database import Database
 from hpsearch.errors import StudyChangedError, UnknownStudyError, UnknownTrialError, UsageError
-from hpsearch.records import CURVES, FINISHED, Counts, Curve, State, Trial
+from hpsearch.records import CURVES, FINISHED, Counts, Curve, State, Steps, Trial, curve
 from hpsearch.tables import curves, environments, studies, trials
 
 
@@ -174,7 +175,17 @@ class Store:
             query = query.where(curves.c.number.in_(numbers))
         with self.database.read() as connection:
             rows = connection.execute(query.order_by(curves.c.number)).all()
-        return {row.number: _decode(row.epochs) for row in rows}
+        return {row.number: _curve(row.epochs) for row in rows}
+
+    def steps(self, study_id: int, numbers: Collection[int] | None = None) -> dict[int, Steps]:
+        """The losses by step of the finished trials that recorded them, by number."""
+        query = sa.select(curves.c.number, curves.c.steps).where(curves.c.study_id == study_id)
+        query = query.where(curves.c.steps != b"")
+        if numbers is not None:
+            query = query.where(curves.c.number.in_(numbers))
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(curves.c.number)).all()
+        return {row.number: _decode(row.steps) for row in rows}
 
     def history(self, study_id: int, above: int, up_to: int) -> list[tuple[Trial, Curve]]:
         """What samplers and pruners may learn from: numbers above ``above`` and to ``up_to``.
@@ -195,12 +206,12 @@ class Store:
         )
         with self.database.read() as connection:
             found = connection.execute(query).all()
-        return [(_trial(row), _decode(row.rows)) for row in found]
+        return [(_trial(row), _curve(row.rows)) for row in found]
 
     def finished(self, study_id: int) -> list[tuple[Trial, Curve]]:
         """All finished trials with their curves, in the order of their numbers."""
         rows = self.curves(study_id)
-        nothing = _decode(b"")
+        nothing = curve()
         return [(t, rows.get(t.number, nothing)) for t in self.trials(study_id, FINISHED)]
 
     def counts(self, study_id: int) -> Counts:
@@ -230,6 +241,29 @@ class Store:
             waiting=count.get(State.WAITING, 0),
             unprojected=sum(int(row.lacking) for row in rows if State(row.state).finished),
         )
+
+    def unprojected(self, study_id: int, *, mlflow: bool = True) -> list[Trial]:
+        """Trials without the mark of a projection, unfinished ones among them.
+
+        Args:
+            study_id: The study.
+            mlflow: Whether MLflow's mark counts, beside that of Optuna's storage.
+        """
+        lacking = ~(trials.c.in_optuna & trials.c.in_mlflow) if mlflow else ~trials.c.in_optuna
+        query = sa.select(trials).where(trials.c.study_id == study_id, lacking)
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(trials.c.number)).all()
+        return [_trial(row) for row in rows]
+
+    def held(self, study_id: int) -> set[int]:
+        """Numbers of the trials that a worker's lease holds now."""
+        query = sa.select(trials.c.number).where(
+            trials.c.study_id == study_id,
+            trials.c.state == State.RUNNING,
+            trials.c.lease_until > self.database.now,
+        )
+        with self.database.read() as connection:
+            return set(connection.execute(query).scalars())
 
     def retry(self, study_id: int) -> int:
         """Hand all FAIL trials out again, under their numbers. Returns how many."""
@@ -309,13 +343,12 @@ class Store:
             connection.execute(sa.update(studies).where(studies.c.id == study_id).values(**values))
 
 
-def encode(rows: Curve) -> bytes:
-    """A curve as the ledger keeps it."""
-    return np.ascontiguousarray(rows, dtype="<f8").tobytes()
+def _decode(data: bytes) -> NDArray[np.float64]:
+    return np.frombuffer(data, dtype="<f8").astype(np.float64)
 
 
-def _decode(data: bytes) -> Curve:
-    return np.frombuffer(data, dtype="<f8").reshape(-1, len(CURVES)).astype(np.float64)
+def _curve(data: bytes) -> Curve:
+    return _decode(data).reshape(-1, len(CURVES))
 
 
 def _refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, str]) -> None:

@@ -76,5 +76,7 @@ curves = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True),
     # (epochs, 4) little-endian float64, the columns in the order of records.CURVES
     sa.Column("epochs", sa.LargeBinary, nullable=False),
+    # (steps,) little-endian float64: the loss of each mini-batch, where it is recorded
+    sa.Column("steps", sa.LargeBinary, nullable=False),
     sa.ForeignKeyConstraint(["study_id", "number"], [trials.c.study_id, trials.c.number]),
 )

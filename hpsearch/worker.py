@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+import numpy as np
+
 from hpsearch import environment, search
 from hpsearch.config import Params, Study
 from hpsearch.data import Splits
@@ -124,12 +126,14 @@ def evaluate(
     pruning = search.Pruning(study, history, claim.number, params)
     metric = CURVES.index(study.search.metric)
     rows: list[Row] = []
+    steps: list[float] = []
     state = State.COMPLETE
     reason: str | None = None
     weights: str | None = None
     value: float | None = None
     try:
         training = Training(study.resolve(params, claim.seed), splits)
+        steps = training.steps
         for row in training:
             rows.append(row)
             if interrupted():
@@ -154,6 +158,7 @@ def evaluate(
         weights_sha256=weights,
         rungs=pruning.rungs,
         reason=reason,
+        steps=np.array(steps, dtype=np.float64),
     )
 
 

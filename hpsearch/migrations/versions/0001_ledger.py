@@ -57,6 +57,7 @@ def upgrade() -> None:
         sa.Column("study_id", sa.Integer, primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("epochs", sa.LargeBinary, nullable=False),
+        sa.Column("steps", sa.LargeBinary, nullable=False),
         sa.ForeignKeyConstraint(
             ["study_id", "number"], ["hpsearch_trials.study_id", "hpsearch_trials.number"]
         ),
