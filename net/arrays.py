@@ -18,11 +18,11 @@ class Parameter(NamedTuple):
     gradient: Array
 
 
-def blocks(*arrays: Array, length: int = 32768) -> Iterator[tuple[Array, ...]]:
+def blocks(*arrays: Array, length: int = 65536) -> Iterator[tuple[Array, ...]]:
     """Views of flat arrays of one size, cut in the same places.
 
     An update reads and writes its arrays several times, one NumPy call after the other. Over blocks
-    that fit the core's own cache (three of float32: 384 KiB) only the first of these passes waits
+    that fit the core's own cache (three of float32: 768 KiB) only the first of these passes waits
     for memory.
     """
     for start in range(0, arrays[0].size, length):
