@@ -1,0 +1,216 @@
+"""A search whose whole process group is killed goes on to the very same end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STUDY = """
+name = "killed"
+[data]
+dataset = "digits"
+train = 300
+validation = 0.2
+[network]
+hidden = [32, 32]
+dropout = { low = 0.0, high = 0.5 }
+[training]
+lr = { low = 1e-4, high = 1.0, log = true }
+epochs = 27
+batch_size = 10
+[search]
+trials = 60
+lag = 4
+"""
+
+KINDS = {
+    "random": "",
+    "tpe-hyperband": 'sampler = "tpe"\npruner = "hyperband"\nseed = 3\n',
+}
+
+
+class Workspace:
+    """A home of its own, and the command line in it."""
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        folder.mkdir()
+        self.file = folder / "study.toml"
+        self.file.write_text(STUDY + KINDS[kind])
+        self.home = folder / "home"
+        self.environment = {**os.environ, "HPSEARCH_HOME": str(self.home)}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command as the leader of a process group."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "hpsearch", *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __call__(self, *arguments: str) -> str:
+        """Run a command that must succeed; what it printed."""
+        process = self.start(*arguments)
+        out, error = process.communicate(timeout=300)
+        assert (process.returncode, "" if process.returncode == 0 else error) == (0, "")
+        return out
+
+    def json(self, *arguments: str) -> Any:
+        """The JSON document that a command prints."""
+        return json.loads(self(*arguments, "--json"))
+
+    def kill_at(self, finished: int, *arguments: str) -> None:
+        """Run a command, and kill its whole group once so many trials have finished."""
+        process = self.start(*arguments)
+        try:
+            deadline = time.monotonic() + 120
+            while self._finished() < finished:
+                assert process.poll() is None, process.communicate()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+    def _finished(self) -> int:
+        import sqlite3
+
+        try:
+            with sqlite3.connect(f"file:{self.home / 'studies.db'}?mode=ro", uri=True) as store:
+                query = "SELECT count(*) FROM hpsearch_trials WHERE ended IS NOT NULL"
+                return int(store.execute(query).fetchone()[0])
+        except sqlite3.OperationalError:  # not made yet
+            return 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_twice_is_the_same_search(tmp_path: Path, kind: str) -> None:
+    """One worker, two workers, and two killed twice: one digest, and each trial once in MLflow."""
+    alone = Workspace(tmp_path / "alone", kind)
+    alone("run", str(alone.file), "--workers", "1", "--no-tracking")
+    expected = alone("digest", "killed")
+
+    pair = Workspace(tmp_path / "pair", kind)
+    pair("run", str(pair.file), "--workers", "2", "--no-tracking")
+    assert expected == pair("digest", "killed")
+
+    killed = Workspace(tmp_path / "killed", kind)
+    killed.kill_at(10, "run", str(killed.file), "--workers", "2")
+    assert 10 <= killed.json("digest", "killed")["trials"] < 60
+    killed.kill_at(30, "run", str(killed.file), "--workers", "2")
+    killed("run", str(killed.file), "--workers", "2")
+    assert expected == killed("digest", "killed")
+
+    trials = killed.json("trials", "killed")
+    if kind == "tpe-hyperband":
+        assert {"COMPLETE", "PRUNED"} == {trial["state"] for trial in trials}
+        pruned = next(trial["number"] for trial in trials if trial["state"] == "PRUNED")
+        assert killed.json("reproduce", "killed", "--trial", str(pruned))["identical"]
+    assert killed.json("reproduce", "killed")["identical"]
+    assert killed.json("status", "killed")["unprojected"] == 0
+    assert_in_mlflow_once(killed, trials)
+    assert "0 trials written to Optuna's storage, 0 to MLflow" in killed("sync", "killed")
+
+
+def assert_in_mlflow_once(workspace: Workspace, trials: list[dict[str, Any]]) -> None:
+    """Every trial is one run of the experiment, ended, its curves the ledger's bit for bit."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{workspace.home / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("killed")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    children = [run for run in runs if "hpsearch.number" in run.data.tags]
+    assert len(runs) - len(children) == 1
+    numbers = sorted(int(run.data.tags["hpsearch.number"]) for run in children)
+    assert [trial["number"] for trial in trials] == numbers
+    ended = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+    for run in children:
+        trial = trials[int(run.data.tags["hpsearch.number"])]
+        assert ended[trial["state"]] == run.info.status
+        assert trial["mlflow_run_id"] == run.info.run_id
+    for trial in trials[::7]:
+        epochs = workspace.json("curve", "killed", "--trial", str(trial["number"]))["epochs"]
+        for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+            logged = client.get_metric_history(trial["mlflow_run_id"], name)
+            assert [(row["epoch"], struct.pack("<d", row[name])) for row in epochs] == [
+                (metric.step, struct.pack("<d", metric.value))
+                for metric in sorted(logged, key=lambda metric: metric.step)
+            ]
+
+
+def test_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    """Killing one worker of two neither stops the other nor costs a trial."""
+    alone = Workspace(tmp_path / "alone", "random")
+    alone("run", str(alone.file), "--workers", "1", "--no-tracking")
+    other = Workspace(tmp_path / "other", "random")
+    process = other.start("run", str(other.file), "--workers", "2", "--no-tracking")
+    killed = 0
+    while killed < 3 and process.poll() is None:
+        children = _children(process.pid)
+        if len(children) == 2 and other._finished() >= 10 * (killed + 1):
+            os.kill(children[killed % 2], signal.SIGKILL)
+            killed += 1
+        time.sleep(0.01)
+    _, error = process.communicate(timeout=120)
+    assert (process.returncode, killed) == (0, 3)
+    assert error.count("a worker died") == 3
+    assert alone("digest", "killed") == other("digest", "killed")
+
+
+def test_workers_end_with_their_launcher(tmp_path: Path) -> None:
+    """A launcher that is killed alone takes its workers along."""
+    workspace = Workspace(tmp_path / "alone", "random")
+    process = workspace.start("run", str(workspace.file), "--workers", "2", "--no-tracking")
+    while workspace._finished() < 5:
+        assert process.poll() is None
+        time.sleep(0.02)
+    children = _children(process.pid)
+    assert len(children) == 2
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}/stat").exists() for pid in children):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    """A signal ends the run within five seconds with nothing lost and nothing held."""
+    workspace = Workspace(tmp_path / "alone", "random")
+    process = workspace.start("run", str(workspace.file), "--workers", "2")
+    while workspace._finished() < 5:
+        assert process.poll() is None
+        time.sleep(0.02)
+    began = time.monotonic()
+    os.killpg(process.pid, number)  # as a terminal does
+    _, error = process.communicate(timeout=30)
+    assert time.monotonic() - began < 5
+    assert code == process.returncode
+    assert "go on with: hpsearch run" in error
+    assert "Traceback" not in error
+    status = workspace.json("status", "killed")
+    assert status["running"] == 0
+    workspace("run", str(workspace.file), "--workers", "2")
+    assert workspace.json("status", "killed")["complete"] == 60
+
+
+def _children(pid: int) -> list[int]:
+    """Living children, in the order of their starting."""
+    children = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        text = (task / "children").read_text()
+        children += [int(child) for child in text.split()]
+    return sorted(children)
