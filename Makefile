@@ -39,7 +39,7 @@ lock:
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv
 	$(VENV)-lock/bin/uv $(COMPILE) --group dev --output-file requirements-dev.lock
-	$(VENV)-lock/bin/uv $(COMPILE) --constraint requirements-dev.lock --output-file requirements.lock
+	$(VENV)-lock/bin/uv $(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements.lock
 	rm -rf $(VENV)-lock
 
 clean:

@@ -44,6 +44,7 @@ class Training:
         network, training = config.network, config.training
         if training.seed is None:
             raise ValueError("a training needs a seed")
+        self._splits = splits
         streams = np.random.SeedSequence(training.seed).spawn(3)
         weights_rng, shuffle_rng, dropout_rng = map(np.random.default_rng, streams)
         self._network = net.Network(
@@ -99,6 +100,16 @@ class Training:
             self.best = epoch.best
             self.steps += epoch.step_losses or ()
             yield row
+
+    def untrained(self) -> Row:
+        """What the first weights give, where a configuration has no epochs."""
+        measures: list[float] = []
+        for part in (self._splits.train, self._splits.validation):
+            probabilities = self._network.predict_proba(part.x).astype(np.float64)
+            of_label = np.maximum(probabilities[np.arange(len(part.y)), part.y], 1e-300)
+            right = probabilities.argmax(axis=1) == part.y
+            measures += [float(-np.log(of_label).mean()), float(right.mean())]
+        return Row(*measures)
 
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:

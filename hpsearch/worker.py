@@ -43,7 +43,7 @@ class Worker:
             store.database,
             record.id,
             lag=record.study.search.lag if record.study.search.looks_back else None,
-            seed=lambda number: search.seed(record.study, number, search.Purpose.TRAINING),
+            seed=lambda number: search.training_seed(record.study, number),
             owner=owner,
         )
 
@@ -145,7 +145,7 @@ def evaluate(
             state, reason = State.PRUNED, "diverged"
         weights = training.weights_sha256
         if state is State.COMPLETE:
-            value = rows[training.best - 1][metric]
+            value = (rows[training.best - 1] if rows else training.untrained())[metric]
     except (MemoryError, OSError):
         raise
     except Exception as error:

@@ -1,0 +1,149 @@
+"""The compose file is honest: its commands, as plain processes on loopback, do what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import yaml
+
+ROOT = Path(__file__).parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+STUDY = "quick"
+
+
+def command(service: str, **replacements: str) -> list[str]:
+    """What a service runs, with this machine's ports and folders in place of the containers'."""
+    words = [re.sub(r"\$\{STUDY:-\w+\}", STUDY, word) for word in SERVICES[service]["command"]]
+    for old, new in replacements.items():
+        words = [word.replace(old, new) for word in words]
+    return [str(Path(sys.executable).with_name(words[0])), *words[1:]]
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """The MLflow server as the compose file starts it; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    words = command("mlflow", **{"0.0.0.0": "127.0.0.1", "5000": port, "/data": str(folder)})
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    log = (folder / "server.log").open("w")
+    process = subprocess.Popen(
+        words, env={**os.environ, **quiet}, cwd=folder, stdout=log, stderr=log
+    )
+    try:
+        deadline = time.monotonic() + 90
+        while not _answers(f"http://127.0.0.1:{port}/health"):
+            assert process.poll() is None, (folder / "server.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_hosts_are_services() -> None:
+    """Every address in the environment is that of a service, by the driver that is installed."""
+    environment = COMPOSE["x-environment"]
+    url = sa.make_url(re.sub(r"\$\{[^}]*\}", "secret", environment["HPSEARCH_STORAGE"]))
+    assert url.drivername == "postgresql+psycopg"
+    assert url.host in SERVICES
+    assert SERVICES["postgres"]["environment"]["POSTGRES_DB"] == url.database
+    assert environment["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
+    for service in ("run", "worker"):
+        assert environment == SERVICES[service]["environment"]
+
+
+def test_published_on_loopback_alone() -> None:
+    """No port is open beyond the machine."""
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_same_study_on_postgresql_and_a_server(
+    tmp_path: Path, fresh_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run` and two workers on PostgreSQL and an MLflow server end with SQLite's digest."""
+    monkeypatch.chdir(ROOT)
+    bare = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("HPSEARCH_STORAGE", "MLFLOW_TRACKING_URI")
+    }
+    embedded = {**bare, "HPSEARCH_HOME": str(tmp_path / "embedded")}
+    _run([*command("run"), "--no-tracking"], embedded)
+    expected = _run(_hpsearch("digest", STUDY), embedded)
+
+    (tmp_path / "mlflow").mkdir()
+    with server(tmp_path / "mlflow") as address:
+        cluster = {
+            **bare,
+            "HPSEARCH_HOME": str(tmp_path / "cluster"),
+            "HPSEARCH_STORAGE": fresh_postgres,
+            "MLFLOW_TRACKING_URI": address,
+        }
+        run = subprocess.Popen([*command("run"), "--workers", "1"], env=cluster)
+        workers = [_restarted(command("worker"), cluster) for _ in range(2)]
+        assert run.wait(120) == 0
+        assert [worker.wait(30) for worker in workers] == [0, 0]
+
+        assert expected == _run(_hpsearch("digest", STUDY), cluster)
+        status = json.loads(_run(_hpsearch("status", STUDY, "--json"), cluster))
+        assert (status["complete"] + status["pruned"], status["unprojected"]) == (40, 0)
+        assert json.loads(_run(_hpsearch("reproduce", STUDY, "--json"), cluster))["identical"]
+        _assert_each_trial_once(address)
+
+
+def _assert_each_trial_once(address: str) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(address)
+    experiment = client.get_experiment_by_name(STUDY)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], max_results=1000)
+    numbers = [run.data.tags.get("hpsearch.number") for run in runs]
+    assert list(range(40)) == sorted(int(number) for number in numbers if number is not None)
+    assert {"FINISHED", "KILLED"} == {run.info.status for run in runs}
+
+
+def _hpsearch(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "hpsearch", *arguments]
+
+
+def _run(words: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        words, env=environment, capture_output=True, text=True, timeout=180, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def _restarted(words: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """A process that is started again until it succeeds, as `restart: on-failure` does."""
+    loop = ["sh", "-c", 'for i in $(seq 60); do "$@" && exit 0; sleep 0.3; done; exit 1', "sh"]
+    return subprocess.Popen([*loop, *words], env=environment, stderr=subprocess.DEVNULL)
