@@ -10,17 +10,18 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.exceptions import Abort, TyperException
 
 from hpsearch import environment, settings
 from hpsearch.errors import (
     HpsearchError,
-    StoreOpenError,
+    NoStoreError,
     StudyFileError,
     UnknownTrialError,
     UsageError,
@@ -44,18 +45,44 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study in the store.")]
 TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The trial's number.")]
+_GRACE = 2.5  # seconds after which an epoch that goes on is broken off
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 
 def main() -> None:
     """Run the command line, and end with the exit code that its outcome has."""
     environment.one_thread()
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(128 + signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
-        app()
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
     except HpsearchError as error:
         _say(f"hpsearch: {error}")
-        sys.exit(error.exit_code)
+        code = error.exit_code
+    except TyperException as error:
+        _say(_usage(error))
+        code = error.exit_code
+    except Abort:
+        _say("hpsearch: nothing was done")
+        code = 1
+    except BrokenPipeError:  # whoever reads has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except (OSError, MemoryError) as error:
+        _say(f"hpsearch: {type(error).__name__}: {error}")
+        code = 1
+    sys.exit(code)
+
+
+def _usage(error: TyperException) -> str:
+    """What was wrong with the words of the command line, on one line."""
+    command = getattr(getattr(error, "ctx", None), "command_path", "hpsearch")
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if not message:  # no words at all: the help was shown
+        return f"{command}: a command is missing; see above"
+    return f"{command}: {message[0].lower()}{message[1:]}; see: {command} --help"
 
 
 def _version(asked: bool) -> None:
@@ -210,21 +237,22 @@ def worker(
     tied: Annotated[bool, typer.Option("--tied", hidden=True)] = False,
 ) -> None:
     """Join a study that is in the store: one more worker, from this shell or another host."""
-    from hpsearch.leases import Idle
+    from hpsearch.leases import Idle, released
     from hpsearch.owner import Owner
     from hpsearch.worker import Worker, tie
 
     stop = threading.Event()
-    with _signals(stop.set, lambda: os._exit(1), ignore_interrupt=tied) as received:
+    with _signals(stop.set, lambda: os._exit(130), ignore_interrupt=tied) as received:
         if tied:
             tie()
         store = _open()
         record = store.study(name)
-        ended = Worker(store, record, _unchanged_splits(record), Owner.of()).run(stop)
-    if tied:
-        return
+        with _patience(stop, received, lambda: released(store.database, record.id, Owner.of())):
+            ended = Worker(store, record, _unchanged_splits(record), Owner.of()).run(stop)
     if received:
         raise typer.Exit(128 + received[0])
+    if tied:
+        return
     if ended is Idle.STOPPED:
         raise HpsearchError(_why_stopped(store, record))
 
@@ -240,9 +268,7 @@ def studies(as_json: Json = False) -> None:
     try:
         store = _open()
         records = store.studies()
-    except StoreOpenError:
-        if settings.read().home.exists():
-            raise
+    except NoStoreError:
         records = []
     rows = [(r, store.counts(r.id), store.best(r)) for r in records]
     if as_json:
@@ -491,10 +517,7 @@ def sync(
     records = [store.study(name)] if name else store.studies()
     if not follow:
         for record in records:
-            with store.database.lock(f"projector-{record.id}", timeout=60) as held:
-                if not held:
-                    raise HpsearchError(f"{record.name!r} is being synced by another process")
-                written = projector(record).sync()
+            written = projector(record).sync()
             for line in written.removed:
                 _say(line)
             print(
@@ -503,7 +526,7 @@ def sync(
             )
         return
     stop = threading.Event()
-    with _signals(stop.set, lambda: os._exit(1)) as received:
+    with _signals(stop.set, lambda: os._exit(130)) as received:
         _follow(store, name, projector, stop)
     if received:
         raise typer.Exit(128 + received[0])
@@ -556,7 +579,7 @@ def _open(*, create: bool = False) -> Store:
 def _find(study: str) -> Path:
     """A study file by its path, or by its name in ``studies/`` here or in the package."""
     given = Path(study)
-    if given.suffix == ".toml" or given.is_file():
+    if len(study) > 255 or given.suffix == ".toml" or given.is_file():
         return given
     package = Path(__file__).parent
     folders = [Path("studies"), package / "studies", package.parent / "studies"]
@@ -629,6 +652,25 @@ def _signals(stop: Any, kill: Any, *, ignore_interrupt: bool = False) -> Iterato
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _patience(stop: threading.Event, received: list[int], release: Any) -> Iterator[None]:
+    """End the process if an epoch goes on for too long after ``stop``; its trial is handed back."""
+    over = threading.Event()
+
+    def watch() -> None:
+        stop.wait()
+        if not over.wait(_GRACE):
+            with suppress(HpsearchError):
+                release()
+            os._exit(128 + received[0])
+
+    threading.Thread(target=watch, name="patience", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 # -- printing

@@ -29,6 +29,14 @@ Params = Mapping[str, Value]
 
 Metric = Literal["val_accuracy", "val_loss", "train_accuracy", "train_loss"]
 SEARCHABLE = ("network", "training")
+LARGEST_GRID = 100_000
+"""Points; more than that no study visits, and the list of them would not fit into memory."""
+
+_LARGEST = 1e300
+"""Of a range's ends: what is computed with them stays finite."""
+
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
 class _Section(BaseModel):
@@ -42,17 +50,17 @@ class DataConfig(_Section):
     """``[data]``: which examples, and how they are divided."""
 
     dataset: Annotated[str, Field(min_length=1)]
-    train: Annotated[int, Field(ge=1)]
+    train: Positive
     validation: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, lt=1)] = 0.2
-    test: Annotated[int, Field(ge=1)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    test: Positive | None = None
+    seed: Seed = 0
     scaling: Literal["minmax", "standard", "none"] = "minmax"
 
 
 class NetworkConfig(_Section):
     """``[network]`` of a trial."""
 
-    hidden: list[Annotated[int, Field(ge=1)]]
+    hidden: list[Positive]
     activation: Literal["relu", "sigmoid", "tanh"] = "relu"
     init: Literal["he", "xavier"] | Annotated[float, Field(gt=0)] = "he"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -67,14 +75,14 @@ class TrainingConfig(_Section):
     lr: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    batch_size: Annotated[int, Field(ge=1)] = 100
-    epochs: Annotated[int, Field(ge=0)]
+    batch_size: Positive = 100
+    epochs: Positive
     schedule: Literal["constant", "step", "cosine"] = "constant"
-    warmup: Annotated[int, Field(ge=0)] = 0
+    warmup: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     clip_norm: Annotated[float, Field(gt=0)] | None = None
-    patience: Annotated[int, Field(ge=1)] | None = None
+    patience: Positive | None = None
     record: Literal["epoch", "step"] = "epoch"
-    seed: Annotated[int, Field(ge=0)] | None = None
+    seed: Seed | None = None
 
 
 class TrialConfig(_Section):
@@ -89,14 +97,14 @@ class SearchConfig(_Section):
     """``[search]``: how the open places are filled, and what is looked for."""
 
     sampler: Literal["random", "grid", "tpe"] = "random"
-    trials: Annotated[int, Field(ge=1)] = 100
+    trials: Positive = 100
     metric: Metric = "val_accuracy"
     direction: Literal["maximize", "minimize"] = "maximize"
-    seed: Annotated[int, Field(ge=0)] = 0
-    lag: Annotated[int, Field(ge=1)] = 8
+    seed: Seed = 0
+    lag: Positive = 8
     pruner: Literal["none", "median", "hyperband"] = "none"
-    min_epochs: Annotated[int, Field(ge=1)] = 1
-    reduction_factor: Annotated[int, Field(ge=2)] = 3
+    min_epochs: Positive = 1
+    reduction_factor: Annotated[int, Field(ge=2, le=2**31 - 1)] = 3
     enqueue: list[dict[str, Any]] = []
 
     @model_validator(mode="before")
@@ -143,9 +151,13 @@ class Range:
         return table
 
     def __contains__(self, value: object) -> bool:
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        whole = isinstance(self.low, int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
             return False
-        return self.low <= value <= self.high
+        if not self.low <= value <= self.high:
+            return False
+        steps = (value - self.low) / (self.step or math.inf)
+        return abs(steps - round(steps)) < 1e-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +175,7 @@ class Choices:
         return {"choices": list(self.choices)}
 
     def __contains__(self, value: object) -> bool:
-        return value in self.choices
+        return any(_same(value, choice) for choice in self.choices)
 
 
 Space = Mapping[str, Range | Choices]
@@ -204,10 +216,12 @@ class Study:
 
     def definition(self) -> dict[str, Any]:
         """The study with every default written out, as a study file would say it."""
-        tables = {section: dict(self.fixed[section]) for section in SEARCHABLE}
-        for path, open_ in self.space.items():
-            section, key = path.split(".")
-            tables[section][key] = open_.table()
+        tables: dict[str, Any] = {}
+        for section, model in (("network", NetworkConfig), ("training", TrainingConfig)):
+            paths = {key: f"{section}.{key}" for key in model.model_fields}
+            searched = {k: self.space[p].table() for k, p in paths.items() if p in self.space}
+            table = {**self.fixed[section], **searched}
+            tables[section] = {key: table[key] for key in paths if key in table}
         whole = {"name": self.name, "data": plain(self.data), **tables}
         whole |= {"search": plain(self.search), "tracking": plain(self.tracking)}
         return {key: value for key, value in whole.items() if value}
@@ -229,12 +243,12 @@ def load(path: Path, overrides: Iterable[str] = (), name: str | None = None) -> 
         StudyFileError: In one line, what is wrong, where, and what to do.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise StudyFileError(f"{path}: no such study file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StudyFileError(f"{path}: cannot be read as text ({error})") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise StudyFileError(f"{path}: is not TOML: {error}") from None
     for override in overrides:
         _override(table, override)
@@ -269,7 +283,7 @@ def parse(table: Mapping[str, Any]) -> Study:
     if search.sampler == "grid":
         if points:
             raise StudyFileError("search.enqueue: a grid visits every point; leave it out")
-        trials = min(trials, math.prod(len(grid(path, space[path])) for path in space))
+        trials = min(trials, _grid_size(space))
     search = search.model_copy(update={"enqueue": points, "trials": trials})
     sections = {section: MappingProxyType(fixed[section]) for section in SEARCHABLE}
     return Study(name, data, MappingProxyType(sections), MappingProxyType(space), search, tracking)
@@ -294,18 +308,21 @@ def grid(path: str, open_: Range | Choices) -> list[Value]:
     """
     if isinstance(open_, Choices):
         return list(open_.choices)
-    step = open_.step or (1 if isinstance(open_.low, int) else None)
-    if step is None or open_.log:
-        raise StudyFileError(
-            f"{path}: the grid sampler needs choices or a step; give `choices = [...]` or `step`"
-        )
-    count = math.floor((open_.high - open_.low) / step + 1e-9) + 1
-    return [open_.low + index * step for index in range(count)]
+    step = open_.step or 1
+    # Rounding may carry the last step a bit beyond the end.
+    return [min(open_.low + index * step, open_.high) for index in range(_steps(path, open_))]
 
 
 def toml(study: Study) -> str:
-    """The study as a file that ``load`` reads back as the same."""
-    return tomli_w.dumps(study.definition())
+    """The study as a file that ``load`` reads back as the same, written as a person would."""
+    lines: list[str] = []
+    for key, value in study.definition().items():
+        if isinstance(value, dict):
+            lines += ["", f"[{key}]"]
+            lines += [f"{_key(inner)} = {_inline(entry)}" for inner, entry in value.items()]
+        else:
+            lines.append(f"{key} = {_inline(value)}")
+    return "\n".join(lines) + "\n"
 
 
 def dumps(value: Any) -> str:
@@ -314,6 +331,33 @@ def dumps(value: Any) -> str:
 
 
 # -- reading a study file, piece by piece
+
+
+def _same(value: object, choice: object) -> bool:
+    """Equal, and not just because true is 1 in Python."""
+    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
+
+
+def _steps(path: str, open_: Range | Choices) -> int:
+    """How many values a grid visits of one path."""
+    if isinstance(open_, Choices):
+        return len(open_.choices)
+    step = open_.step or (1 if isinstance(open_.low, int) else None)
+    if step is None or open_.log:
+        raise StudyFileError(
+            f"{path}: the grid sampler needs choices or a step; give `choices = [...]` or `step`"
+        )
+    return math.floor((open_.high - open_.low) / step + 1e-9) + 1
+
+
+def _grid_size(space: Space) -> int:
+    size = math.prod(_steps(path, open_) for path, open_ in space.items())
+    if size > LARGEST_GRID:
+        raise StudyFileError(
+            f"search.sampler: the grid has {size} points, and {LARGEST_GRID} at most are visited; "
+            f"take wider steps, or the random sampler"
+        )
+    return size
 
 
 def _name(name: Any) -> str:
@@ -341,7 +385,7 @@ def _divide(table: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[s
     open_: dict[str, Any] = {}
     for section in SEARCHABLE:
         for key, value in table.get(section, {}).items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and "." not in key:
                 open_[f"{section}.{key}"] = value
             else:
                 fixed[section][key] = value
@@ -364,9 +408,8 @@ def _space(
         ]
         space[path] = _typed(path, draft, ends)
     for section in SEARCHABLE:
-        for key, value in plain(getattr(base, section)).items():
-            if f"{section}.{key}" not in space:
-                fixed[section][key] = value
+        whole = plain(getattr(base, section))
+        fixed[section] = {k: v for k, v in whole.items() if f"{section}.{k}" not in space}
     return space
 
 
@@ -400,11 +443,8 @@ def _open(path: str, table: dict[str, Any]) -> Range | Choices:
         raise StudyFileError(f"{path}: a range needs low and high ({missing[0]} is missing)")
     for key in ("low", "high", "step"):
         value = table.get(key, 1)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not -_LARGEST < value < _LARGEST:
             raise StudyFileError(f"{path}.{key}: must be a finite number, not {_show(value)}")
     if not isinstance(table.get("log", False), bool):
         raise StudyFileError(f"{path}.log: must be true or false")
@@ -441,9 +481,14 @@ def _point(space: Space, index: int, raw: dict[str, Any]) -> dict[str, Value]:
         if path not in space:
             hint = _nearest(path, list(space))
             raise StudyFileError(f"{where}: {path} is not searched{hint}")
-        if value not in space[path]:
-            raise StudyFileError(f"{where}: {path} = {_show(value)} is outside its range")
-        if isinstance(space[path], Range) and isinstance(space[path].ends()[0], float):
+        open_ = space[path]
+        if value not in open_:
+            raise StudyFileError(
+                f"{where}: {path} = {_show(value)} is not in {_inline(open_.table())}"
+            )
+        if isinstance(open_, Choices):
+            point[path] = next(choice for choice in open_.choices if _same(value, choice))
+        elif isinstance(open_.low, float):
             point[path] = float(value)
     return point
 
@@ -468,8 +513,8 @@ def _override(table: dict[str, Any], override: str) -> None:
 
 
 def _explain(error: ValidationError, prefix: tuple[str, ...], model: type[BaseModel]) -> str:
-    """The first of pydantic's complaints as one line."""
-    first = error.errors()[0]
+    """One of pydantic's complaints as one line: of a misspelt key rather than of a missing one."""
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     path = prefix + tuple(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{'.'.join(path)}: unknown key{_nearest(path[-1], _known(path, model, prefix))}"
@@ -501,6 +546,20 @@ def _show(value: Any) -> str:
         return "nothing"
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _key(key: str) -> str:
+    bare = key.isascii() and key.replace("-", "_").replace("_", "a").isalnum()
+    return key if bare else _inline(key)
+
+
+def _inline(value: Any) -> str:
+    """A value in TOML, on one line."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_key(k)} = {_inline(v)}' for k, v in value.items())} }}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_inline, value))}]"
+    return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

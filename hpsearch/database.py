@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from hpsearch import tables
-from hpsearch.errors import StoreError, StoreOpenError
+from hpsearch.errors import NoStoreError, StoreError, StoreOpenError
 
 BUSY = 30.0
 """Seconds to wait for another process's transaction before that is an error."""
@@ -35,13 +35,11 @@ class Database:
     def __init__(self, url: str, *, create: bool = True) -> None:
         self.url = _parse(url)
         self.where = self.url.render_as_string(hide_password=True)
-        self.file = (
-            Path(self.url.database or "") if self.url.get_backend_name() == "sqlite" else None
-        )
+        self.file = _file(self.url)
         if self.file:
             self.where = str(self.file)
             if not self.file.exists() and not create:
-                raise StoreOpenError(f"{self.file}: no study store yet; `hpsearch run` makes one")
+                raise NoStoreError(f"{self.file}: no study store yet; `hpsearch run` makes one")
         try:
             if self.file:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +112,11 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
+            if _read_only(error):
+                raise StoreOpenError(
+                    f"{self.where}: is read-only; make it writable for this user, or set "
+                    f"HPSEARCH_HOME to another folder"
+                ) from error
             raise StoreError(f"{self.where}: {_reason(error)}") from error
 
     def _bring_up_to_date(self) -> None:
@@ -181,6 +184,14 @@ def _parse(url: str) -> sa.URL:
     return parsed
 
 
+def _file(url: sa.URL) -> Path | None:
+    """The file of an SQLite database, which may be given as SQLite's own ``file:…?uri=true``."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    name = url.database or ""
+    return Path(name.removeprefix("file:") if "uri" in url.query else name)
+
+
 def _engine(url: sa.URL) -> Engine:
     if url.get_backend_name() == "sqlite":
         engine = sa.create_engine(url)
@@ -209,6 +220,15 @@ def _advisory(connection: Connection, function: str, number: int) -> bool:
     held = connection.execute(sa.text(f"SELECT {function}(:number)"), {"number": number}).scalar()
     connection.commit()  # the lock is the session's; no transaction is to stay open
     return bool(held)
+
+
+def _read_only(error: SQLAlchemyError) -> bool:
+    """Whether a write was refused as such, by SQLite or PostgreSQL (which has codes for it)."""
+    original = getattr(error, "orig", None)
+    sqlite = str(getattr(original, "sqlite_errorname", ""))
+    return sqlite.startswith("SQLITE_READONLY") or (
+        getattr(original, "sqlstate", None) in ("25006", "42501")
+    )
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ HpsearchError                    1  it ran and failed
 │   ├── UnknownTrialError        2  no such trial, or one that cannot be asked that
 │   ├── DataError                2  a dataset that is missing or wrong
 │   └── StoreOpenError           2  a store that cannot be opened
+│       └── NoStoreError         2  a store that is not there yet
 ├── StoreError                   1  a store that failed on the way
 ├── DigestConflictError          1  one trial finished twice with different bits
 ├── TrackingError                1  MLflow that could not be reached or written
@@ -53,6 +54,10 @@ class DataError(UsageError):
 
 class StoreOpenError(UsageError):
     """A store that is read-only, not a database, unreachable, or of a newer version."""
+
+
+class NoStoreError(StoreOpenError):
+    """A store that nothing has been written to yet."""
 
 
 class StoreError(HpsearchError):

@@ -14,10 +14,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 from hpsearch import environment, leases
+from hpsearch.errors import HpsearchError
 from hpsearch.owner import Owner
 from hpsearch.records import Counts, Trial
 from hpsearch.settings import Settings
@@ -168,6 +170,9 @@ class Launch:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
+            if worker.process.returncode < 0:
+                with suppress(HpsearchError):  # else the trial is free when its lease has run out
+                    leases.released(self._store.database, self._record.id, worker.owner)
         self._workers = []
 
     def _progress(self) -> Progress:

@@ -228,6 +228,20 @@ class Leases:
         )
 
 
+def released(database: Database, study_id: int, owner: Owner) -> None:
+    """Free the trials of a worker that was made to end: that is no trial's fault."""
+    with database.write() as connection:
+        connection.execute(
+            sa.update(trials)
+            .where(
+                trials.c.study_id == study_id,
+                trials.c.state == State.RUNNING,
+                trials.c.owner == str(owner),
+            )
+            .values(state=State.WAITING, owner=None, lease_until=None)
+        )
+
+
 def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
     """Free the trials of a worker that died by itself, and give up those it keeps dying of.
 

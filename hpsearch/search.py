@@ -51,6 +51,12 @@ def seed(study: Study, number: int, purpose: Purpose) -> int:
     return int(sequence.generate_state(1, np.uint64)[0]) >> 11
 
 
+def training_seed(study: Study, number: int) -> int:
+    """The seed that a trial trains with: the study file's own, where it names one."""
+    own = study.fixed["training"].get("seed")
+    return seed(study, number, Purpose.TRAINING) if own is None else int(own)
+
+
 class History:
     """The outcomes that trials may look at, kept in Optuna's form as they come in."""
 

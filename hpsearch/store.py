@@ -380,13 +380,14 @@ def _study_record(row: sa.Row[Any]) -> StudyRecord:
 
 
 def _trial(row: sa.Row[Any]) -> Trial:
+    params = json.loads(row.params)
     return Trial(
         number=row.number,
         state=State(row.state),
         value=row.value,
-        params=json.loads(row.params),
+        params=params,
         epochs=row.epochs,
-        seed=row.seed,
+        seed=params.get("training.seed", row.seed),  # a study may search over seeds
         attempts=row.attempts,
         started=row.started,
         ended=row.ended,
