@@ -40,6 +40,7 @@ class Network:
         gradients: the gradients, in the same order.
         weights: the part of `parameters` that weight decay is for: neither biases nor γ and β.
         weight_gradients: the same part of `gradients`.
+        named_parameters: name → views of a parameter's values and of its gradient.
         state: name → array, the whole of what is learned: "layers.0.weight" (inputs, outputs),
             "layers.0.bias", …, and with batch normalization "norms.0.gamma", "norms.0.beta",
             "norms.0.running_mean", "norms.0.running_var". Training changes these arrays in place.

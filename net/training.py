@@ -75,7 +75,7 @@ def fit(
         epochs: how often each training example is seen.
         batch_size: examples of a mini-batch. Each epoch shuffles all examples and cuts them; where
             they do not divide, the last mini-batch is a smaller one, and is used.
-        shuffle_rng: draws the order of the examples.
+        shuffle_rng: draws the order of the examples: an epoch's is its `permutation(n)`.
         dropout_rng: draws the masks of dropout.
         weight_decay: λ of the book's L2 penalty λ/2 ΣW² (6.4.2), a part of the loss that is made
             small, though not of the losses that are reported. AdamW has its own, decoupled one.

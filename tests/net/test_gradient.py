@@ -1,0 +1,91 @@
+"""Numerical differentiation (4.3, 4.4) and the gradient check (5.7.3)."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+import net
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def test_derivative_of_the_books_parabola() -> None:
+    """0.01 x² + 0.1 x has the slopes 0.2 at 5 and 0.3 at 10 (4.3.2)."""
+    slopes = [net.numerical_derivative(lambda x: 0.01 * x**2 + 0.1 * x, x) for x in (5.0, 10.0)]
+    assert slopes == pytest.approx([0.2, 0.3])
+
+
+def test_gradient_of_the_books_bowl() -> None:
+    """x0² + x1² has the gradient (6, 8) at (3, 4), and the array is as before (4.4)."""
+    x = np.array([3.0, 4.0])
+    gradient = net.numerical_gradient(lambda x: float(np.sum(x**2)), x)
+    assert gradient == pytest.approx([6, 8])
+    assert x.tolist() == [3, 4]
+
+
+def test_gradient_of_a_view() -> None:
+    """A transposed view of a larger array is differentiated in place."""
+    whole = np.arange(12.0).reshape(3, 4)
+    gradient = net.numerical_gradient(lambda x: float(np.sum(x**3)), whole[:, 1:3].T)
+    assert gradient == pytest.approx(3 * whole[:, 1:3].T ** 2)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=seeds,
+    n=st.integers(1, 6),
+    hidden=st.lists(st.integers(1, 6), max_size=2),
+    activation=st.sampled_from(["sigmoid", "tanh"]),
+    dropout=st.sampled_from([0.0, 0.4]),
+)
+def test_smooth_networks(
+    seed: int, n: int, hidden: list[int], activation: str, dropout: float
+) -> None:
+    """Backpropagation agrees with numerical gradients to 1e-7, whatever the network's shape."""
+    rng = np.random.default_rng(seed)
+    network = net.Network(
+        3, hidden, 4, activation=activation, dropout=dropout, dtype=np.float64, rng=rng
+    )
+    errors = net.gradient_check(network, rng.normal(size=(n, 3)), rng.integers(0, 4, n), seed=seed)
+    assert errors.keys() == network.state.keys()
+    assert max(errors.values()) <= 1e-7
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=seeds, n=st.integers(1, 6), units=st.integers(1, 6))
+def test_relu_networks_away_from_kinks(seed: int, n: int, units: int) -> None:
+    """A network with ReLU agrees as well, if no input of a ReLU lies close to 0."""
+    rng = np.random.default_rng(seed)
+    network = net.Network(3, [units, units], 4, dtype=np.float64, rng=rng)
+    x = rng.normal(size=(n, 3))
+    h = x
+    for i in range(2):
+        z = h @ network.state[f"layers.{i}.weight"] + network.state[f"layers.{i}.bias"]
+        assume(np.abs(z).min() > 2e-2)
+        h = np.maximum(z, 0)
+    errors = net.gradient_check(network, x, rng.integers(0, 4, n))
+    assert max(errors.values()) <= 1e-7
+
+
+def test_batch_norm_network_keeps_its_state() -> None:
+    """With batch normalization it agrees too, and the check leaves the network as it found it."""
+    rng = np.random.default_rng(0)
+    network = net.Network(
+        3, [5, 4], 4, activation="tanh", batch_norm=True, dtype=np.float64, rng=rng
+    )
+    before = {name: array.copy() for name, array in network.state.items()}
+    errors = net.gradient_check(network, rng.normal(size=(8, 3)), rng.integers(0, 4, 8))
+    assert max(errors.values()) <= 1e-7
+    for name, array in network.state.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_check_finds_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tanh whose derivative is wrong is found out in the layers below it, and in none above."""
+    monkeypatch.setattr(net.Tanh, "backward", lambda self, dy: dy)
+    rng = np.random.default_rng(0)
+    network = net.Network(3, [5], 4, activation="tanh", dtype=np.float64, rng=rng)
+    errors = net.gradient_check(network, rng.normal(size=(8, 3)), rng.integers(0, 4, 8))
+    assert errors["layers.0.weight"] > 1e-3
+    assert errors["layers.1.weight"] <= 1e-7

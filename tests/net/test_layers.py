@@ -1,0 +1,203 @@
+"""Each layer: values by hand, gradients against numerical ones, extreme inputs."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import net
+from net.arrays import Array, Parameter
+from net.gradient import relative_error
+
+FLOAT64 = np.dtype(np.float64)
+
+seeds = st.integers(0, 2**32 - 1)
+sizes = st.integers(1, 7)
+
+
+def parameter(value: Array) -> Parameter:
+    """A parameter whose gradient is not there yet."""
+    return Parameter(value, np.full_like(value, np.nan))
+
+
+def away_from_zero(rng: np.random.Generator, n: int, units: int) -> Array:
+    """Numbers of both signs, none within 0.1 of 0."""
+    x = rng.normal(size=(n, units))
+    return x + 0.1 * np.sign(x)
+
+
+def error_of_dx(layer: net.Layer, x: Array, rng: np.random.Generator) -> float:
+    """The error of dL/dx against the numerical gradient, for L a random sum of the outputs."""
+    dy = rng.normal(size=layer.forward(x.copy()).shape)
+    dx = layer.backward(dy.copy()).copy()
+    numerical = net.numerical_gradient(lambda x: float(np.sum(dy * layer.forward(x.copy()))), x)
+    return relative_error(dx, numerical)
+
+
+def error_of(p: Parameter, layer: net.Layer, x: Array, rng: np.random.Generator) -> float:
+    """The same for a parameter of the layer."""
+    dy = rng.normal(size=layer.forward(x.copy()).shape)
+    layer.backward(dy.copy())
+    backpropagated = p.gradient.copy()
+    numerical = net.numerical_gradient(
+        lambda _: float(np.sum(dy * layer.forward(x.copy()))), p.value
+    )
+    return relative_error(backpropagated, numerical)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=seeds, n=sizes, inputs=sizes, outputs=sizes)
+def test_affine(seed: int, n: int, inputs: int, outputs: int) -> None:
+    """Affine is x W + b, and its three gradients are right."""
+    rng = np.random.default_rng(seed)
+    weight, bias = (
+        parameter(rng.normal(size=(inputs, outputs))),
+        parameter(rng.normal(size=outputs)),
+    )
+    layer, x = net.Affine(weight, bias, n), rng.normal(size=(n, inputs))
+    np.testing.assert_allclose(
+        layer.forward(x),
+        [[row @ w + b for w, b in zip(weight.value.T, bias.value, strict=True)] for row in x],
+        rtol=1e-12,
+        atol=1e-12,
+    )
+    assert error_of_dx(layer, x, rng) <= 1e-7
+    assert error_of(weight, layer, x, rng) <= 1e-7
+    assert error_of(bias, layer, x, rng) <= 1e-7
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=seeds, n=sizes, units=sizes)
+@pytest.mark.parametrize(
+    ("kind", "f"),
+    [
+        (net.ReLU, lambda x: x if x > 0 else 0.0),
+        (net.Sigmoid, lambda x: 1 / (1 + np.exp(-x))),
+        (net.Tanh, lambda x: (np.exp(2 * x) - 1) / (np.exp(2 * x) + 1)),
+    ],
+)
+def test_activations(
+    kind: type[net.ReLU], f: Callable[[float], float], seed: int, n: int, units: int
+) -> None:
+    """An activation is its function of each number, and has its derivative."""
+    rng = np.random.default_rng(seed)
+    layer, x = kind(n, units, FLOAT64), away_from_zero(rng, n, units)
+    expected = [[f(value) for value in row] for row in x]
+    np.testing.assert_allclose(layer.forward(x.copy()), expected, rtol=1e-12)
+    assert error_of_dx(layer, x, rng) <= 1e-7
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", [net.ReLU, net.Sigmoid, net.Tanh])
+def test_activations_at_extreme_inputs(kind: type[net.ReLU], dtype: type[np.float32]) -> None:
+    """At ±1e4 and at 0, activations and their gradients are finite, without a warning."""
+    layer = kind(1, 4, np.dtype(dtype))
+    y = layer.forward(np.array([[-1e4, 0.0, -0.0, 1e4]], dtype)).copy()
+    dx = layer.backward(np.ones((1, 4), dtype))
+    assert np.isfinite(y).all()
+    assert np.isfinite(dx).all()
+    assert y[0, 0] <= y[0, 1] == y[0, 2] < y[0, 3]
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=seeds, n=st.integers(3, 8), units=sizes)
+def test_batch_norm_gradients(seed: int, n: int, units: int) -> None:
+    """The gradients of batch normalization are right, its statistics' dependence on x included."""
+    rng = np.random.default_rng(seed)
+    spread = np.linspace(-2, 2, n)[:, None] + rng.uniform(-0.2, 0.2, (n, units))
+    x = 5 + rng.permuted(spread, axis=0)
+    gamma, beta = parameter(rng.normal(size=units)), parameter(rng.normal(size=units))
+    layer = net.BatchNorm(gamma, beta, np.zeros(units), np.ones(units), n, training=True)
+    assert error_of_dx(layer, x, rng) <= 1e-7
+    assert error_of(gamma, layer, x, rng) <= 1e-7
+    assert error_of(beta, layer, x, rng) <= 1e-7
+
+
+def test_batch_norm_normalizes() -> None:
+    """In training each unit of a batch gets mean β and standard deviation γ."""
+    rng = np.random.default_rng(0)
+    gamma, beta = parameter(np.array([1.0, 3.0])), parameter(np.array([0.0, -2.0]))
+    layer = net.BatchNorm(gamma, beta, np.zeros(2), np.ones(2), 50, training=True)
+    y = layer.forward(rng.normal(7, 4, (50, 2)))
+    np.testing.assert_allclose(y.mean(axis=0), beta.value, atol=1e-12)
+    np.testing.assert_allclose(y.std(axis=0), gamma.value, rtol=1e-5)
+
+
+def test_batch_norm_of_one_example_is_finite() -> None:
+    """A batch of 1 is its own mean: β comes out, and no gradient goes back to x."""
+    gamma, beta = parameter(np.ones(3)), parameter(np.array([1.0, 2.0, 3.0]))
+    layer = net.BatchNorm(gamma, beta, np.zeros(3), np.ones(3), 1, training=True)
+    assert layer.forward(np.full((1, 3), 1e4)).tolist() == [[1, 2, 3]]
+    assert layer.backward(np.ones((1, 3))).tolist() == [[0, 0, 0]]
+
+
+def test_running_statistics_converge_to_the_datas() -> None:
+    """Even from batches of 4 the running statistics tend to the data's mean 3 and variance 4."""
+    rng = np.random.default_rng(0)
+    mean, var = np.zeros(200), np.ones(200)
+    one, zero = parameter(np.ones(200)), parameter(np.zeros(200))
+    layer = net.BatchNorm(one, zero, mean, var, 4, training=True)
+    for _ in range(200):
+        layer.forward(rng.normal(3, 2, (4, 200)))
+    assert mean.mean() == pytest.approx(3, abs=0.1)
+    assert var.mean() == pytest.approx(4, rel=0.05)
+
+
+def test_batch_norm_in_evaluation_uses_running_statistics() -> None:
+    """In evaluation y is (x - running mean) / sqrt(running variance + ε); both stay as they are."""
+    mean, var = np.array([3.0]), np.array([4.0])
+    layer = net.BatchNorm(
+        parameter(np.ones(1)), parameter(np.zeros(1)), mean, var, 2, training=False
+    )
+    np.testing.assert_allclose(layer.forward(np.array([[5.0], [1.0]])), [[1], [-1]], rtol=1e-5)
+    assert (mean.item(), var.item()) == (3, 4)
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.2, 0.5, 0.9])
+def test_dropout_keeps_the_expected_activation(ratio: float) -> None:
+    """Over many masks each unit's mean is that of evaluation, and a share of `ratio` is dropped."""
+    rng = np.random.default_rng(0)
+    layer = net.Dropout(ratio, 100, 300, FLOAT64, rng)
+    x = rng.uniform(1, 2, (100, 300))
+    outputs = np.array([layer.forward(x).copy() for _ in range(100)])
+    assert layer.keep == pytest.approx(1 - ratio, abs=2**-17)
+    share = (outputs == 0).mean()
+    assert share == pytest.approx(ratio, abs=5 * np.sqrt(ratio * (1 - ratio) / outputs.size))
+    deviations = np.abs(outputs.mean(axis=0) / x - 1)
+    assert deviations.max() < 6 * np.sqrt(ratio / (1 - ratio) / 100)
+    np.testing.assert_allclose(outputs[outputs > 0], (x / layer.keep + 0 * outputs)[outputs > 0])
+
+
+def test_dropout_gradient_follows_the_mask() -> None:
+    """The gradient passes where the unit stayed, scaled as the unit was."""
+    layer = net.Dropout(0.5, 20, 30, FLOAT64, np.random.default_rng(0))
+    y = layer.forward(np.ones((20, 30))).copy()
+    np.testing.assert_array_equal(layer.backward(np.ones((20, 30))), y)
+
+
+def test_dropout_masks_have_no_pattern() -> None:
+    """Units of one mask, and masks one after the other, are dropped independently of each other."""
+    layer = net.Dropout(0.5, 200, 200, FLOAT64, np.random.default_rng(0))
+    first, second = (layer.forward(np.ones((200, 200))).copy() / 2 - 0.5 for _ in range(2))
+    for other in (
+        second,
+        np.roll(first, 1, axis=1),
+        np.roll(first, 4, axis=1),
+        np.roll(first, 1, 0),
+    ):
+        assert abs((first * other).mean() / 0.25) < 5 / 200
+
+
+@pytest.mark.parametrize("ratio", [-0.1, 1.0, float("nan")])
+def test_dropout_refuses_a_ratio(ratio: float) -> None:
+    """A ratio outside [0, 1) is an error that names it."""
+    with pytest.raises(ValueError, match=str(ratio)):
+        net.Dropout(ratio, 1, 1, FLOAT64, np.random.default_rng(0))
+
+
+def test_dropout_refuses_words_of_32_bits() -> None:
+    """A generator of half the bits would drop nothing of every second pair, and is refused."""
+    with pytest.raises(ValueError, match="64 bits"):
+        net.Dropout(0.5, 1, 1, FLOAT64, np.random.Generator(np.random.MT19937(0)))

@@ -1,0 +1,69 @@
+"""The losses and the penalty."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import net
+from net.gradient import relative_error
+
+FLOAT64 = np.dtype(np.float64)
+
+seeds = st.integers(0, 2**32 - 1)
+sizes = st.integers(1, 7)
+
+
+def test_cross_entropy_by_hand() -> None:
+    """Of the probabilities 0.6 and 0.05 it is -log 0.6 and -log 0.05 (4.2.2), here averaged."""
+    p = np.array([[0.1, 0.6, 0.3], [0.05, 0.9, 0.05]])
+    loss = net.SoftmaxCrossEntropy(2, 3, FLOAT64)
+    expected = -(math.log(0.6) + math.log(0.05)) / 2
+    assert loss.forward(np.log(p) + 7, np.array([1, 2])) == pytest.approx(expected)
+    np.testing.assert_allclose(loss.probabilities(np.log(p) - 7), p)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=seeds, n=sizes, classes=sizes)
+def test_cross_entropy_gradient(seed: int, n: int, classes: int) -> None:
+    """Its gradient by the logits is the numerical one, to 1e-7."""
+    rng = np.random.default_rng(seed)
+    loss, x = net.SoftmaxCrossEntropy(n, classes, FLOAT64), rng.normal(size=(n, classes))
+    t = rng.integers(0, classes, n)
+    loss.forward(x, t)
+    dx = loss.backward().copy()
+    assert relative_error(dx, net.numerical_gradient(lambda x: loss.forward(x, t), x)) <= 1e-7
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_cross_entropy_at_extreme_logits(dtype: type[np.float32]) -> None:
+    """At ±1e4 loss, probabilities and gradient are finite, and the loss is half their distance."""
+    logits = np.array([[1e4, -1e4], [-1e4, 1e4]], dtype)
+    loss = net.SoftmaxCrossEntropy(2, 2, np.dtype(dtype))
+    assert loss.forward(logits, np.array([0, 0])) == pytest.approx(1e4)
+    assert loss.backward().tolist() == [[0, 0], [-0.5, 0.5]]
+    assert loss.probabilities(logits).tolist() == [[1, 0], [0, 1]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=seeds, n=sizes, outputs=sizes)
+def test_mean_squared_error(seed: int, n: int, outputs: int) -> None:
+    """It is half the sum of squares by the batch's size, with the gradient (y - t) / n."""
+    rng = np.random.default_rng(seed)
+    y, t = rng.normal(size=(2, n, outputs))
+    loss = net.MeanSquaredError(n, outputs, FLOAT64)
+    by_hand = sum((a - b) ** 2 for a, b in zip(y.flat, t.flat, strict=True)) / 2 / n
+    assert loss.forward(y, t) == pytest.approx(by_hand)
+    dy = loss.backward().copy()
+    assert relative_error(dy, net.numerical_gradient(lambda y: loss.forward(y, t), y)) <= 1e-7
+
+
+def test_penalty_adds_its_gradient() -> None:
+    """λ W is added to the gradient, over arrays longer than a block too."""
+    rng = np.random.default_rng(0)
+    weights, gradients = rng.normal(size=(2, 200_003))
+    expected = gradients + 0.1 * weights
+    net.L2Penalty(weights, gradients, 0.1).add_gradient()
+    np.testing.assert_allclose(gradients, expected, rtol=1e-12)
