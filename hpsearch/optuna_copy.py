@@ -17,6 +17,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+# Optuna loads this at its first use, on the projector's thread: a query of another thread would
+# meanwhile find it half loaded, and fail.
+import sqlalchemy.orm  # noqa: F401
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
