@@ -80,10 +80,10 @@ class History:
 
 def suggest(study: Study, history: History, number: int) -> Params:
     """Fill in what the study leaves open, for trial ``number``."""
-    space = {path: distribution(open_) for path, open_ in study.space.items()}
     view = _View(study, history.before(number), number, _enqueued(study, number))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # steps that do not divide a range, experimental features
+        space = {path: distribution(open_) for path, open_ in study.space.items()}
         asker = optuna.Study(_NAME, view, _sampler(study, number), _pruner(study))
         trial = asker.ask(space)
     return {path: _inward(study.space[path], trial.params[path]) for path in study.space}
