@@ -6,6 +6,7 @@ What is heavy is imported where it is used, so that ``hpsearch --help`` answers 
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -165,8 +166,8 @@ def run(
     counts = store.counts(record.id)
     if received:
         _say(
-            f"hpsearch: stopped with {counts.finished} of {counts.budget} trials; go on with: "
-            f"hpsearch run {study}"
+            f"hpsearch: stopped with {counts.finished} of {counts.budget} trials, nothing is lost; "
+            f"the same command goes on"
         )
         raise typer.Exit(128 + received[0])
     print(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
@@ -179,7 +180,7 @@ def run(
         raise HpsearchError(_why_stopped(store, record))
     if best is None:
         raise HpsearchError(
-            f"no trial of {record.name!r} completed; see: hpsearch trials {record.name}"
+            f"no trial of {record.name!r} completed; see: hpsearch trials {shlex.quote(record.name)}"
         )
 
 
@@ -191,6 +192,7 @@ def _conclude(
     from hpsearch.reproduce import reproduce as train_again
 
     study, counts = record.study, store.counts(record.id)
+    name = shlex.quote(record.name)
     print(f"best: trial {best.number}, {study.search.metric} {views.value_(best.value)}")
     if best.params:
         print(f"      {views.params(best.params)}")
@@ -205,7 +207,7 @@ def _conclude(
         if done["identical"]:
             print(f"reproduced: trained again, {best.epochs} epochs and all weights identical")
         else:
-            print(f"NOT reproduced: see hpsearch reproduce {record.name}")
+            print(f"NOT reproduced; see: hpsearch reproduce {name}")
     if tracking and best.mlflow_run_id:
         print(
             f"MLflow: experiment {study.tracking.experiment or study.name!r}, run "
@@ -214,9 +216,10 @@ def _conclude(
     if tracking and counts.unprojected:
         _say(
             f"hpsearch: {counts.unprojected} trials are not in MLflow yet; add them with: "
-            f"hpsearch sync {record.name}"
+            f"hpsearch sync {name}"
         )
-    print(f"go on with:  hpsearch ui  |  hpsearch reproduce {record.name}")
+    first = "hpsearch ui" if tracking else f"hpsearch sync {name}"
+    print(f"go on with:  {first}  |  hpsearch reproduce {name}")
 
 
 def _why_stopped(store: Store, record: StudyRecord) -> str:
@@ -227,7 +230,7 @@ def _why_stopped(store: Store, record: StudyRecord) -> str:
     reason = f"the last with: {failed[-1].reason}" if failed else "see hpsearch trials"
     return (
         f"stopped: the last {FAILS_IN_A_ROW} trials failed, {reason}; when that is mended, "
-        f"`hpsearch retry {record.name}` runs them again"
+        f"`hpsearch retry {shlex.quote(record.name)}` runs them again"
     )
 
 
@@ -310,7 +313,8 @@ def status(name: Name, as_json: Json = False) -> None:
     print(f"{name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
     if counts.unprojected:
         print(
-            f"{counts.unprojected} are not in Optuna's storage or MLflow yet: hpsearch sync {name}"
+            f"{counts.unprojected} are not in Optuna's storage or MLflow yet; add them with: "
+            f"hpsearch sync {shlex.quote(name)}"
         )
 
 
@@ -364,7 +368,7 @@ def best(name: Name, as_json: Json = False) -> None:
     if trial.mlflow_run_id:
         print(f"  MLflow run {trial.mlflow_run_id}")
     print(views.caution(record.study, counts, _validation_size(record)))
-    print(f"its configuration:  hpsearch config {name} --trial {trial.number}")
+    print(f"its configuration:  hpsearch config {shlex.quote(name)} --trial {trial.number}")
 
 
 @app.command(name="config", epilog="Example: hpsearch config book --trial 37 > winner.toml")

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from hpsearch import tables
-from hpsearch.errors import NoStoreError, StoreError, StoreOpenError
+from hpsearch.errors import HpsearchError, NoStoreError, StoreError, StoreOpenError
 
 BUSY = 30.0
 """Seconds to wait for another process's transaction before that is an error."""
@@ -112,12 +112,16 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            if _read_only(error):
-                raise StoreOpenError(
-                    f"{self.where}: is read-only; make it writable for this user, or set "
-                    f"HPSEARCH_HOME to another folder"
-                ) from error
-            raise StoreError(f"{self.where}: {_reason(error)}") from error
+            raise self.failure(error) from error
+
+    def failure(self, error: BaseException) -> HpsearchError:
+        """What the driver raised as one of our own errors."""
+        if _read_only(error):
+            return StoreOpenError(
+                f"{self.where}: is read-only; make it writable for this user, or set "
+                f"HPSEARCH_HOME to another folder"
+            )
+        return StoreError(f"{self.where}: {_reason(error)}")
 
     def _bring_up_to_date(self) -> None:
         found = self._version()
@@ -222,7 +226,7 @@ def _advisory(connection: Connection, function: str, number: int) -> bool:
     return bool(held)
 
 
-def _read_only(error: SQLAlchemyError) -> bool:
+def _read_only(error: BaseException) -> bool:
     """Whether a write was refused as such, by SQLite or PostgreSQL (which has codes for it)."""
     original = getattr(error, "orig", None)
     sqlite = str(getattr(original, "sqlite_errorname", ""))
@@ -231,7 +235,7 @@ def _read_only(error: SQLAlchemyError) -> bool:
     )
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     """The driver's own words on one line."""
     original = getattr(error, "orig", None) or error
     return " ".join(str(original).split())

@@ -166,9 +166,7 @@ class OptunaCopy:
             yield
         except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
             self._length = None
-            cause = error.__cause__ or error
-            said = " ".join(str(getattr(cause, "orig", None) or cause).split())
-            raise StoreError(f"{self._store.database.where}: {said}") from error
+            raise self._store.database.failure(error.__cause__ or error) from error
         except StoreError:
             self._length = None
             raise
