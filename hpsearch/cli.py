@@ -179,9 +179,8 @@ def run(
     if not counts.done:
         raise HpsearchError(_why_stopped(store, record))
     if best is None:
-        raise HpsearchError(
-            f"no trial of {record.name!r} completed; see: hpsearch trials {shlex.quote(record.name)}"
-        )
+        look = f"hpsearch trials {shlex.quote(record.name)}"
+        raise HpsearchError(f"no trial of {record.name!r} completed; see: {look}")
 
 
 def _conclude(
