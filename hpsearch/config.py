@@ -36,6 +36,7 @@ _LARGEST = 1e300
 """Of a range's ends: what is computed with them stays finite."""
 
 Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
@@ -76,9 +77,9 @@ class TrainingConfig(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     batch_size: Positive = 100
-    epochs: Positive
+    epochs: Count
     schedule: Literal["constant", "step", "cosine"] = "constant"
-    warmup: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    warmup: Count = 0
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     patience: Positive | None = None
     record: Literal["epoch", "step"] = "epoch"
