@@ -221,7 +221,8 @@ class Runs:
         changes, now = 0, time.monotonic()
         self._held_since = {number: self._held_since.get(number, now) for number in held}
         for trial in lacking:
-            if now - self._held_since.get(trial.number, now) < _EARLY or trial.state.finished:
+            since = self._held_since.get(trial.number)
+            if trial.state.finished or since is None or now - since < _EARLY:
                 continue
             run = self._standing(tracking, trial, removed)
             if run is None or not run.running:

@@ -23,6 +23,8 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 from uuid import uuid4
 
 import sqlalchemy as sa
@@ -126,6 +128,7 @@ class Tracking:
         self._record = record
         self._study = record.study
         self._user = _user()
+        self._server = settings.tracking_uri.startswith("http")
         file = _file(settings.tracking_uri)
         # On a server another ledger may hold a study of the same name, whose runs are not ours to
         # delete. A workspace's own database holds nothing but this workspace's.
@@ -193,7 +196,7 @@ class Tracking:
 
         with self._failures():
             if run_id is None:
-                run_id = self._create(trial, parent)
+                run_id = self._create(trial, parent).info.run_id
             else:
                 self._client.update_run(run_id, status="RUNNING")
                 self._client.set_tag(run_id, STATE, State.RUNNING.value)
@@ -215,8 +218,10 @@ class Tracking:
 
         with self._failures():
             tags: list[RunTag] = []
+            folder = None
             if run_id is None:  # the tags come with it, a write less
-                run_id = self._create(trial, parent, commit)
+                run = self._create(trial, parent, commit)
+                run_id, folder = run.info.run_id, self._folder(run)
             else:
                 known = self._tags(trial, parent, commit)
                 tags = [RunTag(key, value) for key, value in known.items()]
@@ -225,7 +230,11 @@ class Tracking:
             if trial.params.keys() == self._study.space.keys():
                 resolved = self._study.resolve(trial.params, trial.seed)
                 text = config.toml(self._study.of_trial(trial.number, resolved))
-                self._client.log_text(run_id, text, "config.toml")
+                if folder:  # 3 ms less than asking for the run again, to find the same folder
+                    folder.mkdir(parents=True, exist_ok=True)
+                    (folder / "config.toml").write_text(text, encoding="utf-8")
+                else:
+                    self._client.log_text(run_id, text, "config.toml")
             self._client.log_inputs(run_id, [self._dataset()])
             ended = _milliseconds(trial.ended or trial.started)
             self._client.set_terminated(run_id, STATUS[trial.state], ended)
@@ -359,15 +368,21 @@ class Tracking:
         )
         return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
-    def _create(self, trial: Trial, parent: str, commit: str | None = None) -> str:
+    def _create(self, trial: Trial, parent: str, commit: str | None = None) -> Run:
         width = len(str(self._study.search.trials - 1))
-        run = self._client.create_run(
+        return self._client.create_run(
             self._here(),
             start_time=_milliseconds(trial.started),
             tags=self._tags(trial, parent, commit),
             run_name=f"trial {trial.number:0{width}}",
         )
-        return str(run.info.run_id)
+
+    def _folder(self, run: Run) -> Path | None:
+        """Where a run's artifacts are, if MLflow has no server that keeps them."""
+        uri = urlsplit(run.info.artifact_uri)
+        if self._server or uri.scheme != "file" or uri.netloc:
+            return None
+        return Path(url2pathname(uri.path))
 
     # -- where it is written
 
@@ -388,8 +403,7 @@ class Tracking:
             tags = {"mlflow.experimentKind": "custom_model_development"}
             if own:
                 tags[STUDY] = self._study.name
-            server = self._settings.tracking_uri.startswith("http")
-            place = None if server else self._settings.artifacts.as_uri()
+            place = None if self._server else self._settings.artifacts.as_uri()
             try:
                 return str(self._client.create_experiment(name, place, tags))
             except MlflowException:  # another study's projector was quicker
