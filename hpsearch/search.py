@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Container, Iterable
+from bisect import bisect_right, insort
+from collections.abc import Container, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,12 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 _NAME = "hpsearch"
 """One name for all views: Hyperband hashes it, and decisions must not depend on a study's name."""
+
+
+WINDOW = 512
+"""Trials that a sampler is shown at most; see docs/decisions/0005-a-window-for-tpe.md."""
+BEST = 25
+"""The best trials, which are always among them: as many as TPE ever calls good."""
 
 
 class Purpose(IntEnum):
@@ -62,7 +70,11 @@ class History:
 
     def __init__(self, study: Study) -> None:
         self._study = study
+        self._distributions = _distributions(study)
+        self._sign = -1.0 if study.search.direction == "maximize" else 1.0
         self._trials: dict[int, FrozenTrial] = {}
+        self._numbers: list[int] = []  # in order
+        self._ranked: list[tuple[float, int]] = []  # COMPLETE trials, from the best to the worst
 
     def __contains__(self, number: int) -> bool:
         return number in self._trials
@@ -70,22 +82,36 @@ class History:
     def add(self, finished: Iterable[tuple[Trial, Curve]]) -> None:
         """Take in COMPLETE and PRUNED trials with their curves, in any order."""
         for trial, curve in finished:
-            self._trials[trial.number] = frozen(self._study, trial, curve)
+            self._trials[trial.number] = frozen(self._study, trial, curve, self._distributions)
+            insort(self._numbers, trial.number)
+            if trial.value is not None:
+                insort(self._ranked, (self._sign * trial.value, trial.number))
 
     def before(self, number: int) -> list[FrozenTrial]:
         """The trials that trial ``number`` may look at, in the order of their numbers."""
-        last = number - self._study.search.lag
-        return [self._trials[n] for n in sorted(self._trials) if n <= last]
+        return [self._trials[n] for n in self._eligible(number)]
+
+    def window(self, number: int) -> list[FrozenTrial]:
+        """Those that its sampler is shown: at most ``WINDOW``, the best and the newest of them."""
+        numbers = self._eligible(number)
+        if len(numbers) > WINDOW:
+            last = numbers[-1]
+            best = islice((n for _, n in self._ranked if n <= last), BEST)
+            newest = numbers[BEST - WINDOW :]
+            numbers = sorted({*best, *newest})
+        return [self._trials[n] for n in numbers]
+
+    def _eligible(self, number: int) -> list[int]:
+        return self._numbers[: bisect_right(self._numbers, number - self._study.search.lag)]
 
 
 def suggest(study: Study, history: History, number: int) -> Params:
     """Fill in what the study leaves open, for trial ``number``."""
-    view = _View(study, history.before(number), number, _enqueued(study, number))
+    view = _View(study, history.window(number), number, _enqueued(study, number))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # steps that do not divide a range, experimental features
-        space = {path: distribution(open_) for path, open_ in study.space.items()}
         asker = optuna.Study(_NAME, view, _sampler(study, number), _pruner(study))
-        trial = asker.ask(space)
+        trial = asker.ask(_distributions(study))
     return {path: _inward(study.space[path], trial.params[path]) for path in study.space}
 
 
@@ -125,22 +151,25 @@ def distribution(open_: Range | Choices) -> BaseDistribution:
     return FloatDistribution(open_.low, open_.high, log=open_.log, step=open_.step)
 
 
-def frozen(study: Study, trial: Trial, curve: Curve, *, every_epoch: bool = False) -> FrozenTrial:
-    """A finished trial as Optuna knows it.
+def frozen(
+    study: Study,
+    trial: Trial,
+    curve: Curve,
+    distributions: Mapping[str, BaseDistribution] | None = None,
+) -> FrozenTrial:
+    """A finished trial as Optuna knows it, with the metric after the epochs that anyone reads.
+
+    These are the epochs after which the study's pruner was asked, and the last.
 
     Args:
         study: The study it belongs to.
         trial: What the ledger says of it.
         curve: Its epochs.
-        every_epoch: Keep the metric after every epoch, rather than only what a sampler or the
-            study's pruner reads: those of the pruner's epochs and the last.
+        distributions: Those of the study, where they are at hand.
     """
+    distributions = distributions or _distributions(study)
     shown = _rung_epochs(study) | {len(curve)}
     metric = curve[:, CURVES.index(study.search.metric)].tolist()
-    space = {path: study.space[path] for path in trial.params}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        distributions = {path: distribution(open_) for path, open_ in space.items()}
     return FrozenTrial(
         number=trial.number,
         trial_id=trial.number,
@@ -148,19 +177,23 @@ def frozen(study: Study, trial: Trial, curve: Curve, *, every_epoch: bool = Fals
         value=trial.value,
         datetime_start=_local(trial.started),
         datetime_complete=_local(trial.ended or trial.started),
-        params={path: _outward(open_, trial.params[path]) for path, open_ in space.items()},
-        distributions=distributions,
+        params={path: _outward(study.space[path], value) for path, value in trial.params.items()},
+        distributions={path: distributions[path] for path in trial.params},
         user_attrs={},
         system_attrs=dict(trial.rungs),
         intermediate_values={
-            epoch: value
-            for epoch, value in enumerate(metric, start=1)
-            if every_epoch or epoch in shown
+            epoch: value for epoch, value in enumerate(metric, start=1) if epoch in shown
         },
     )
 
 
 # -- between our values and Optuna's
+
+
+def _distributions(study: Study) -> dict[str, BaseDistribution]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a step that does not divide its range ends it earlier
+        return {path: distribution(open_) for path, open_ in study.space.items()}
 
 
 def _outward(open_: Range | Choices, value: Value) -> Any:

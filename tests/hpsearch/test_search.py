@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -221,3 +222,36 @@ def test_seeds_differ_by_number_and_purpose() -> None:
     seeds = [search.seed(study(), n, p) for n in range(200) for p in search.Purpose]
     assert len(seeds) == len(set(seeds))
     assert max(seeds) < 2**53
+
+
+def test_long_history_is_seen_through_a_window() -> None:
+    """A sampler sees the best and the newest of a long history, whatever order it came in."""
+    of = searched(search__sampler="tpe", search__lag=1)
+    (example, rows), *_ = in_order(of)
+    rng = random.Random(0)
+    many = [
+        (replace(example, number=n, value=rng.random(), state=State.COMPLETE), rows)
+        for n in range(1000)
+    ]
+    history, shuffled = search.History(of), search.History(of)
+    history.add(many)
+    shuffled.add(rng.sample(many, len(many)))
+    shown = [trial.number for trial in history.window(900)]
+    best = sorted(range(900), key=lambda n: float(str(many[n][0].value)))[: search.BEST]
+    assert set(best) <= set(shown)
+    assert set(range(900 - search.WINDOW + search.BEST, 900)) <= set(shown)
+    assert len(shown) <= search.WINDOW
+    assert shown == sorted(shown)
+    assert search.suggest(of, history, 900) == search.suggest(of, shuffled, 900)
+    short = search.History(of)
+    short.add(many[:900])
+    assert search.suggest(of, history, 900) == search.suggest(of, short, 900)
+
+
+def test_short_history_is_seen_whole() -> None:
+    """Up to the window's size a sampler sees all that it may."""
+    of = searched(search__sampler="tpe", search__lag=1)
+    (example, rows), *_ = in_order(of)
+    history = search.History(of)
+    history.add([(replace(example, number=n), rows) for n in range(search.WINDOW)])
+    assert history.before(search.WINDOW) == history.window(search.WINDOW)
