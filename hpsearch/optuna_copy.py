@@ -79,7 +79,14 @@ class OptunaCopy:
         with self._failures():
             if self._find(self._open()) is not None:
                 self._open().delete_study(self._id)
-            self._length = None
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back; the next use opens new ones."""
+        if self._storage is not None:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
+        self._storage = self._length = None
 
     def _new(self, trial: Trial) -> bool:
         return trial.number >= (self._length or 0)

@@ -72,7 +72,10 @@ class Projector:
             with _lock(self._store, self._id) as alone:
                 if alone:
                     self._forget()
-                    return self._bring(ending=True)
+                    try:
+                        return self._bring(ending=True)
+                    finally:
+                        self._copy.close()
             lacking = self._lacking()
             if not lacking:
                 return Written()
@@ -110,7 +113,10 @@ class Projector:
             try:
                 with _lock(self._store, self._id) as alone:
                     if alone:
-                        self._follow_alone(stop, outage)
+                        try:
+                            self._follow_alone(stop, outage)
+                        finally:
+                            self._copy.close()
                         return
                     if ending and not self._lacking():
                         return
