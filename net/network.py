@@ -172,10 +172,10 @@ class Network:
         All chunks but the last have `CHUNK` rows: bounded memory, and shapes (hence roundings) that
         depend on n alone.
         """
-        full = self.chain(CHUNK) if n >= CHUNK else None
         for start in range(0, n, CHUNK):
             size = min(CHUNK, n - start)
-            chain = full if full is not None and size == CHUNK else self.chain(size)
+            if start == 0 or size < CHUNK:
+                chain = self.chain(size)
             yield slice(start, start + size), chain
 
     def _batch_norm(self, i: int, size: int, *, training: bool) -> BatchNorm:
