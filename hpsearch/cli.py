@@ -24,6 +24,7 @@ from hpsearch.errors import (
     HpsearchError,
     NoStoreError,
     StudyFileError,
+    TrackingError,
     UnknownTrialError,
     UsageError,
 )
@@ -422,6 +423,30 @@ def digest(name: Name, as_json: Json = False) -> None:
         print(views.dumps({"study": name, "digest": total, "trials": len(finished)}))
         return
     print(total)
+
+
+@app.command(epilog="Example: hpsearch report book --out figures")
+def report(
+    name: Name,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to (default: reports/).")
+    ] = None,
+) -> None:
+    """Draw a study: figures as PNG, which its MLflow run gets, too."""
+    from hpsearch import report as reports
+
+    places = settings.read()
+    store = _open()
+    record = store.study(name)
+    figures = reports.draw(store, record, lambda: _unchanged_splits(record))
+    files = reports.write(figures, out or places.home / "reports")
+    for file in files:
+        print(file)
+    try:
+        if not reports.track(places, record, files):
+            _say(f"hpsearch: {name!r} has no MLflow run to add this to; make it: hpsearch sync")
+    except TrackingError as error:
+        _say(f"hpsearch: {error}; the figures are not in MLflow")
 
 
 # -- act

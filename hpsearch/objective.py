@@ -111,6 +111,10 @@ class Training:
             measures += [float(-np.log(of_label).mean()), float(right.mean())]
         return Row(*measures)
 
+    def activations(self) -> list[NDArray[Any]]:
+        """What comes out of each hidden layer for the training part: (examples, units) each."""
+        return list(self._network.activations(self._splits.train.x))
+
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
         """The network's arrays by name, as they are now."""

@@ -18,7 +18,7 @@ import re
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -46,7 +46,7 @@ STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
 STATE, SEED, REASON = "hpsearch.state", "hpsearch.seed", "hpsearch.reason"
 WEIGHTS, REPRODUCED = "hpsearch.weights_sha256", "hpsearch.reproduced"
 PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
-WEIGHTS_FILE = "weights.safetensors"
+WEIGHTS_FILE, REPORT_FOLDER = "weights.safetensors", "report"
 
 STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
 """MLflow's status of a finished trial."""
@@ -286,6 +286,12 @@ class Tracking:
                     save_file(dict(state), file)
                     self._client.log_artifact(run_id, str(file))
             self._client.set_tag(run_id, REPRODUCED, str(identical).lower())
+
+    def write_report(self, run_id: str, files: Iterable[Path]) -> None:
+        """Put files among a run's artifacts, over those of the same names."""
+        with self._failures():
+            for file in files:
+                self._client.log_artifact(run_id, str(file), REPORT_FOLDER)
 
     def delete(self, run_id: str) -> None:
         """Remove a run, in MLflow's sense: it can be restored there."""

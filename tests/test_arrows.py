@@ -13,14 +13,14 @@ ROOT = Path(__file__).parent.parent
 FLOORS = """
     errors
     settings config
-    records tables owner environment datasets
+    records tables owner environment datasets plots
     data database
     store
     leases objective search
     reproduce runs tracking optuna_copy
     worker projector
     launch views
-    display
+    display report
     cli
 """
 """From the ground up: a module imports from the floors below it, and from none beside or above."""
@@ -79,6 +79,7 @@ def test_network_imports_numpy_alone(path: Path) -> None:
     [
         ("net", {"objective"}),
         ("mlflow", {"tracking"}),
+        ("matplotlib", {"plots", "report"}),
         ("typer", {"cli"}),
         ("rich", {"cli", "display"}),
     ],
