@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from socket import gaierror
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -133,7 +134,7 @@ class Tracking:
         # On a server another ledger may hold a study of the same name, whose runs are not ours to
         # delete. A workspace's own database holds nothing but this workspace's.
         self._shared = file is None or settings.home not in file.parents
-        self.where = re.sub(r"//[^/@]*@", "//", settings.tracking_uri)
+        self.where = _without_password(settings.tracking_uri)
         with self._failures():
             self._client = _open(settings)
             self.experiment = self._find_experiment(create)
@@ -319,7 +320,9 @@ class Tracking:
     # -- what is written
 
     def _common(self) -> dict[str, str]:
-        return {key: value[:_TAG] for key, value in self._study.tracking.tags.items()} | {
+        given = self._study.tracking.tags.items()
+        own = ("hpsearch.", "mlflow.")  # by these a run is found, and told from others
+        return {key: value[:_TAG] for key, value in given if not key.startswith(own)} | {
             STUDY: self._study.name,
             LEDGER: repr(self._record.created),
             "mlflow.user": self._user,
@@ -460,8 +463,7 @@ class Tracking:
             sqlite3.Error,
             OSError,
         ) as error:
-            said = " ".join(str(error).split())
-            raise TrackingError(f"MLflow at {self.where}: {said[:300]}") from error
+            raise TrackingError(f"MLflow at {self.where}: {_said(error)}") from error
 
 
 def _open(settings: Settings) -> MlflowClient:
@@ -533,6 +535,20 @@ def _fixed(record: StudyRecord) -> dict[str, str]:
         for key, value in table.items()
         if value is not None
     }
+
+
+def _said(error: BaseException) -> str:
+    """What went wrong, on a line of no great length."""
+    root = error
+    while root.__cause__ or root.__context__:
+        root = root.__cause__ or root.__context__ or root
+    if isinstance(root, ConnectionError | TimeoutError | gaierror):
+        return f"cannot be reached: {root.strerror or root}"
+    return _without_password(" ".join(str(error).split()))[:300]
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)
 
 
 def _text(value: Any) -> str:

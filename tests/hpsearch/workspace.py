@@ -91,7 +91,12 @@ class Workspace:
         return {"network.dropout": drawn[0] / 2, "training.lr": 1e-3 + drawn[1] / 2}
 
     def finish(
-        self, number: int, state: State = State.COMPLETE, epochs: int = 3, **more: Any
+        self,
+        number: int,
+        state: State = State.COMPLETE,
+        epochs: int = 3,
+        environment: str | None = None,
+        **more: Any,
     ) -> None:
         """End a trial."""
         whole = state is State.COMPLETE
@@ -104,7 +109,7 @@ class Workspace:
             weights_sha256=None if state is State.FAIL else weights_digest(weights(number)),
             reason={State.FAIL: "ValueError: made up", State.PRUNED: "pruned"}.get(state),
         )
-        self.leases.finish(number, replace(result, **more))
+        self.leases.finish(number, replace(result, **more), environment)
 
     def run(self, *states: State) -> None:
         """Begin and end a trial for each state."""
