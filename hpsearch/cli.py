@@ -575,6 +575,45 @@ def _follow(store: Store, name: str | None, projector: Any, stop: threading.Even
         thread.join(4.0)
 
 
+@app.command(epilog="Example: hpsearch verify book --reproduce 3")
+def verify(
+    name: Name,
+    reproduce: Annotated[
+        int, typer.Option(min=0, metavar="K", help="Train so many random trials again, too.")
+    ] = 0,
+    no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check that the store, Optuna's copy and MLflow keep what they promise; changes nothing."""
+    from hpsearch import look, verify, views
+    from hpsearch.reproduce import reproduce as train_again
+
+    places = settings.read()
+    store = _open()
+    record = store.study(name)
+    seen = look.take(store.database, name, places, tracking=not no_tracking)
+    found = verify.judge(seen, tracking=not no_tracking)
+    if reproduce:
+        splits = _splits(record.study.data, places)
+        more = verify.train_again(
+            seen.ledger,
+            reproduce,
+            lambda number: train_again(store, record, store.trial(record.id, number), splits),
+        )
+        found.violations += more.violations
+        found.notes += more.notes
+    for note in found.notes:
+        (_say if as_json else print)(f"note: {note}")
+    if as_json:
+        print(views.dumps(views.findings(found)))
+    else:
+        for violation in found.violations:
+            print(f"{violation.invariant}: {violation.detail}")
+        said = "every promise is kept" if found.ok else f"{len(found.violations)} VIOLATIONS"
+        print(f"{name}: {len(seen.ledger.trials)} trials, {len(seen.runs)} runs in MLflow: {said}")
+    raise typer.Exit(0 if found.ok else 1)
+
+
 @app.command(epilog="Example: hpsearch ui --port 5001")
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,

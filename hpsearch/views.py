@@ -10,6 +10,7 @@ from typing import Any
 from hpsearch.config import Params, Study
 from hpsearch.records import CURVES, Counts, Curve, Trial
 from hpsearch.reproduce import Reproduction
+from hpsearch.verify import Findings
 
 
 def trial(trial: Trial) -> dict[str, Any]:
@@ -63,6 +64,12 @@ def reproduction(outcome: Reproduction) -> dict[str, Any]:
         "first_difference": outcome.first_difference,
         "environment_differences": outcome.environment_differences,
     }
+
+
+def findings(found: Findings) -> dict[str, Any]:
+    """What was found as ``verify --json`` gives it."""
+    violations = [{"invariant": v.invariant, "detail": v.detail} for v in found.violations]
+    return {"ok": found.ok, "violations": violations}
 
 
 def dumps(document: Any) -> str:

@@ -1,0 +1,209 @@
+"""What does the ledger promise? A function each, that yields a line for all that breaks it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from hpsearch.config import dumps
+from hpsearch.ledger_reading import CurveRow, Ledger, TrialRow
+from hpsearch.look import Check, Look
+from hpsearch.records import CURVES, State
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def _numbers(seen: Look) -> Iterator[str]:
+    """Trials bear the numbers from 0, without a hole."""
+    ledger = seen.ledger
+    there, wanted = set(ledger.trials), set(range(ledger.next_number))
+    for number in sorted(wanted - there):
+        yield f"trial {number} is missing: {ledger.next_number} were begun"
+    for number in sorted(there - wanted):
+        yield f"trial {number} is there, though only {ledger.next_number} were begun"
+
+
+def _budget(seen: Look) -> Iterator[str]:
+    """No trial is beyond the budget; when nothing is left, all of it is finished."""
+    ledger = seen.ledger
+    finished = sum(trial.finished for trial in ledger.trials.values())
+    if len(ledger.trials) > ledger.budget:
+        yield f"{len(ledger.trials)} trials of a study that has {ledger.budget}"
+    elif finished == len(ledger.trials) < ledger.budget <= ledger.next_number:
+        yield f"{finished} trials finished and none is left of a study that has {ledger.budget}"
+
+
+def _leases(seen: Look) -> Iterator[str]:
+    """Every claimed trial is finished or validly leased, and no other bears a lease."""
+    for trial in seen.ledger.trials.values():
+        said = f"trial {trial.number} is {trial.state}"
+        if trial.state == State.RUNNING:
+            if trial.owner is None or trial.lease_until is None:
+                yield f"{said} without a lease"
+            elif trial.number not in seen.held and not seen.live:
+                yield f"{said}, but its worker is gone; `hpsearch run` takes it over"
+        elif trial.owner is not None or trial.lease_until is not None:
+            yield f"{said} and still leased to {trial.owner}"
+
+
+def _states(seen: Look) -> Iterator[str]:
+    """A state is one of five, has a time of its end exactly if it is one, and its reason."""
+    for trial in seen.ledger.trials.values():
+        said = f"trial {trial.number} is {trial.state}"
+        if trial.state not in list(State):
+            yield f"trial {trial.number} is {trial.state!r}: no such state"
+        elif trial.finished and trial.ended is None:
+            yield f"{said} without a time of its end"
+        elif not trial.finished and trial.ended is not None:
+            yield f"{said} with a time of its end"
+        elif (trial.reason is not None) != (trial.state in (State.PRUNED, State.FAIL)):
+            yield f"{said} with reason {trial.reason!r}"
+
+
+def _values(seen: Look) -> Iterator[str]:
+    """A COMPLETE trial's value is its metric after the epoch that counts; others have none."""
+    ledger = seen.ledger
+    for trial in ledger.trials.values():
+        said = f"trial {trial.number} is {trial.state}"
+        if trial.state != State.COMPLETE:
+            if trial.value is not None:
+                yield f"{said} with value {trial.value!r}"
+        elif trial.value is None or not np.isfinite(trial.value):
+            yield f"{said} with value {trial.value!r}"
+        elif len(rows := seen.rows(trial)):
+            patient = ledger.setting(trial, "patience") is not None
+            counts = int(rows[:, CURVES.index("val_loss")].argmin()) if patient else len(rows) - 1
+            metric = float(rows[counts, ledger.metric])
+            if metric != trial.value:
+                yield (
+                    f"trial {trial.number} has value {trial.value!r}, "
+                    f"its curve {metric!r} after epoch {counts + 1}"
+                )
+
+
+def _curves(seen: Look) -> Iterator[str]:
+    """A finished trial has one curve, of as many epochs as it says; no other has any."""
+    ledger = seen.ledger
+    for number in sorted(ledger.curves.keys() - ledger.trials.keys()):
+        yield f"a curve of trial {number}, which is not there"
+    for trial in ledger.trials.values():
+        curve = ledger.curves.get(trial.number)
+        if not trial.finished:
+            if curve is not None:
+                yield f"trial {trial.number} is {trial.state} with a curve"
+        elif curve is None:
+            yield f"trial {trial.number} is {trial.state} without a curve"
+        elif not curve.whole:
+            yield f"the curve of trial {trial.number} is torn: {len(curve.epochs)} bytes"
+        elif len(curve.rows) != trial.epochs:
+            yield f"trial {trial.number} ran {trial.epochs} epochs, its curve has {len(curve.rows)}"
+        elif trial.state == State.COMPLETE and not _to_the_end(ledger, trial, curve):
+            epochs = ledger.setting(trial, "epochs")
+            yield f"trial {trial.number} is COMPLETE after {trial.epochs} of {epochs} epochs"
+
+
+def _to_the_end(ledger: Ledger, trial: TrialRow, curve: CurveRow) -> bool:
+    """Whether a training ended by itself: after its last epoch, or when patience ran out."""
+    patience = ledger.setting(trial, "patience")
+    if len(curve.rows) == ledger.setting(trial, "epochs"):
+        return True
+    if patience is None or not len(curve.rows):
+        return False
+    best = int(curve.rows[:, CURVES.index("val_loss")].argmin()) + 1
+    return len(curve.rows) - best == int(patience)
+
+
+def _digests(seen: Look) -> Iterator[str]:
+    """A trial that was trained has its weights' digest; one that failed or diverged has none."""
+    for trial in seen.ledger.trials.values():
+        trained = trial.state == State.COMPLETE or (
+            trial.state == State.PRUNED and trial.reason != "diverged"
+        )
+        digest = trial.weights_sha256
+        if trained and not _SHA256.fullmatch(digest or ""):
+            yield f"trial {trial.number} is {trial.state} with weights' digest {digest!r}"
+        elif not trained and digest is not None:
+            yield f"trial {trial.number} is {trial.state} with a digest of weights"
+
+
+def _params(seen: Look) -> Iterator[str]:
+    """A trained trial has a value for all that the study leaves open, and it lies within."""
+    space = seen.ledger.space
+    for trial in seen.ledger.trials.values():
+        if trial.params is None:
+            yield f"trial {trial.number} has params that are no JSON object"
+            continue
+        trained = trial.state in (State.COMPLETE, State.PRUNED)
+        if trial.params.keys() - space.keys() or (trained and space.keys() - trial.params.keys()):
+            yield f"trial {trial.number} has values for {sorted(trial.params)}, not {sorted(space)}"
+            continue
+        for path, value in trial.params.items():
+            if not _within(value, space[path]):
+                yield f"trial {trial.number} has {path} = {dumps(value)}, beyond its range"
+
+
+def _within(value: Any, table: Mapping[str, Any]) -> bool:
+    if "choices" in table:
+        return value in table["choices"]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return bool(table["low"] <= value <= table["high"])
+
+
+def _environments(seen: Look) -> Iterator[str]:
+    """A trained trial says in which environment, and that one is described."""
+    for trial in seen.ledger.trials.values():
+        if trial.environment is not None and trial.environment not in seen.ledger.environments:
+            yield f"trial {trial.number} was trained in an environment that is not described"
+        elif trial.environment is None and trial.state in (State.COMPLETE, State.PRUNED):
+            yield f"trial {trial.number} does not say in which environment it was trained"
+
+
+def _optuna(seen: Look) -> Iterator[str]:
+    """Optuna's copy has the finished trials up to the first that is not, and they agree."""
+    ledger = seen.ledger
+    copies = {copy.number: copy for copy in ledger.copy or ()}
+    if len(copies) < len(ledger.copy or ()):
+        yield "two trials of one number in Optuna's copy"
+    ready = 0
+    while ready in ledger.trials and ledger.trials[ready].finished:
+        ready += 1
+    for number in sorted(copies.keys() - set(range(ready)) - seen.lagging):
+        yield f"trial {number} is in Optuna's copy, and is not finished or waits for an earlier one"
+    for number in range(ready):
+        trial, copy = ledger.trials[number], copies.get(number)
+        if number in seen.lagging:
+            continue
+        if copy is None:
+            yield f"trial {number} is not in Optuna's copy; `hpsearch sync` writes it"
+            continue
+        wanted = {
+            p: dumps(v) if isinstance(v, list) else v for p, v in (trial.params or {}).items()
+        }
+        for what, mine, its in (
+            ("state", trial.state, copy.state),
+            ("value", trial.value, copy.value),
+            ("params", wanted, copy.params),
+        ):
+            if mine != its:
+                yield f"trial {number} has {what} {mine!r}, in Optuna's copy {its!r}"
+        if not trial.in_optuna:
+            yield f"trial {number} is in Optuna's copy without a mark of it"
+
+
+INVARIANTS: Mapping[str, Check] = {
+    "numbers": _numbers,
+    "budget": _budget,
+    "leases": _leases,
+    "states": _states,
+    "values": _values,
+    "curves": _curves,
+    "digests": _digests,
+    "params": _params,
+    "environments": _environments,
+    "optuna": _optuna,
+}
+"""By the name that a violation bears."""

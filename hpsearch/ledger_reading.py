@@ -1,0 +1,253 @@
+"""What does the ledger's database say? Read by plain SQL, and by none of the code that wrote it.
+
+One transaction sees all of it: the study, its trials and curves, and Optuna's copy beside them.
+What is there is taken as it is, however wrong; ``verify`` judges.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.engine import Connection
+
+from hpsearch.database import Database
+from hpsearch.errors import UnknownStudyError
+from hpsearch.owner import Owner
+from hpsearch.records import CURVES, FINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """A row of the ledger's trials."""
+
+    number: int
+    state: str
+    value: float | None
+    params: Mapping[str, Any] | None
+    """None where the text is no JSON object."""
+    epochs: int
+    seed: int
+    """The one it is trained with: a study may search over seeds."""
+    crashes: int
+    started: float
+    ended: float | None
+    weights_sha256: str | None
+    reason: str | None
+    environment: str | None
+    owner: str | None
+    lease_until: float | None
+    leased: bool
+    """Its lease has not run out, and its owner's process is not known to be gone."""
+    mlflow_run_id: str | None
+    in_optuna: bool
+    in_mlflow: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended."""
+        return self.state in FINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class CurveRow:
+    """A row of the ledger's curves, as bytes."""
+
+    epochs: bytes
+    steps: bytes
+
+    @property
+    def whole(self) -> bool:
+        """Whether the bytes are rows of four numbers, and a number a step."""
+        return len(self.epochs) % (8 * len(CURVES)) == 0 and len(self.steps) % 8 == 0
+
+    @property
+    def rows(self) -> NDArray[np.float64]:
+        """(epochs, 4), of the epochs that are whole."""
+        size = 8 * len(CURVES)
+        cut = self.epochs[: len(self.epochs) // size * size]
+        return np.frombuffer(cut, dtype="<f8").reshape(-1, len(CURVES))
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedTrial:
+    """A trial in Optuna's tables."""
+
+    number: int
+    state: str
+    value: float | None
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything that the ledger's database says of one study."""
+
+    name: str
+    definition: Mapping[str, Any]
+    """The study file as JSON."""
+    budget: int
+    next_number: int
+    created: float
+    mlflow_run_id: str | None
+    reproduced: Mapping[str, Any]
+    trials: Mapping[int, TrialRow]
+    curves: Mapping[int, CurveRow]
+    environments: frozenset[str]
+    copy: tuple[CopiedTrial, ...] | None
+    """Optuna's copy; None if there is none."""
+
+    @property
+    def space(self) -> dict[str, Mapping[str, Any]]:
+        """What the study leaves open, by path: tables of a range or of choices."""
+        return {
+            f"{section}.{key}": entry
+            for section in ("network", "training")
+            for key, entry in self.definition[section].items()
+            if isinstance(entry, dict)
+        }
+
+    @property
+    def metric(self) -> int:
+        """The column of the curves that the search looks at."""
+        return CURVES.index(self.definition["search"]["metric"])
+
+    def setting(self, trial: TrialRow, key: str) -> Any:
+        """A value of ``[training]`` that the trial was trained with."""
+        return (trial.params or {}).get(f"training.{key}", self.definition["training"].get(key))
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        ended = [trial.finished for trial in self.trials.values()]
+        return all(ended) and len(ended) >= self.budget
+
+    @property
+    def best(self) -> TrialRow | None:
+        """The COMPLETE trial with the best value, the first where several have it."""
+        complete = [t for t in self.trials.values() if t.state == "COMPLETE"]
+        valued = [(t.value, t.number) for t in complete if t.value is not None]
+        sign = -1.0 if self.definition["search"]["direction"] == "maximize" else 1.0
+        if not valued:
+            return None
+        return self.trials[min(valued, key=lambda pair: (sign * pair[0], pair[1]))[1]]
+
+
+def read(database: Database, name: str) -> Ledger:
+    """Read all of a study.
+
+    Raises:
+        UnknownStudyError: If there is none of that name.
+        StoreError: If the database failed.
+    """
+    with database.read() as connection:
+        if database.file is None:  # SQLite's transactions see one state by themselves
+            connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+        study = connection.execute(
+            sa.text("SELECT * FROM hpsearch_studies WHERE name = :name"), {"name": name}
+        ).first()
+        if study is None:
+            raise UnknownStudyError(f"no study {name!r} in {database.where}")
+        mine = {"study": study.id}
+        trials = connection.execute(
+            sa.text("SELECT * FROM hpsearch_trials WHERE study_id = :study ORDER BY number"), mine
+        ).all()
+        curves = connection.execute(
+            sa.text("SELECT number, epochs, steps FROM hpsearch_curves WHERE study_id = :study"),
+            mine,
+        ).all()
+        environments = connection.execute(sa.text("SELECT digest FROM hpsearch_environments"))
+        known = frozenset(environments.scalars())
+        copy = _copy(connection, name)
+        now = connection.execute(sa.select(database.now)).scalar_one()
+    return Ledger(
+        name=name,
+        definition=json.loads(study.definition),
+        budget=study.budget,
+        next_number=study.next_number,
+        created=study.created,
+        mlflow_run_id=study.mlflow_run_id,
+        reproduced=json.loads(study.reproduced or "{}"),
+        trials={row.number: _trial(row, now) for row in trials},
+        curves={row.number: CurveRow(bytes(row.epochs), bytes(row.steps)) for row in curves},
+        environments=known,
+        copy=copy,
+    )
+
+
+def _trial(row: sa.Row[Any], now: float) -> TrialRow:
+    try:
+        params = json.loads(row.params)
+    except ValueError:
+        params = None
+    params = params if isinstance(params, dict) else None
+    running = row.state == "RUNNING" and row.lease_until is not None
+    return TrialRow(
+        number=row.number,
+        state=row.state,
+        value=row.value,
+        params=params,
+        epochs=row.epochs,
+        seed=(params or {}).get("training.seed", row.seed),
+        crashes=row.crashes,
+        started=row.started,
+        ended=row.ended,
+        weights_sha256=row.weights_sha256,
+        reason=row.reason,
+        environment=row.environment,
+        owner=row.owner,
+        lease_until=row.lease_until,
+        leased=running and row.lease_until > now and _there(row.owner),
+        mlflow_run_id=row.mlflow_run_id,
+        in_optuna=bool(row.in_optuna),
+        in_mlflow=bool(row.in_mlflow),
+    )
+
+
+def _there(owner: str | None) -> bool:
+    try:
+        return owner is not None and not Owner.parse(owner).gone()
+    except ValueError:
+        return False
+
+
+def _copy(connection: Connection, name: str) -> tuple[CopiedTrial, ...] | None:
+    if not sa.inspect(connection).has_table("trials"):
+        return None
+    named = {"name": name}
+    study = connection.execute(
+        sa.text("SELECT study_id FROM studies WHERE study_name = :name"), named
+    ).first()
+    if study is None:
+        return None
+    rows = connection.execute(
+        sa.text(
+            "SELECT t.trial_id, t.number, t.state, v.value FROM trials t LEFT JOIN trial_values v "
+            "ON v.trial_id = t.trial_id WHERE t.study_id = :study ORDER BY t.number, t.trial_id"
+        ),
+        {"study": study.study_id},
+    ).all()
+    entries = connection.execute(
+        sa.text(
+            "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trials t "
+            "JOIN trial_params p ON p.trial_id = t.trial_id WHERE t.study_id = :study"
+        ),
+        {"study": study.study_id},
+    )
+    params: dict[int, dict[str, Any]] = {row.trial_id: {} for row in rows}
+    for trial, path, value, distribution in entries:
+        params[trial][path] = _outside(value, json.loads(distribution))
+    return tuple(CopiedTrial(r.number, r.state, r.value, params[r.trial_id]) for r in rows)
+
+
+def _outside(value: float, distribution: Mapping[str, Any]) -> Any:
+    """A param's value: Optuna keeps all as real numbers, a choice as its place in the list."""
+    if distribution["name"] == "CategoricalDistribution":
+        choices = distribution["attributes"]["choices"]
+        return choices[int(value)] if 0 <= value < len(choices) else None
+    return int(value) if distribution["name"] == "IntDistribution" else value

@@ -1,0 +1,225 @@
+"""What does MLflow hold if all is well? A function each, that yields a line for all that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.config import dumps
+from hpsearch.errors import TrackingError
+from hpsearch.ledger_reading import TrialRow
+from hpsearch.look import WEIGHTS_FILE, Check, Look
+from hpsearch.records import CURVES, weights_digest
+from hpsearch.tracking_reading import NUMBER, PARENT, STUDY, Points, Run, as_kept
+
+STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+"""MLflow's status of a finished trial."""
+STATE, REPRODUCED = "hpsearch.state", "hpsearch.reproduced"
+_PARAM, _TAG = 6000, 8000
+"""Characters that MLflow keeps of a param and of a tag."""
+
+
+def _one_run(seen: Look) -> Iterator[str]:
+    """A finished trial has exactly one run, and the study one of its own."""
+    by_number, parents = seen.by_number, seen.parents
+    if len(parents) > 1 or (not parents and not seen.live):
+        yield f"{len(parents)} runs of the study itself: {', '.join(r.id for r in parents)}"
+    for trial in seen.ledger.trials.values():
+        runs = by_number.get(trial.number, [])
+        if len(runs) > 1:
+            yield f"trial {trial.number} has {len(runs)} runs: {', '.join(r.id for r in runs)}"
+        elif trial.finished and not runs and trial.number not in seen.lagging:
+            yield f"trial {trial.number} has no run; `hpsearch sync` writes it"
+
+
+def _orphans(seen: Look) -> Iterator[str]:
+    """Every run is a trial's or the study's, and all are in one experiment."""
+    tracking = seen.ledger.definition.get("tracking", {})
+    experiment = tracking.get("experiment") or seen.ledger.name
+    for run in seen.runs:
+        number = run.tags.get(NUMBER)
+        if run.experiment != experiment:
+            yield f"run {run.id} is in experiment {run.experiment!r}, not {experiment!r}"
+        elif run.tags.get(STUDY) is None:
+            yield f"run {run.id} does not say of which study it is"
+        elif number is None and PARENT in run.tags:
+            yield f"run {run.id} does not say of which trial it is"
+        elif number is not None and not number.isdecimal():
+            yield f"run {run.id} is of trial {number!r}: no number"
+        elif number is not None and int(number) not in seen.ledger.trials:
+            yield f"run {run.id} is of trial {number}, which is not there"
+
+
+def _running(seen: Look) -> Iterator[str]:
+    """No run is RUNNING unless its trial is leased; the study's own, unless somebody works."""
+    for number, runs in seen.by_number.items():
+        if number not in seen.held | seen.lagging:
+            for run in runs:
+                if run.status == "RUNNING":
+                    yield f"run {run.id} of trial {number} is RUNNING, and nobody holds the trial"
+    for run in seen.parents:
+        if run.status == "RUNNING" and not seen.live:
+            yield f"run {run.id} of the study is RUNNING, and nobody works on it"
+
+
+def _run_status(seen: Look) -> Iterator[str]:
+    """A run's status and its tag say how its trial stands."""
+    for number, runs in seen.by_number.items():
+        trial = seen.ledger.trials.get(number)
+        if trial is None or number in seen.lagging | seen.held:
+            continue
+        for run in runs:
+            tag = run.tags.get(STATE)
+            if trial.finished:
+                status = STATUS.get(trial.state)
+                if (run.status, tag) != (status, trial.state):
+                    yield (
+                        f"trial {number} is {trial.state}, "
+                        f"run {run.id} is {run.status} with state {tag}"
+                    )
+            elif run.status not in ("KILLED", "RUNNING") or tag in STATUS:
+                yield (
+                    f"trial {number} is {trial.state}, "
+                    f"run {run.id} is {run.status} with state {tag}"
+                )
+    for run in seen.parents:
+        wanted = "FINISHED" if seen.ledger.done else "KILLED"
+        if not seen.live and run.status not in (wanted, "RUNNING"):  # RUNNING: another invariant
+            yield f"run {run.id} of the study is {run.status}, not {wanted}"
+
+
+def _run_tags(seen: Look) -> Iterator[str]:
+    """A run says of which study it is a part, and its trial's seed, digest and reason."""
+    parents = seen.parents
+    for trial, run in seen.pairs():
+        wanted = {
+            "hpsearch.seed": str(trial.seed),
+            "hpsearch.weights_sha256": trial.weights_sha256,
+            "hpsearch.reason": trial.reason and trial.reason[:_TAG],
+        }
+        if len(parents) == 1:
+            wanted[PARENT] = parents[0].id
+        for key, value in wanted.items():
+            if run.tags.get(key) != value:
+                yield f"{_of(run, trial)} has {key} {run.tags.get(key)!r}, not {value!r}"
+
+
+def _run_times(seen: Look) -> Iterator[str]:
+    """A run begins and ends when its trial did, to the millisecond."""
+    for trial, run in seen.pairs():
+        wanted = (_milliseconds(trial.started), _milliseconds(trial.ended or trial.started))
+        if (run.start, run.end) != wanted:
+            yield f"{_of(run, trial)} has start and end {(run.start, run.end)}, not {wanted}"
+
+
+def _run_params(seen: Look) -> Iterator[str]:
+    """A run has its trial's values as params, each the text that is read back as the same bits."""
+    for trial, run in seen.pairs():
+        wanted = {**(trial.params or {}), "seed": str(trial.seed)}
+        for path, value in wanted.items():
+            text = (value if isinstance(value, str) else dumps(value))[:_PARAM]
+            if run.params.get(path) != text:
+                yield f"{_of(run, trial)} has {path} = {run.params.get(path)}, not {text}"
+
+
+def _run_curves(seen: Look) -> Iterator[str]:
+    """A run's metrics are its trial's curves bit for bit, a row an epoch and none beside."""
+    for trial, run in seen.pairs():
+        rows, first = seen.rows(trial), _milliseconds(trial.started)
+        wanted = {name: rows[:, column] for column, name in enumerate(CURVES)}
+        epochs = np.arange(1, len(rows) + 1)
+        for name, values in wanted.items():
+            difference = _difference(run.metrics.get(name, Points()), epochs, values, first)
+            if difference:
+                yield f"{_of(run, trial)}: {name} {difference}"
+        value = np.array([] if trial.value is None else [trial.value])
+        steps = np.full(len(value), len(rows))
+        difference = _difference(run.metrics.get("value", Points()), steps, value, first)
+        if difference:
+            yield f"{_of(run, trial)}: value {difference}"
+
+
+def _difference(
+    points: Points, steps: NDArray[np.int64], values: NDArray[np.float64], first: int
+) -> str | None:
+    """Where logged rows are not what they are to be."""
+    if points.steps != steps.tolist():
+        return f"has {len(points.steps)} rows, not one for each of {len(steps)} epochs"
+    logged, wanted = as_kept(np.array(points.values, dtype=np.float64)), as_kept(values)
+    same = (logged == wanted) | (np.isnan(logged) & np.isnan(wanted))
+    if not same.all():
+        place = int(same.argmin())
+        return (
+            f"after epoch {steps[place]} is {points.values[place]!r}, "
+            f"in the ledger {float(values[place])!r}"
+        )
+    if points.times != (steps + first).tolist():
+        return "has times that are not the start and the epoch"
+    return None
+
+
+def _marks(seen: Look) -> Iterator[str]:
+    """The ledger's marks name the runs that are there."""
+    for trial, run in seen.pairs():
+        if (trial.mlflow_run_id, trial.in_mlflow) != (run.id, True):
+            marked = trial.mlflow_run_id if trial.in_mlflow else "nothing"
+            yield f"trial {trial.number} is marked with {marked}, its run is {run.id}"
+    parents, marked = seen.parents, seen.ledger.mlflow_run_id
+    if len(parents) == 1 and marked != parents[0].id and not seen.live:
+        yield f"the study is marked with run {marked}, its run is {parents[0].id}"
+
+
+def _weights(seen: Look) -> Iterator[str]:
+    """The weights that are kept have the recorded digest, and the best trial's are kept."""
+    ledger, best = seen.ledger, seen.ledger.best
+    expected = ledger.done and not seen.live and seen.reproduced is not False
+    for trial, run in seen.pairs():
+        wanted = expected and best is not None and trial.number == best.number
+        if not wanted and run.tags.get(REPRODUCED) != "true":
+            continue
+        try:
+            content = seen.weights(run)
+        except TrackingError as error:
+            yield f"{_of(run, trial)}: weights cannot be read: {error}"
+            continue
+        if content is None:
+            yield f"{_of(run, trial)} has no {WEIGHTS_FILE}; `hpsearch sync` writes it"
+            continue
+        digest = _digest_of(content)
+        if digest != trial.weights_sha256:
+            yield f"{_of(run, trial)} has weights with {digest}, not {trial.weights_sha256}"
+
+
+def _digest_of(content: bytes) -> str:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        return f"{weights_digest(load(content))}"
+    except (SafetensorError, ValueError, KeyError):
+        return "no safetensors"
+
+
+def _of(run: Run, trial: TrialRow) -> str:
+    return f"run {run.id} of trial {trial.number}"
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+INVARIANTS: Mapping[str, Check] = {
+    "one-run": _one_run,
+    "orphans": _orphans,
+    "running": _running,
+    "run-status": _run_status,
+    "run-tags": _run_tags,
+    "run-times": _run_times,
+    "run-params": _run_params,
+    "run-curves": _run_curves,
+    "marks": _marks,
+    "weights": _weights,
+}
+"""By the name that a violation bears."""

@@ -1,0 +1,342 @@
+"""What does MLflow say of a study? Read by SQL or REST, and by none of the code that wrote it.
+
+Where the tracking URI is a database's, its tables are read; where it is a server's address, its
+REST API. Both give the same reading, and neither needs the mlflow package.
+
+MLflow's databases cannot hold every number: an infinity is stored as the largest finite one of its
+sign, NaN as a mark beside the number, and SQLite drops the sign of -0.0. ``as_kept`` says what has
+to be there for a number to be there.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, unquote, urlencode, urlsplit
+from urllib.request import Request, url2pathname, urlopen
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from hpsearch.errors import TrackingError
+from hpsearch.records import CURVES
+from hpsearch.settings import Settings
+
+LARGEST = np.finfo(np.float64).max
+STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
+PARENT = "mlflow.parentRunId"
+METRICS = (*CURVES, "value")
+"""The metrics of a trial's run."""
+
+_TIMEOUT = 30.0
+"""Seconds for an answer."""
+_PAGE = 1000
+_RUNS, _ROWS = 100, 25_000
+"""Runs a request may ask the metrics of, and rows that are answered at most."""
+
+
+@dataclass(slots=True)
+class Points:
+    """All rows of one metric of a run, in the order of their steps."""
+
+    steps: list[int] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that is not deleted, with all that a trial's run consists of."""
+
+    id: str
+    experiment: str
+    """The experiment's name."""
+    status: str
+    start: int | None
+    end: int | None
+    artifacts: str
+    """Where they are: a URI."""
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, Points]
+
+
+def as_kept(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What MLflow's databases make of numbers."""
+    return np.clip(values, -LARGEST, LARGEST) + 0.0  # NaN passes, and -0.0 becomes 0.0
+
+
+def read(settings: Settings, study: str, created: float, experiment: str | None) -> list[Run]:
+    """All runs that bear the study's name, or stand in its own experiment with tags of ours.
+
+    Args:
+        settings: Where MLflow is.
+        study: The study's name.
+        created: When the ledger entered it. On a server another ledger may hold a study of the
+            same name, and its runs are left out.
+        experiment: The experiment that the study file names; None if it has one of its own.
+
+    Raises:
+        TrackingError: If MLflow cannot be reached or read.
+    """
+    own = study if experiment is None else None
+    shared = True
+    if settings.tracking_uri.startswith("http"):
+        found = _read_rest(_Rest(settings.tracking_uri), study, own)
+    else:
+        url = _url(settings.tracking_uri)
+        if url.get_backend_name() == "sqlite":
+            file = Path(url.database or "").absolute()
+            if not file.exists():
+                return []
+            shared = settings.home not in file.parents
+        found = _read_sql(url, study, own)
+    mine = repr(created)
+    return [
+        run
+        for run in found
+        if run.tags.get(STUDY, study) == study
+        and (run.tags.get(LEDGER, mine) == mine or not shared)
+    ]
+
+
+def artifact(settings: Settings, run: Run, path: str) -> bytes | None:
+    """A run's artifact; None if there is none.
+
+    Raises:
+        TrackingError: If it cannot be read from here.
+    """
+    if settings.tracking_uri.startswith("http"):
+        query = urlencode({"run_uuid": run.id, "path": path})
+        return _Rest(settings.tracking_uri).bytes(f"/get-artifact?{query}")
+    uri = urlsplit(run.artifacts)
+    if uri.scheme not in ("", "file") or uri.netloc:
+        raise TrackingError(f"{run.artifacts}: cannot be read from here")
+    try:
+        return (Path(url2pathname(uri.path)) / path).read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TrackingError(f"{run.artifacts}: {error}") from error
+
+
+# -- by SQL
+
+
+def _url(uri: str) -> sa.URL:
+    try:
+        return sa.make_url(uri)
+    except ArgumentError:
+        raise TrackingError(
+            "MLFLOW_TRACKING_URI: can be read from here if it is a database's or a server's"
+        ) from None
+
+
+def _read_sql(url: sa.URL, study: str, own: str | None) -> list[Run]:
+    where = (
+        "r.lifecycle_stage = 'active' AND e.lifecycle_stage = 'active' AND (r.run_uuid IN "
+        "(SELECT t.run_uuid FROM tags t WHERE t.key = :tag AND t.value = :study) OR (e.name = :own "
+        "AND r.run_uuid IN (SELECT t.run_uuid FROM tags t WHERE t.key LIKE 'hpsearch.%')))"
+    )
+    runs = f"FROM runs r JOIN experiments e ON e.experiment_id = r.experiment_id WHERE {where}"
+    known = {"tag": STUDY, "study": study, "own": own}
+    tags: dict[str, dict[str, str]] = defaultdict(dict)
+    params: dict[str, dict[str, str]] = defaultdict(dict)
+    metrics: dict[str, dict[str, Points]] = defaultdict(lambda: defaultdict(Points))
+    engine = sa.create_engine(url)
+    try:
+        with engine.begin() as connection:
+            if not sa.inspect(connection).has_table("runs"):
+                return []
+            rows = connection.execute(sa.text(f"SELECT r.*, e.name AS experiment {runs}"), known)
+            found = rows.all()
+            for table, place in (("tags", tags), ("params", params)):
+                query = (
+                    f"SELECT x.run_uuid, x.key, x.value FROM {table} x "
+                    f"WHERE x.run_uuid IN (SELECT r.run_uuid {runs})"
+                )
+                for run, key, value in connection.execute(sa.text(query), known):
+                    place[run][key] = value or ""
+            query = (
+                "SELECT m.run_uuid, m.key, m.step, m.timestamp, m.value, m.is_nan FROM metrics m "
+                f"WHERE m.run_uuid IN (SELECT r.run_uuid {runs}) ORDER BY m.step, m.timestamp"
+            )
+            for run, key, step, time, value, is_nan in connection.execute(sa.text(query), known):
+                points = metrics[run][key]
+                points.steps.append(step)
+                points.times.append(time)
+                points.values.append(float("nan") if is_nan else value)
+    except SQLAlchemyError as error:
+        said = " ".join(str(getattr(error, "orig", None) or error).split())
+        raise TrackingError(f"MLflow at {url.render_as_string()}: {said}") from error
+    finally:
+        engine.dispose()
+    return [
+        Run(
+            id=row.run_uuid,
+            experiment=row.experiment,
+            status=row.status,
+            start=row.start_time,
+            end=row.end_time,
+            artifacts=row.artifact_uri,
+            tags=tags[row.run_uuid],
+            params=params[row.run_uuid],
+            metrics=metrics[row.run_uuid],
+        )
+        for row in found
+    ]
+
+
+# -- by REST
+
+
+class _Rest:
+    """A server's REST API, with the credentials that MLflow's own client would use."""
+
+    def __init__(self, uri: str) -> None:
+        parts = urlsplit(uri)
+        self.where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+        user = unquote(parts.username or os.environ.get("MLFLOW_TRACKING_USERNAME", ""))
+        password = unquote(parts.password or os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
+        token = os.environ.get("MLFLOW_TRACKING_TOKEN")
+        self._headers = {"Content-Type": "application/json"}
+        if user:
+            basic = base64.b64encode(f"{user}:{password}".encode()).decode()
+            self._headers["Authorization"] = f"Basic {basic}"
+        elif token:
+            self._headers["Authorization"] = f"Bearer {token}"
+
+    def bytes(self, path: str, body: Mapping[str, Any] | None = None) -> bytes | None:
+        """An answer; None if there is nothing of the kind."""
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(self.where + path, data, self._headers)
+        try:
+            with urlopen(request, timeout=_TIMEOUT) as answer:
+                content: bytes = answer.read()
+                return content
+        except HTTPError as error:
+            with error:
+                said = " ".join(error.read().decode(errors="replace").split())
+            if error.code == 404 or "RESOURCE_DOES_NOT_EXIST" in said:
+                return None
+            raise TrackingError(f"MLflow at {self.where}: {error}: {said[:200]}") from error
+        except (URLError, OSError) as error:
+            raise TrackingError(f"MLflow at {self.where}: {error}") from error
+
+    def json(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """An answer that is a JSON object; empty if there is nothing of the kind."""
+        content = self.bytes(path, body)
+        try:
+            document = json.loads(content or b"{}")
+        except ValueError as error:
+            raise TrackingError(f"MLflow at {self.where}: answers {path} without JSON") from error
+        return document if isinstance(document, dict) else {}
+
+    def pages(self, path: str, body: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+        """The entries of all pages of a search."""
+        token = ""
+        while True:
+            more = {"page_token": token} if token else {}
+            page = self.json(path, {**body, "max_results": _PAGE, **more})
+            yield from page.get(key, [])
+            token = page.get("next_page_token", "")
+            if not token:
+                return
+
+
+def _read_rest(rest: _Rest, study: str, own: str | None) -> list[Run]:
+    api = "/api/2.0/mlflow"
+    names = {
+        entry["experiment_id"]: str(entry["name"])
+        for entry in rest.pages(f"{api}/experiments/search", {}, "experiments")
+    }
+    mark = '"' if "'" in study else "'"
+    wanted = f"tags.`{STUDY}` = {mark}{study}{mark}" if mark not in study else ""
+    searches = [(list(names), wanted), ([i for i, name in names.items() if name == own], "")]
+    found: dict[str, dict[str, Any]] = {}
+    for experiments, text in searches:
+        for some in _batches(experiments, _RUNS):
+            body = {"experiment_ids": some, "filter": text, "run_view_type": "ACTIVE_ONLY"}
+            for entry in rest.pages(f"{api}/runs/search", body, "runs"):
+                tags = _pairs(entry, "tags")
+                if any(key.startswith("hpsearch.") for key in tags):
+                    found[entry["info"]["run_id"]] = entry
+    metrics = {
+        key: dict(_histories(rest, sorted(found), key))
+        for key in sorted({m["key"] for e in found.values() for m in e["data"].get("metrics", [])})
+    }
+    return [
+        Run(
+            id=run_id,
+            experiment=names.get(entry["info"]["experiment_id"], ""),
+            status=entry["info"]["status"],
+            start=_int(entry["info"].get("start_time")),
+            end=_int(entry["info"].get("end_time")),
+            artifacts=entry["info"].get("artifact_uri", ""),
+            tags=_pairs(entry, "tags"),
+            params=_pairs(entry, "params"),
+            metrics={key: points[run_id] for key, points in metrics.items() if run_id in points},
+        )
+        for run_id, entry in found.items()
+    ]
+
+
+def _pairs(entry: Mapping[str, Any], kind: str) -> dict[str, str]:
+    return {pair["key"]: pair.get("value", "") for pair in entry["data"].get(kind, [])}
+
+
+def _int(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _histories(rest: _Rest, runs: Sequence[str], key: str) -> Iterator[tuple[str, Points]]:
+    """One metric of many runs: asked for together, and by halves where the answer is cut off."""
+    for some in _batches(runs, _RUNS):
+        query = urlencode([("run_id", run) for run in some] + [("metric_key", key)])
+        answer = rest.json(f"/ajax-api/2.0/mlflow/metrics/get-history-bulk?{query}")
+        rows = answer.get("metrics", [])
+        if len(rows) < _ROWS:
+            yield from _points(rows)
+        elif len(some) > 1:
+            middle = len(some) // 2
+            yield from _histories(rest, some[:middle], key)
+            yield from _histories(rest, some[middle:], key)
+        else:
+            yield from _points([{**row, "run_id": some[0]} for row in _history(rest, some[0], key)])
+
+
+def _history(rest: _Rest, run: str, key: str) -> Iterator[dict[str, Any]]:
+    token = ""
+    while True:
+        query = (
+            f"run_id={run}&metric_key={quote(key)}&max_results={_ROWS}&page_token={quote(token)}"
+        )
+        page = rest.json(f"/api/2.0/mlflow/metrics/get-history?{query}")
+        yield from page.get("metrics", [])
+        token = page.get("next_page_token", "")
+        if not token:
+            return
+
+
+def _points(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Points]]:
+    by_run: dict[str, Points] = defaultdict(Points)
+    for row in sorted(rows, key=lambda row: (int(row.get("step", 0)), int(row["timestamp"]))):
+        points = by_run[row["run_id"]]
+        points.steps.append(int(row.get("step", 0)))
+        points.times.append(int(row["timestamp"]))
+        points.values.append(float(row.get("value", 0.0)))
+    yield from by_run.items()
+
+
+def _batches(items: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

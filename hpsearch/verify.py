@@ -1,0 +1,109 @@
+"""Do the stores keep their promises?
+
+``look`` reads the ledger and MLflow, ``ledger_invariants`` and ``tracking_invariants`` say what has
+to hold; none of them goes through the code that wrote the stores.
+
+While a worker holds a trial, the projections may lag behind: what is not written yet is then no
+violation, and neither is a trial whose worker is gone, for the next one takes it over. When nobody
+is at work both are, until ``hpsearch run`` or ``hpsearch sync`` has put them right. What is no
+fault and still worth knowing is a note: trials that were given up as lost, a study that MLflow was
+left out of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hpsearch import ledger_invariants, tracking_invariants
+from hpsearch.errors import HpsearchError
+from hpsearch.ledger_reading import Ledger
+from hpsearch.look import Look
+from hpsearch.records import State
+from hpsearch.reproduce import Reproduction
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that is not kept."""
+
+    invariant: str
+    """Which: a key of one of the two ``INVARIANTS``, or ``reproduction``."""
+    detail: str
+    """Where, on one line."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a look at the stores showed."""
+
+    violations: list[Violation] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What is no fault, and worth knowing."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise is kept."""
+        return not self.violations
+
+
+def judge(seen: Look, *, tracking: bool = True) -> Findings:
+    """Check every invariant.
+
+    Args:
+        seen: Both stores.
+        tracking: Whether those of MLflow are among them.
+    """
+    findings = Findings(notes=list(_notes(seen)))
+    chosen = dict(ledger_invariants.INVARIANTS)
+    if tracking and seen.left_out:
+        findings.notes.append("MLflow holds nothing of it; `hpsearch sync` writes all of it there")
+    elif tracking:
+        chosen |= tracking_invariants.INVARIANTS
+    for invariant, check in chosen.items():
+        findings.violations += [Violation(invariant, detail) for detail in check(seen)]
+    return findings
+
+
+def train_again(ledger: Ledger, count: int, train: Callable[[int], Reproduction]) -> Findings:
+    """Train random trials again, the same ones every time, and compare.
+
+    Args:
+        ledger: The study.
+        count: How many; all there are if there are fewer.
+        train: Trains a trial again, by its number.
+    """
+    trained = [t for t in ledger.trials.values() if t.state in (State.COMPLETE, State.PRUNED)]
+    numbers = [trial.number for trial in trained if trial.number in ledger.curves]
+    drawn = np.random.default_rng(ledger.definition["search"]["seed"]).permutation(numbers)
+    findings = Findings()
+    for number in sorted(drawn[:count].tolist()):
+        try:
+            outcome = train(number)
+        except HpsearchError as error:
+            findings.notes.append(f"trial {number} cannot be compared here: {error}")
+            continue
+        if outcome.identical:
+            findings.notes.append(f"trial {number}, trained again, is identical")
+        elif outcome.rounds_alike:
+            detail = f"trial {number}, trained again: {outcome.first_difference}"
+            findings.violations.append(Violation("reproduction", detail))
+        else:
+            here = "; ".join(outcome.environment_differences)
+            findings.notes.append(f"trial {number} cannot be compared here: {here}")
+    return findings
+
+
+def _notes(seen: Look) -> Iterator[str]:
+    for trial in seen.ledger.trials.values():
+        said = f"trial {trial.number}"
+        if trial.state == State.FAIL and trial.reason == "lost":
+            yield f"{said} was given up as lost: its worker died of it {trial.crashes} times"
+        if seen.live and trial.state == State.RUNNING and trial.number not in seen.held:
+            yield f"{said} lost its worker, and the next one takes it over"
+    if seen.live:
+        yield f"{len(seen.held)} trials are running: what is not projected yet is no violation"
+    if seen.reproduced is False:
+        yield "the best trial, trained again, gave other bits; see `hpsearch reproduce`"
