@@ -15,9 +15,10 @@ FLOORS = """
     settings config
     records tables owner environment datasets plots
     data database
-    store
-    leases objective search
-    reproduce runs tracking optuna_copy
+    store ledger_reading tracking_reading
+    leases objective search look
+    reproduce tracking optuna_copy ledger_invariants tracking_invariants
+    runs verify
     worker projector
     launch views
     display report
