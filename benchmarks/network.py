@@ -409,7 +409,7 @@ def contenders() -> dict[str, Contender]:
 
 
 def measure(problem: Problem, repetitions: int) -> dict[str, float]:
-    """Each contender's median CPU time in seconds; the first repetition warms up and is not counted."""
+    """Each contender's median CPU time in seconds, after a repetition to warm up."""
     made = {name: contender(problem) for name, contender in contenders().items()}
     starts = {name: start for name, start in made.items() if start is not None}
     times: dict[str, list[float]] = {name: [] for name in starts}

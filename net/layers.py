@@ -67,6 +67,7 @@ class ReLU(Layer):
     def __init__(self, size: int, units: int, dtype: Float) -> None:
         # An array of zeros, since `maximum` of an array and a number is four times slower.
         self._zeros = np.zeros((size, units), dtype)
+        # 0 and 1 as floats: bools would be converted in the product, which takes longer.
         self._slope = np.empty((size, units), dtype)
 
     def forward(self, x: Array) -> Array:
