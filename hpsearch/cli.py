@@ -614,6 +614,34 @@ def verify(
     raise typer.Exit(0 if found.ok else 1)
 
 
+@app.command(epilog="Example: hpsearch backup studies-friday.db")
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy is to be.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Copy the study store to a file, also while it is in use."""
+    from hpsearch.backup import backup as copy
+
+    content = copy(_open().database, file, force=force)
+    print(f"{file}: a copy of {content.studies} studies, {content.trials} trials")
+
+
+@app.command(epilog="Example: hpsearch restore studies-friday.db && hpsearch sync")
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `backup` wrote.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a store that holds studies; it is kept.")
+    ] = False,
+) -> None:
+    """Put a copy back as the study store; `sync` then brings MLflow to what it says."""
+    from hpsearch.backup import restore as put_back
+
+    content, kept = put_back(settings.read().storage, file, force=force)
+    if kept is not None:
+        print(f"the store that was there is kept as {kept}")
+    print(f"restored {content.studies} studies, {content.trials} trials; now: hpsearch sync")
+
+
 @app.command(epilog="Example: hpsearch ui --port 5001")
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,

@@ -150,6 +150,15 @@ class Database:
             return connection.execute(sa.select(tables.version.c.version_num)).scalar()
 
 
+def place(url: str) -> Path | None:
+    """The file of an SQLite store, which need not be there; None for PostgreSQL.
+
+    Raises:
+        StoreOpenError: If it is the URL of neither.
+    """
+    return _file(_parse(url))
+
+
 def immediate(engine: Engine) -> None:
     """Make an SQLite engine's transactions safe beside other writers.
 

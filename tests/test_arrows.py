@@ -15,7 +15,7 @@ FLOORS = """
     settings config
     records tables owner environment datasets plots
     data database
-    store ledger_reading tracking_reading
+    store ledger_reading tracking_reading backup
     leases objective search look
     reproduce tracking optuna_copy ledger_invariants tracking_invariants
     runs verify
