@@ -103,8 +103,8 @@ def steps(title: Title, lines: Mapping[str, Numbers], window: int) -> Figure:
     axes.margins(x=0.01)
     _plain(axes)
     axes.legend(
-        title=f"each iteration; bold: mean of {window}", frameon=False, alignment="left"
-    ) if lines else None
+        title=f"faint: each mini-batch\nbold: mean over {window}", frameon=False, alignment="left"
+    )
     return figure
 
 
@@ -119,9 +119,9 @@ def panels(title: Title, kind: str, drawn: Sequence[Panel], columns: int) -> Fig
     for axes, panel in zip(grid.flat, drawn, strict=False):
         _curves(axes, panel.lines, labels, small=columns > 3)
         axes.set_title(panel.title, fontsize=9 if columns > 3 else 11)
-        if panel.note:
-            _note(axes, panel.note, right=True)
     _by_kind(grid[0, 0], kind, [line for panel in drawn for line in panel.lines.values()])
+    for axes, panel in zip(grid.flat, drawn, strict=False):
+        _note(axes, panel)
     for index, axes in enumerate(grid.flat):
         axes.set_visible(index < len(drawn))
         if index % columns == 0:
@@ -135,10 +135,10 @@ def panels(title: Title, kind: str, drawn: Sequence[Panel], columns: int) -> Fig
         for line, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(
-        [handles[label] for label in labels],
-        labels,
+        list(handles.values()),
+        list(handles),
         loc="outside lower center",
-        ncols=len(labels),
+        ncols=max(len(handles), 1),
         frameon=False,
     )
     return figure
@@ -205,6 +205,8 @@ def _figure(title: Title, width: float, height: float) -> Figure:
 
 def _curves(axes: Axes, lines: Mapping[str, Numbers], labels: list[str], *, small: bool) -> None:
     for label, values in lines.items():
+        if not values.size:
+            continue
         index = labels.index(label)
         axes.plot(
             np.arange(1, len(values) + 1),
@@ -215,7 +217,7 @@ def _curves(axes: Axes, lines: Mapping[str, Numbers], labels: list[str], *, smal
             linewidth=1.6 if small else 2.0,
             marker="o" if len(values) == 1 else "",
         )
-    axes.xaxis.set_major_locator(MaxNLocator(4 if small else 7, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(4 if small else 7, integer=True, steps=[1, 2, 5, 10]))
     _plain(axes)
 
 
@@ -233,27 +235,27 @@ def _histogram(axes: Axes, row: Histograms, values: Numbers) -> None:
     edges = np.linspace(row.low, row.high, _BINS + 1)
     shares = np.histogram(values, edges)[0] / values.size
     axes.bar(edges[:-1], shares, np.diff(edges), align="edge", color=COLOURS[0])
-    for left, share in zip(edges, shares, strict=False):
-        if share > _TALLEST:
-            right = left > (row.low + row.high) / 2
-            axes.annotate(
-                f"▲ {share:.0%}",
-                (left + (edges[1] - edges[0]) / 2, 0.96),
-                xycoords=("data", "axes fraction"),
-                xytext=(-5 if right else 5, 0),
-                textcoords="offset points",
-                ha="right" if right else "left",
-                va="top",
-                fontsize=8,
-                color=COLOURS[1],
-            )
+    for bars in _runs(shares > _TALLEST):
+        right = edges[bars.start] > (row.low + row.high) / 2
+        axes.annotate(
+            f"▲ {shares[bars].sum():.0%}",
+            (edges[bars.start if right else bars.stop], 0.97),
+            xycoords=("data", "axes fraction"),
+            xytext=(-3 if right else 3, 0),
+            textcoords="offset points",
+            ha="right" if right else "left",
+            va="top",
+            fontsize=8,
+            color=COLOURS[1],
+        )
     text = f"mean {_short(values.mean())}\nsd {_short(values.std())}"
     beyond = float(np.mean((values < row.low) | (values > row.high)))
-    if beyond > 0:
+    if beyond >= 0.005:
         text += f"\n{beyond:.0%} above {row.high:g}"
-    axes.text(0.5, 0.8, text, transform=axes.transAxes, fontsize=8, ha="center", va="top")
+    axes.text(0.93, 0.8, text, transform=axes.transAxes, fontsize=8, ha="right", va="top")
     axes.set_xlim(row.low, row.high)
-    axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.set_xticks([row.low, (row.low + row.high) / 2, row.high])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     _plain(axes)
 
 
@@ -267,7 +269,6 @@ def _progress(axes: Axes, outcomes: Outcomes) -> None:
         axes.step(
             numbers[done], best, where="post", color=COLOURS[1], linewidth=2, label="best so far"
         )
-    axes.set_title("by trial", fontsize=11)
     axes.set_xlabel("trial")
     axes.set_ylabel(outcomes.metric)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -288,7 +289,6 @@ def _scatter(axes: Axes, outcomes: Outcomes, parameter: Parameter) -> None:
         if parameter.log:
             axes.set_xscale("log")
     _points(axes, outcomes, across, label=False)
-    axes.set_title(f"by {parameter.name}", fontsize=11)
     axes.set_xlabel(parameter.name + (", log scale" if parameter.log else ""))
     axes.set_ylabel(outcomes.metric)
     _plain(axes)
@@ -334,16 +334,19 @@ def _points(axes: Axes, outcomes: Outcomes, across: Numbers, *, label: bool) -> 
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 
 
-def _note(axes: Axes, text: str, *, right: bool) -> None:
+def _note(axes: Axes, panel: Panel) -> None:
+    """On the right, above the curves or below them, where there is more room."""
+    ends = [float(line[-1]) for line in panel.lines.values() if line.size]
+    low = sum(ends, 0.0) < len(ends) * axes.get_ylim()[1] / 2 or not ends
     axes.text(
-        0.97 if right else 0.03,
-        0.04,
-        text,
+        0.97,
+        0.96 if low else 0.04,
+        panel.note,
         transform=axes.transAxes,
         fontsize=7.5,
         color="#333333",
-        ha="right" if right else "left",
-        va="bottom",
+        ha="right",
+        va="top" if low else "bottom",
         linespacing=1.15,
     )
 
@@ -361,6 +364,12 @@ def _smooth(values: Numbers, window: int) -> Numbers:
     if len(values) == 0:
         return values
     return np.convolve(values, ones, "same") / np.convolve(np.ones_like(values), ones, "same")
+
+
+def _runs(chosen: NDArray[np.bool_]) -> list[slice]:
+    """The stretches in which all are chosen."""
+    turns = np.flatnonzero(np.diff(np.concatenate(([False], chosen, [False]))))
+    return [slice(int(a), int(b)) for a, b in turns.reshape(-1, 2)]
 
 
 def _colour(index: int) -> str:

@@ -9,7 +9,7 @@ trained, losses by step where those are recorded, else curves by epoch. All othe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +140,8 @@ def _settings(study: Study, finished: list[Finished]) -> Figure:
     pair = _pair(study)
     if pair is None:
         drawn = [Panel(_name(f.trial), _both(f.curve, kind), _ending(f.trial)) for f in finished]
+        if len(drawn) == 1 and not study.space:
+            drawn = [replace(drawn[0], title="")]
         what = f"{study.name}: {kind} by epoch"
         columns = 3 if len(drawn) <= 6 else 5
     else:
@@ -152,7 +154,7 @@ def _settings(study: Study, finished: list[Finished]) -> Figure:
                     _part(lines, f.trial.params[lines]): f.curve[:, CURVES.index(metric)]
                     for f in column
                 }
-                endings = [_ending(f.trial) for f in column]
+                endings = [_ending(f.trial, lines) for f in column]
                 drawn.append(Panel(_part(across, choice), curves, "\n".join(filter(None, endings))))
         what = f"{study.name}: {NAMES[metric]} by epoch"
         columns = 3 if len(drawn) <= 6 else 4
@@ -271,7 +273,7 @@ def _place(study: Study, params: Params) -> list[int]:
 
 
 def _name(trial: Trial, between: str = ", ") -> str:
-    """A setting by what is open: words first, then numbers with their names."""
+    """A setting by what is open: words first, then numbers."""
     parts = sorted(trial.params.items(), key=lambda part: not isinstance(part[1], str))
     return between.join(_part(path, value) for path, value in parts) or f"trial {trial.number}"
 
@@ -280,14 +282,21 @@ def _part(path: str, value: object) -> str:
     name = path.partition(".")[2].replace("_", " ")
     if isinstance(value, bool):
         return f"{'with' if value else 'without'} {name}"
-    return value if isinstance(value, str) else f"{name} {views.value_(value, 3)}"
+    if path in ("training.optimizer", "network.activation"):
+        return str(value)
+    if path == "network.init" and not isinstance(value, str):
+        name = "init std"
+    return f"{name} {views.value_(value, 3)}"
 
 
-def _ending(trial: Trial) -> str:
-    """Said of a setting that was not trained to the end."""
+def _ending(trial: Trial, path: str | None = None) -> str:
+    """Said of a setting that was not trained to the end; ``path`` tells it from others."""
     if trial.state is State.COMPLETE:
         return ""
-    return f"{_name(trial)}:\n{trial.reason or trial.state} after epoch {trial.epochs}"
+    who = f"{_part(path, trial.params[path])}:\n" if path else ""
+    if trial.reason == "diverged":
+        return f"{who}diverged in epoch {trial.epochs + 1}"
+    return f"{who}pruned after epoch {trial.epochs}"
 
 
 def _trials(finished: list[Finished]) -> str:
