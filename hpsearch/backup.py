@@ -24,7 +24,7 @@ from hpsearch.errors import StoreError, UsageError
 from hpsearch.owner import Owner
 
 _HELD = """SELECT owner FROM hpsearch_trials WHERE state = 'RUNNING'
-           AND lease_until > (julianday('now') - 2440587.5) * 86400.0"""
+           AND owner IS NOT NULL AND lease_until > (julianday('now') - 2440587.5) * 86400.0"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,10 @@ class Content:
 
     studies: int
     trials: int
+
+    def __str__(self) -> str:
+        studies = "1 study" if self.studies == 1 else f"{self.studies} studies"
+        return f"{studies} with {self.trials} trials"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ def backup(store: Database, target: Path, *, force: bool = False) -> Content:
         raise UsageError(_postgresql(store.url, "pg_dump --format=custom", f"--file={target}"))
     if target.exists() and target.samefile(store.file):
         raise UsageError(f"{target}: is the study store itself")
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        raise UsageError(f"{target}: must be a file in a folder that is there")
     if target.exists() and not force:
         raise UsageError(f"{target}: is there already; --force replaces it")
     with _failures(target):
@@ -153,9 +159,9 @@ def _look(file: Path) -> _Place:
                 other = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
                 return _Place(holds="is a database of something else" if other else None)
             owners = [Owner.parse(owner) for (owner,) in connection.execute(_HELD)]
-            studies = _content(connection).studies
+            content = _content(connection)
             return _Place(
-                holds=f"holds {studies} studies" if studies else None,
+                holds=f"holds {content}" if content.studies else None,
                 held=sum(not owner.gone() for owner in owners),
             )
     except sqlite3.OperationalError as error:  # locked, or not to be read by this user
@@ -208,7 +214,7 @@ def _content(connection: sqlite3.Connection) -> Content:
 
 def _beside(file: Path) -> Path:
     """A name for the store that is replaced."""
-    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     return file.with_name(f"{file.name}.replaced-{now}")
 
 

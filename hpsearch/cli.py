@@ -511,7 +511,7 @@ def delete(
     record = store.study(name)
     counts = store.counts(record.id)
     if not yes:
-        typer.confirm(f"Delete {name!r} with its {counts.finished} trials?", abort=True, err=True)
+        _confirm(f"Delete {name!r} with its {counts.finished} trials?")
     store.refuse_running(record.id)
     projector.delete(store, record, settings.read(), tracking=not no_tracking)
     store.delete(record.id)
@@ -623,7 +623,7 @@ def backup(
     from hpsearch.backup import backup as copy
 
     content = copy(_open().database, file, force=force)
-    print(f"{file}: a copy of {content.studies} studies, {content.trials} trials")
+    print(f"{file}: a copy of {content}")
 
 
 @app.command(epilog="Example: hpsearch restore studies-friday.db && hpsearch sync")
@@ -639,7 +639,7 @@ def restore(
     content, kept = put_back(settings.read().storage, file, force=force)
     if kept is not None:
         print(f"the store that was there is kept as {kept}")
-    print(f"restored {content.studies} studies, {content.trials} trials; now: hpsearch sync")
+    print(f"restored {content}; bring MLflow to what it says with: hpsearch sync")
 
 
 @app.command(epilog="Example: hpsearch ui --port 5001")
@@ -773,6 +773,15 @@ def _patience(stop: threading.Event, received: list[int], release: Any) -> Itera
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+def _confirm(question: str) -> None:
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        _say("")
+    if answer.strip().lower() not in ("y", "yes"):
+        raise Abort
 
 
 def _table(head: list[str], rows: list[list[str]]) -> None:

@@ -72,21 +72,17 @@ def _run_status(seen: Look) -> Iterator[str]:
             continue
         for run in runs:
             tag = run.tags.get(STATE)
-            if trial.finished:
-                status = STATUS.get(trial.state)
-                if (run.status, tag) != (status, trial.state):
-                    yield (
-                        f"trial {number} is {trial.state}, "
-                        f"run {run.id} is {run.status} with state {tag}"
-                    )
-            elif run.status not in ("KILLED", "RUNNING") or tag in STATUS:
-                yield (
-                    f"trial {number} is {trial.state}, "
-                    f"run {run.id} is {run.status} with state {tag}"
-                )
+            if run.status == "RUNNING":  # that is the invariant above
+                agrees = tag not in STATUS or tag == trial.state
+            elif trial.finished:
+                agrees = (run.status, tag) == (STATUS[trial.state], trial.state)
+            else:
+                agrees = run.status == "KILLED" and tag not in STATUS
+            if not agrees:
+                yield f"{_of(run, trial)}, {trial.state}, is {run.status} with state {tag}"
     for run in seen.parents:
         wanted = "FINISHED" if seen.ledger.done else "KILLED"
-        if not seen.live and run.status not in (wanted, "RUNNING"):  # RUNNING: another invariant
+        if not seen.live and run.status not in (wanted, "RUNNING"):
             yield f"run {run.id} of the study is {run.status}, not {wanted}"
 
 
