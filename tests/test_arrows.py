@@ -16,7 +16,7 @@ FLOORS = """
     records tables owner environment datasets plots
     data database
     store ledger_reading tracking_reading backup
-    leases objective search look
+    leases objective search look estimator
     reproduce tracking optuna_copy ledger_invariants tracking_invariants
     runs verify
     worker projector
@@ -78,7 +78,7 @@ def test_network_imports_numpy_alone(path: Path) -> None:
 @pytest.mark.parametrize(
     ("package", "rooms"),
     [
-        ("net", {"objective"}),
+        ("net", {"objective", "estimator"}),
         ("mlflow", {"tracking"}),
         ("matplotlib", {"plots", "report"}),
         ("typer", {"cli"}),
