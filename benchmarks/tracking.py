@@ -97,7 +97,6 @@ def usual(folder: Path, spent: Seconds) -> Way:
         begun = time.perf_counter()
         trial = study.ask()
         drawn = {path: trial.suggest_float(path, *RANGES[path]) for path in RANGES}
-        middle = time.perf_counter()
         tracking = 0.0
         with mlflow.start_run(run_name=f"trial {trial.number}"):
             mlflow.log_params(drawn)
@@ -110,7 +109,6 @@ def usual(folder: Path, spent: Seconds) -> Way:
         study.tell(trial, curve[-1, -1])
         spent["Optuna and the run"].append(time.perf_counter() - begun - tracking)
         spent["log_metrics"].append(tracking)
-        del middle
 
     return run
 
@@ -119,9 +117,6 @@ def main(trials: int = 100) -> None:
     """Measure both in turns and print a table."""
     import optuna
 
-    from hpsearch.tracking import Tracking  # sets what silences MLflow before it is imported
-
-    assert Tracking
     warnings.simplefilter("ignore")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     random = np.random.default_rng(0)

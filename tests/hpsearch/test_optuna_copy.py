@@ -300,7 +300,7 @@ def test_many_openers_on_an_empty_database(database: Database) -> None:
         "    if record.name == sys.argv[2]:\n"
         "        OptunaCopy(store, record).bring([])\n"
     )
-    names = [f"s{index}" for index in range(4)]
+    names = [f"s{index}" for index in range(3)]
     for name in names:
         Store(database).register(study(name=name), {"dataset": "d"})
     url = database.url.render_as_string(hide_password=False)
@@ -309,5 +309,5 @@ def test_many_openers_on_an_empty_database(database: Database) -> None:
         for name in names
     ]
     said = [process.communicate(timeout=60)[1].decode() for process in processes]
-    assert said == [""] * 4
+    assert said == [""] * 3
     assert sorted(optuna.get_all_study_names(opened(database))) == names

@@ -17,7 +17,6 @@ from hpsearch.errors import TrackingError, UnknownStudyError
 from hpsearch.projector import Written
 from hpsearch.records import State, weights_digest
 from hpsearch.store import Store
-from hpsearch.tracking import Tracking
 from tests.conftest import study
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Again, Workspace
 
@@ -142,7 +141,6 @@ SEAMS: list[tuple[Any, str]] = [
     (mlflow.MlflowClient, "log_text"),
     (mlflow.MlflowClient, "log_inputs"),
     (mlflow.MlflowClient, "set_terminated"),
-    (Tracking, "write"),
     (Store, "mark_mlflow"),
     (Store, "mark_parent"),
     (Store, "mark_optuna"),
