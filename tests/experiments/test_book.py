@@ -1,0 +1,25 @@
+"""Figure 6-24: a random search tells which learning rates are worth a closer look (6.5.2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpsearch import config, search
+from tests.experiments.study_files import STUDIES, points, train
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_learns_has_a_rate_above_a_thousandth(seed: int) -> None:
+    """The range is four powers of ten; of 30 trials only some of the highest one learn at all."""
+    overrides = [f"search.seed={seed}", "search.trials=30"]
+    study = config.load(STUDIES / "book.toml", overrides)
+    trials = [
+        train(study, params, search.training_seed(study, number))
+        for number, params in enumerate(points(study))
+    ]
+    assert [len(trial.curve) for trial in trials] == [50] * 30
+    rates = [float(trial.params["training.lr"]) for trial in trials]
+    assert sum(rate < 1e-3 for rate in rates) > 15, "most of those tried are lower"
+    learned = [t for t in trials if t.last("val_accuracy") >= 0.3]  # three times guessing
+    assert learned
+    assert [t.params for t in learned if not t.params["training.lr"] > 1e-3] == []
