@@ -41,14 +41,18 @@ class Ledger:
         self.database = database
         self.store = Store(database)
         self.record = record
-        owner = replace(Owner.of(), host="elsewhere")
-        self.leases = Leases(
-            database, record.id, lag=None, seed=lambda number: number, owner=owner, lease=60.0
-        )
+        self.workers = 0
+        self.leases = self._join()
         self.copy = OptunaCopy(self.store, record)
 
+    def _join(self) -> Leases:
+        self.workers += 1
+        owner = replace(Owner.of(), host=f"elsewhere-{self.workers}")
+        return Leases(self.database, self.record.id, lag=None, seed=int, owner=owner, lease=60.0)
+
     def claim(self) -> int:
-        """Begin a trial."""
+        """Begin a trial, as a worker of its own."""
+        self.leases = self._join()
         claim = self.leases.claim()
         assert isinstance(claim, Claim)
         return claim.number
