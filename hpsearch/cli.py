@@ -84,7 +84,8 @@ def _usage(error: TyperException) -> str:
     message = " ".join(error.format_message().split()).rstrip(".")
     if not message:  # no words at all: the help was shown
         return f"{command}: a command is missing; see above"
-    return f"{command}: {message[0].lower()}{message[1:]}; see: {command} --help"
+    end = " See" if message.endswith("?") else "; see"
+    return f"{command}: {message[0].lower()}{message[1:]}{end}: {command} --help"
 
 
 def _version(asked: bool) -> None:
@@ -737,6 +738,7 @@ def _signals(stop: Any, kill: Any, *, ignore_interrupt: bool = False) -> Iterato
         stop()
         if received.count(signal.SIGINT) > 1:
             kill()
+            os._exit(128 + signal.SIGINT)
 
     numbers = [signal.SIGTERM, *([] if ignore_interrupt else [signal.SIGINT])]
     before = {number: signal.signal(number, handle) for number in numbers}

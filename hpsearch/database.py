@@ -12,10 +12,22 @@ from zlib import crc32
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from hpsearch import tables
-from hpsearch.errors import HpsearchError, NoStoreError, StoreError, StoreOpenError
+from hpsearch.errors import (
+    HpsearchError,
+    NoStoreError,
+    StoreAwayError,
+    StoreError,
+    StoreOpenError,
+)
 
 BUSY = 30.0
 """Seconds to wait for another process's transaction before that is an error."""
@@ -121,7 +133,8 @@ class Database:
                 f"{self.where}: is read-only; make it writable for this user, or set "
                 f"HPSEARCH_HOME to another folder"
             )
-        return StoreError(f"{self.where}: {_reason(error)}")
+        kind = StoreError if self.file or not _away(error) else StoreAwayError
+        return kind(f"{self.where}: {_reason(error)}")
 
     def _bring_up_to_date(self) -> None:
         found = self._version()
@@ -242,6 +255,15 @@ def _read_only(error: BaseException) -> bool:
     return sqlite.startswith("SQLITE_READONLY") or (
         getattr(original, "sqlstate", None) in ("25006", "42501")
     )
+
+
+def _away(error: BaseException) -> bool:
+    """Whether a server was lost, rather than that it refused (disk full, no such table, …)."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    # 08: connection exceptions; 57P: shut down, or starting up. No state: never connected.
+    return state is None or state.startswith(("08", "57P"))
 
 
 def _reason(error: BaseException) -> str:

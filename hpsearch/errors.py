@@ -10,6 +10,7 @@ HpsearchError                    1  it ran and failed
 │   └── StoreOpenError           2  a store that cannot be opened
 │       └── NoStoreError         2  a store that is not there yet
 ├── StoreError                   1  a store that failed on the way
+│   └── StoreAwayError           1  a store that cannot be reached now, and may be back
 ├── DigestConflictError          1  one trial finished twice with different bits
 ├── TrackingError                1  MLflow that could not be reached or written
 └── NotComparableError           4  cannot be compared here
@@ -62,6 +63,10 @@ class NoStoreError(StoreOpenError):
 
 class StoreError(HpsearchError):
     """A store that failed on the way."""
+
+
+class StoreAwayError(StoreError):
+    """A store that cannot be reached now, and may be back: restarted, or cut off."""
 
 
 class DigestConflictError(HpsearchError):

@@ -7,6 +7,7 @@ ends with it.
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -15,11 +16,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 from hpsearch import environment, leases
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, StoreAwayError
 from hpsearch.owner import Owner
 from hpsearch.records import Counts, Trial
 from hpsearch.settings import Settings
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from hpsearch.projector import Projector
 
 _LOOK = 0.1  # seconds between two looks at the workers
-_GRACE = 3.5  # seconds a worker has to hand its trial back
+_GRACE = 2.5  # seconds a worker has to hand its trial back
+_FAREWELL = 4.0  # seconds after which a run that was stopped ends, whatever is still to be written
 _MOST_RESPAWNS = 20  # workers that die one after another with no trial finished between
 
 
@@ -76,11 +78,15 @@ class Launch:
         self._projected = threading.Event()
         self._messages: deque[str] = deque()
         self._stop = threading.Event()
+        self._end = math.inf  # by the monotonic clock
+        self._last = Progress(store.counts(record.id), None)
+        self._away = False
         self.failure: str | None = None
         """What failed in a worker, if that ended the run."""
 
     def stop(self) -> None:
         """Have the workers hand their trials back, and end. May be called from a signal handler."""
+        self._end = min(self._end, time.monotonic() + _FAREWELL)
         self._stop.set()
 
     @property
@@ -108,8 +114,7 @@ class Launch:
             self._end_workers()
         yield self._progress()
         self._projected.set()
-        deadline = time.monotonic() + _GRACE
-        while thread.is_alive() and not (self.stopped and time.monotonic() > deadline):
+        while thread.is_alive() and time.monotonic() < self._end:
             thread.join(_LOOK)
             yield self._progress()
 
@@ -153,7 +158,9 @@ class Launch:
         return _Process(process, Owner.of(process.pid))
 
     def _bury(self, worker: _Process, code: int) -> None:
-        lost = leases.crashed(self._store.database, self._record.id, worker.owner)
+        lost: list[int] = []
+        with suppress(StoreAwayError):  # its lease is seen to be free when the store is back
+            lost = leases.crashed(self._store.database, self._record.id, worker.owner)
         self._messages.append(f"a worker died (signal {-code}); another takes its place")
         for number in lost:
             self._messages.append(
@@ -179,8 +186,17 @@ class Launch:
         messages = []
         while self._messages:
             messages.append(self._messages.popleft())
-        counts = self._store.counts(self._record.id)
-        return Progress(counts, self._store.best(self._record), messages)
+        try:
+            counts = self._store.counts(self._record.id)
+            best = self._store.best(self._record)
+        except StoreAwayError as error:
+            if not self._away:
+                messages.append(f"{error}; the workers go on, and wait for it")
+            self._away = True
+            return replace(self._last, messages=messages)
+        self._away = False
+        self._last = Progress(counts, best)
+        return replace(self._last, messages=messages)
 
 
 class _Process:

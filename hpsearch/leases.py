@@ -98,7 +98,7 @@ class Leases:
                 return Idle.STOPPED
             until = study.now + self.lease
             for row in unfinished:
-                if row.state == State.WAITING or row.lease_until < study.now or _gone(row.owner):
+                if self._free(row, study.now):
                     self._take_over(connection, row.number, until)
                     return Claim(row.number, row.seed)
             if number >= study.budget or any(self._needed(row, number) for row in unfinished):
@@ -182,6 +182,12 @@ class Leases:
             trials.c.state == State.RUNNING,
             trials.c.owner == self._owner,
         )
+
+    def _free(self, row: sa.Row[tuple[object, ...]], now: float) -> bool:
+        """Whether nobody runs an unfinished trial; one of one's own is a claim that got lost."""
+        if row.state == State.WAITING or row.owner == self._owner:
+            return True
+        return bool(row.lease_until < now) or Owner.parse(row.owner).gone()
 
     def _needed(self, row: sa.Row[tuple[object, ...]], number: int) -> bool:
         """Whether an unfinished trial is one that trial ``number`` looks at."""
@@ -278,10 +284,6 @@ def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
             nothing = {"study_id": study_id, "epochs": b"", "steps": b""}
             connection.execute(sa.insert(curves), [nothing | {"number": n} for n in lost])
         return lost
-
-
-def _gone(owner: str) -> bool:
-    return Owner.parse(owner).gone()
 
 
 def _compare(number: int, row: sa.Row[tuple[object, ...]], result: Result) -> None:

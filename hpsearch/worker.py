@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 import numpy as np
 
 from hpsearch import environment, search
 from hpsearch.config import Params, Study
 from hpsearch.data import Splits
-from hpsearch.errors import HpsearchError, StoreError
+from hpsearch.errors import HpsearchError, StoreAwayError, StoreError
 from hpsearch.leases import Claim, Idle, Leases
 from hpsearch.objective import Row, Training
 from hpsearch.owner import Owner
 from hpsearch.records import CURVES, Result, State, curve
+from hpsearch.seams import seam
 from hpsearch.store import Store, StudyRecord
 
+OUTAGE = 300.0
+"""Seconds that a store may be away before its workers give up."""
+_LONGEST_PAUSE = 2.0  # seconds between two tries to reach it
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.01, 0.25  # seconds between two looks when there is nothing to do
+
+_Outcome = TypeVar("_Outcome")
 
 
 class Worker:
@@ -59,7 +67,7 @@ class Worker:
             self._store.remember(here, digest)
             wait = _SHORTEST_WAIT
             while not stop.is_set():
-                claim = self._leases.claim()
+                claim = self._patiently(stop, self._leases.claim)
                 if claim in (Idle.DONE, Idle.STOPPED):
                     return claim
                 if isinstance(claim, Claim):
@@ -71,11 +79,13 @@ class Worker:
         return None
 
     def _run(self, claim: Claim, environment_digest: str, stop: threading.Event) -> None:
-        number = claim.number
+        number, leases = claim.number, self._leases
+        seam("claimed")
         try:
-            with _renewed(self._leases, number) as held:
-                params = self._suggest(number)
-                self._leases.show(number, params)
+            with _renewed(leases, number) as held:
+                params = self._patiently(stop, lambda: self._suggest(number))
+                self._patiently(stop, lambda: leases.show(number, params))
+                seam("shown")
                 result = evaluate(
                     self._study,
                     self._history,
@@ -85,12 +95,14 @@ class Worker:
                     lambda: stop.is_set() or not held.is_set(),
                 )
             if result is None:
-                self._leases.hand_back(number)
-            else:
-                self._leases.finish(number, result, environment_digest)
+                leases.hand_back(number)
+                return
+            seam("trained")
+            self._patiently(stop, lambda: leases.finish(number, result, environment_digest))
+            seam("finished")
         except (MemoryError, OSError, StoreError) as error:
             with suppress(HpsearchError):
-                self._leases.hand_back(number)
+                leases.hand_back(number)
             if isinstance(error, StoreError):
                 raise
             raise HpsearchError(
@@ -105,6 +117,22 @@ class Worker:
                 self._history.add(self._store.history(self._study_id, self._known, last))
                 self._known = last
         return search.suggest(self._study, self._history, number)
+
+    def _patiently(self, stop: threading.Event, step: Callable[[], _Outcome]) -> _Outcome:
+        """Take a step with the store, again and again while it is away.
+
+        Every step may be taken twice: an answer that got lost on the way leaves a claim that is
+        this worker's own, or a finish with the same bits.
+        """
+        deadline = time.monotonic() + OUTAGE
+        pause = _SHORTEST_WAIT
+        while True:
+            try:
+                return step()
+            except StoreAwayError:
+                if stop.wait(pause) or time.monotonic() > deadline:
+                    raise
+                pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def evaluate(
@@ -136,6 +164,7 @@ def evaluate(
         steps = training.steps
         for row in training:
             rows.append(row)
+            seam("training")
             if interrupted():
                 return None
             if pruning.stops(len(rows), row[metric]):

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = """
     errors
-    settings config
+    settings config seams
     records tables owner environment datasets plots
     data database
     store ledger_reading tracking_reading backup

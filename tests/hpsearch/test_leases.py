@@ -78,9 +78,15 @@ def states(database: Database, record: StudyRecord) -> list[str]:
 
 def test_numbers_are_given_out_in_order(join: Join) -> None:
     """Each claim takes the next number, to the budget; then others are waited for."""
-    first, second = join(), join()
-    assert [number(leases.claim()) for leases in (first, second) * 3] == [0, 1, 2, 3, 4, 5]
-    assert Idle.WAIT is first.claim()
+    assert [number(join().claim()) for _ in range(6)] == [0, 1, 2, 3, 4, 5]
+    assert Idle.WAIT is join().claim()
+
+
+def test_lost_claim_is_taken_again(join: Join) -> None:
+    """A worker runs one trial at a time: one that claims again has not learnt of its claim."""
+    leases = join()
+    assert 0 == number(leases.claim()) == number(leases.claim())
+    assert number(join().claim()) == 1
 
 
 def test_study_is_done_when_all_have_ended(join: Join) -> None:
@@ -101,13 +107,13 @@ def test_seed_comes_with_the_number(join: Join) -> None:
 
 def test_lag_holds_a_number_back(join: Join) -> None:
     """Trial n is begun once all trials 0 … n - lag have ended, and not before."""
-    leases = join(lag=2)
-    assert [number(leases.claim()), number(leases.claim())] == [0, 1]
-    assert Idle.WAIT is leases.claim()
-    leases.finish(1, COMPLETE)
-    assert Idle.WAIT is leases.claim()
-    leases.finish(0, COMPLETE)
-    assert [number(leases.claim()), number(leases.claim())] == [2, 3]
+    first, second, third = join(lag=2), join(lag=2), join(lag=2)
+    assert [number(first.claim()), number(second.claim())] == [0, 1]
+    assert Idle.WAIT is third.claim()
+    second.finish(1, COMPLETE)
+    assert Idle.WAIT is third.claim()
+    first.finish(0, COMPLETE)
+    assert [number(first.claim()), number(second.claim())] == [2, 3]
 
 
 def test_handed_back_trial_is_next(database: Database, record: StudyRecord, join: Join) -> None:
@@ -211,7 +217,7 @@ def test_retried_trial_stays_out_of_the_history(
     assert [trial.number for trial, _ in store.history(record.id, -1, 1)] == [0]
     assert store.retry(record.id) == 1
     assert number(leases.claim()) == 1
-    assert number(leases.claim()) == 2  # though trial 1 is running
+    assert number(join(lag=1).claim()) == 2  # though trial 1 is running
     leases.finish(1, COMPLETE)
     assert [trial.number for trial, _ in store.history(record.id, -1, 1)] == [0]
     assert store.trial(record.id, 1).state == State.COMPLETE
@@ -266,9 +272,9 @@ def test_racing_workers_share_every_number_once(database: Database) -> None:
 def test_racers_on_expired_leases_take_each_once(database: Database) -> None:
     """Six workers racing for thirty expired leases take each exactly once."""
     record = Store(database).register(study(name="race", search__trials=30), {"dataset": "d"})
-    away = replace(HERE, host="away")
-    absent = Leases(database, record.id, lag=None, seed=int, owner=away)
-    assert list(range(30)) == [number(absent.claim()) for _ in range(30)]
+    for n in range(30):
+        owner = replace(HERE, host="away", pid=n)
+        assert n == number(Leases(database, record.id, lag=None, seed=int, owner=owner).claim())
     with database.write() as connection:
         connection.execute(sa.update(trials).values(lease_until=0.0))
     start = threading.Barrier(6)
@@ -280,6 +286,7 @@ def test_racers_on_expired_leases_take_each_once(database: Database) -> None:
         mine = []
         while isinstance(claim := leases.claim(), Claim):
             mine.append(claim.number)
+            leases.finish(claim.number, COMPLETE)
         return mine
 
     with ThreadPoolExecutor(6) as pool:
@@ -290,13 +297,18 @@ def test_racers_on_expired_leases_take_each_once(database: Database) -> None:
 def test_digest_is_of_what_matters(database: Database, record: StudyRecord, join: Join) -> None:
     """The digest of a study does not depend on the order of finishing, and does on every bit."""
     store = Store(database)
-    leases = join()
-    for n in (number(leases.claim()), number(leases.claim())):
+    first_worker, second_worker = join(), join()
+    for leases in (first_worker, second_worker):
+        n = number(leases.claim())
         leases.finish(n, replace(COMPLETE, value=float(n)))
     other = store.register(study(name="other"), {"dataset": "d"})
-    backwards = Leases(database, other.id, lag=None, seed=int, owner=HERE)
-    for n in sorted((number(backwards.claim()), number(backwards.claim())), reverse=True):
-        backwards.finish(n, replace(COMPLETE, value=float(n)))
+    pair = [
+        Leases(database, other.id, lag=None, seed=int, owner=replace(HERE, host=f"other-{index}"))
+        for index in range(2)
+    ]
+    claimed = [(number(leases.claim()), leases) for leases in pair]
+    for n, leases in reversed(claimed):
+        leases.finish(n, replace(COMPLETE, value=float(n)))
     first = records.digest(store.finished(record.id), {})
     assert first == records.digest(store.finished(other.id), {})
     assert first != records.digest(store.finished(record.id)[:1], {})
