@@ -199,7 +199,7 @@ def test_signal_ends_in_order(tmp_path: Path, number: signal.Signals, code: int)
     _, error = process.communicate(timeout=30)
     assert time.monotonic() - began < 5
     assert code == process.returncode
-    assert "go on with: hpsearch run" in error
+    assert "nothing is lost; the same command goes on" in error
     assert "Traceback" not in error
     status = workspace.json("status", "killed")
     assert status["running"] == 0
