@@ -20,6 +20,7 @@ from hpsearch import config
 from hpsearch.config import dumps
 from hpsearch.records import FINISHED, Counts, Curve, Trial
 from hpsearch.records import curve as no_curve
+from hpsearch.seams import seam
 from hpsearch.settings import Settings
 from hpsearch.store import Store, StudyRecord
 from hpsearch.tracking import NOTE, PARENT, Found, Index, Summary, Tracking
@@ -121,6 +122,7 @@ class Runs:
             if self._tracking is None:
                 self._tracking = Tracking(self._settings, self._record)
                 other += self._compare(self._tracking, removed, live=bool(held) or not ending)
+                seam("syncing")
             lacking = self._store.unprojected(self._record.id) if other else lacking
             written = self._write(self._tracking, lacking, removed)
             other += self._show_running(self._tracking, lacking, held, removed)

@@ -19,7 +19,7 @@ SEAMS = (
     "run-created",  # the projector has begun an MLflow run
     "run-logged",  # and written everything into it
     "run-ended",  # and ended it, and has not marked it in the ledger
-    "syncing",  # a sync has compared, and has written nothing
+    "syncing",  # it has compared MLflow with the ledger, and has not written what is missing
 )
 
 _SEAM, _, _FILE = os.environ.get("HPSEARCH_TEST_KILL", "").partition(":")

@@ -36,6 +36,7 @@ from hpsearch import config
 from hpsearch.config import dumps
 from hpsearch.errors import TrackingError
 from hpsearch.records import CURVES, Curve, State, Trial
+from hpsearch.seams import seam
 from hpsearch.settings import Settings
 from hpsearch.store import StudyRecord
 
@@ -226,6 +227,7 @@ class Tracking:
             else:
                 known = self._tags(trial, parent, commit)
                 tags = [RunTag(key, value) for key, value in known.items()]
+            seam("run-created")
             params = [Param(key, value) for key, value in self._params(trial).items()]
             self._client.log_batch(run_id, self._metrics(trial, curve), params, tags)
             if trial.params.keys() == self._study.space.keys():
@@ -237,8 +239,10 @@ class Tracking:
                 else:
                     self._client.log_text(run_id, text, "config.toml")
             self._client.log_inputs(run_id, [self._dataset()])
+            seam("run-logged")
             ended = _milliseconds(trial.ended or trial.started)
             self._client.set_terminated(run_id, STATUS[trial.state], ended)
+            seam("run-ended")
             return run_id
 
     def adopt(self, run_id: str, parent: str) -> None:
