@@ -138,6 +138,21 @@ class Ledger:
         return self.trials[min(valued, key=lambda pair: (sign * pair[0], pair[1]))[1]]
 
 
+def identify(database: Database, name: str) -> int:
+    """The id of a study.
+
+    Raises:
+        UnknownStudyError: If there is none of that name.
+        StoreError: If the database failed.
+    """
+    query = sa.text("SELECT id FROM hpsearch_studies WHERE name = :name")
+    with database.read() as connection:
+        found = connection.execute(query, {"name": name}).scalar()
+    if found is None:
+        raise UnknownStudyError(f"no study {name!r} in {database.where}")
+    return int(found)
+
+
 def read(database: Database, name: str) -> Ledger:
     """Read all of a study.
 

@@ -26,7 +26,7 @@ class Look:
     ledger: Ledger
     runs: tuple[Run, ...]
     live: bool
-    """Somebody is at work on the study."""
+    """Somebody is at work: a worker holds a trial, or projections are being written."""
     lagging: frozenset[int]
     """Trials that a projector may be about to write: none if nobody is at work."""
     held: frozenset[int]
@@ -91,12 +91,15 @@ def take(database: Database, name: str, settings: Settings, *, tracking: bool = 
         StoreError: If the ledger cannot be read.
         TrackingError: If MLflow cannot be read.
     """
-    before = ledger_reading.read(database, name)
-    experiment = before.definition.get("tracking", {}).get("experiment")
-    runs = tracking_reading.read(settings, name, before.created, experiment) if tracking else []
-    after = ledger_reading.read(database, name)
+    study = ledger_reading.identify(database, name)
+    # While this lock is free nobody writes projections, and while it is held here nobody begins.
+    with database.lock(f"projector-{study}") as quiet:
+        before = ledger_reading.read(database, name)
+        experiment = before.definition.get("tracking", {}).get("experiment")
+        runs = tracking_reading.read(settings, name, before.created, experiment) if tracking else []
+        after = ledger_reading.read(database, name)
     held = {t.number for known in (before, after) for t in known.trials.values() if t.leased}
-    live = bool(held) or _standing(before) != _standing(after)
+    live = bool(held) or not quiet or _standing(before) != _standing(after)
     return Look(
         ledger=after,
         runs=tuple(runs),

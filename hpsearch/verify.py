@@ -3,11 +3,11 @@
 ``look`` reads the ledger and MLflow, ``ledger_invariants`` and ``tracking_invariants`` say what has
 to hold; none of them goes through the code that wrote the stores.
 
-While a worker holds a trial, the projections may lag behind: what is not written yet is then no
-violation, and neither is a trial whose worker is gone, for the next one takes it over. When nobody
-is at work both are, until ``hpsearch run`` or ``hpsearch sync`` has put them right. What is no
-fault and still worth knowing is a note: trials that were given up as lost, a study that MLflow was
-left out of.
+While a worker holds a trial or projections are being written, they may lag behind: what is not
+written yet is then no violation, and neither is a trial whose worker is gone, for the next one
+takes it over. When nobody is at work both are, until ``hpsearch run`` or ``hpsearch sync`` has put
+them right. What is no fault and still worth knowing is a note: trials that were given up as lost, a
+study that MLflow was left out of.
 """
 
 from __future__ import annotations
@@ -104,6 +104,6 @@ def _notes(seen: Look) -> Iterator[str]:
         if seen.live and trial.state == State.RUNNING and trial.number not in seen.held:
             yield f"{said} lost its worker, and the next one takes it over"
     if seen.live:
-        yield f"{len(seen.held)} trials are running: what is not projected yet is no violation"
+        yield "somebody is at work on it: what is not written to MLflow yet is no violation"
     if seen.reproduced is False:
         yield "the best trial, trained again, gave other bits; see `hpsearch reproduce`"

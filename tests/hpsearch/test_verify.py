@@ -258,6 +258,22 @@ def test_study_at_work(healthy: Prepared) -> None:
     assert {"running"} == healthy.named_by()
 
 
+def test_projections_that_are_being_written(healthy: Prepared) -> None:
+    """What a projector has not marked yet is no violation while one is at work."""
+    healthy.change("studies", f"{SET} in_mlflow = 0 WHERE number = :c")
+    healthy.change(
+        "mlflow",
+        "UPDATE runs SET status = 'RUNNING' WHERE name = 'small' OR run_uuid = :run_c",
+        "DELETE FROM metrics WHERE run_uuid = :run_c",
+    )
+    projecting = Database(healthy.settings.storage, create=False)
+    with projecting.lock("projector-1") as held:
+        assert held
+        assert healthy.find().ok
+    projecting.engine.dispose()
+    assert {"running", "run-curves", "marks"} == healthy.named_by()
+
+
 @pytest.mark.parametrize(
     "lease",
     [
