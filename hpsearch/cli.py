@@ -10,7 +10,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,7 @@ from hpsearch import environment, settings
 from hpsearch.errors import (
     HpsearchError,
     NoStoreError,
+    NotComparableError,
     StudyFileError,
     TrackingError,
     UnknownTrialError,
@@ -132,7 +133,7 @@ def run(
     from hpsearch import config, views
     from hpsearch.launch import Launch, default_workers
     from hpsearch.projector import Projector
-    from hpsearch.reproduce import reproduce as train_again
+    from hpsearch.reproduce import confirm
 
     places = settings.read()
     changes = list(overrides or [])
@@ -160,7 +161,7 @@ def run(
             record.name,
             places,
             tracking=not no_tracking,
-            retrain=lambda trial: train_again(store, record, trial, splits),
+            retrain=lambda trial: confirm(store, record, trial, splits),
         ),
     )
     with _signals(launch.stop, launch.kill) as received:
@@ -190,7 +191,6 @@ def _conclude(
 ) -> None:
     """Say what came out, that it reproduces, and how to go on."""
     from hpsearch import views
-    from hpsearch.reproduce import reproduce as train_again
 
     study, counts = record.study, store.counts(record.id)
     name = shlex.quote(record.name)
@@ -199,13 +199,10 @@ def _conclude(
         print(f"      {views.params(best.params)}")
     print(views.caution(study, counts, len(splits.validation.y)))
     if counts.done:
-        done = record.reproduced
-        if not done or done.get("number") != best.number:
-            again = train_again(store, record, best, splits)
-            done = {"number": best.number, "identical": again.identical}
-            done |= {"weights_sha256": again.weights_sha256}
-            store.mark_reproduced(record.id, done)
-        if done["identical"]:
+        done = _confirmed(store, record, best, splits)
+        if done is None:
+            print("not reproduced here; see above")
+        elif done["identical"]:
             print(f"reproduced: trained again, {best.epochs} epochs and all weights identical")
         else:
             print(f"NOT reproduced; see: hpsearch reproduce {name}")
@@ -221,6 +218,29 @@ def _conclude(
         )
     first = "hpsearch ui" if tracking else f"hpsearch sync {name}"
     print(f"go on with:  {first}  |  hpsearch reproduce {name}")
+
+
+def _confirmed(
+    store: Store, record: StudyRecord, best: Trial, splits: Splits
+) -> Mapping[str, Any] | None:
+    """How training the best trial again ended, which the projector may have done already."""
+    from hpsearch.reproduce import confirm
+
+    done = record.reproduced
+    if done and done["number"] == best.number:
+        return done
+    try:
+        again = confirm(store, record, best, splits)
+    except NotComparableError as error:
+        _say(f"hpsearch: {error}")
+        return None
+    outcome = {
+        "number": best.number,
+        "identical": again.identical,
+        "weights_sha256": again.weights_sha256,
+    }
+    store.mark_reproduced(record.id, outcome)
+    return outcome
 
 
 def _why_stopped(store: Store, record: StudyRecord) -> str:
@@ -528,7 +548,7 @@ def sync(
 ) -> None:
     """Write what Optuna's storage and MLflow lack; nothing when they lack nothing."""
     from hpsearch.projector import Projector
-    from hpsearch.reproduce import reproduce as train_again
+    from hpsearch.reproduce import confirm
 
     places = settings.read()
     store = _open()
@@ -538,9 +558,7 @@ def sync(
             store,
             record.name,
             places,
-            retrain=lambda trial: train_again(
-                store, record, trial, _splits(record.study.data, places)
-            ),
+            retrain=lambda trial: confirm(store, record, trial, _splits(record.study.data, places)),
         )
 
     records = [store.study(name)] if name else store.studies()

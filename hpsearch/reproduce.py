@@ -89,6 +89,21 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, splits: Splits) -
     )
 
 
+def confirm(store: Store, record: StudyRecord, trial: Trial, splits: Splits) -> Reproduction:
+    """Reproduce a trial where its bits must come out the same.
+
+    Raises:
+        NotComparableError: Also if they differ and this environment rounds otherwise.
+    """
+    outcome = reproduce(store, record, trial, splits)
+    if not outcome.identical and not outcome.rounds_alike:
+        raise NotComparableError(
+            f"trial {trial.number} was not confirmed: this environment rounds otherwise "
+            f"({outcome.environment_differences[0]})"
+        )
+    return outcome
+
+
 def _first_difference(recorded: Curve, now: Curve) -> str | None:
     for epoch, (old, new) in enumerate(zip(recorded, now, strict=False), start=1):
         for name, was, is_ in zip(CURVES, old, new, strict=True):
