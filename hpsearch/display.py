@@ -12,11 +12,12 @@ from hpsearch.launch import Progress
 from hpsearch.store import StudyRecord
 
 _EVERY = 5.0  # seconds between two plain lines
-_WINDOW = 10.0  # seconds over which the current rate is measured
+_WINDOW = 10.0  # seconds over which the current rate is measured, or longer:
+_ENOUGH = 10  # as many trials are counted, so that slow ones do not make it jump
 
 
 class Rate:
-    """Trials a second, over the last seconds."""
+    """Trials a second, of late."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
@@ -24,11 +25,16 @@ class Rate:
     def update(self, finished: int) -> float | None:
         """The rate now; None while too little is known."""
         now = time.monotonic()
-        self._seen.append((now, finished))
-        while now - self._seen[0][0] > _WINDOW:
+        if not self._seen or finished > self._seen[-1][1]:
+            self._seen.append((now, finished))
+        while len(self._seen) > 1 and self._enough(now, finished, *self._seen[1]):
             self._seen.popleft()
         (before, first) = self._seen[0]
         return (finished - first) / (now - before) if finished > first else None
+
+    @staticmethod
+    def _enough(now: float, finished: int, before: float, first: int) -> bool:
+        return now - before >= _WINDOW and finished - first >= _ENOUGH
 
 
 def line(progress: Progress, record: StudyRecord, rate: float | None) -> str:

@@ -246,7 +246,7 @@ MISTAKES = [
         "training.epochs: takes whole numbers, so step must be one",
     ),
     ({"training__epochs": {"low": 1.5, "high": 9}}, "training.epochs: "),
-    ({"training__epochs": 0}, "training.epochs: input should be greater than or equal to 1"),
+    ({"training__epochs": -1}, "training.epochs: input should be greater than or equal to 0"),
     ({"training__lr": {"choices": []}}, "training.lr: choices is empty; give at least one"),
     ({"training__lr": {"choices": 3}}, "training.lr: choices stand alone, as choices = [a, b]"),
     ({"training__lr": {"choices": [1], "log": True}}, "training.lr: choices stand alone"),
