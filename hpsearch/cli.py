@@ -666,13 +666,21 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on this workspace."""
+    from hpsearch.tracking import Tracking
+
     places = settings.read()
-    if places.tracking_uri.startswith("http"):
-        print(f"MLflow runs at {places.tracking_uri}")
-        return
-    if not (places.home / "mlflow.db").exists():
+    server = places.tracking_uri.startswith("http")
+    if not server and not (places.home / "mlflow.db").exists():
         raise UsageError(f"{places.home}: no MLflow runs yet; `hpsearch run book` makes some")
-    print(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
+    root = places.tracking_uri.rstrip("/") if server else f"http://127.0.0.1:{port}"
+    print(f"MLflow UI: {root}" + ("" if server else "  (Ctrl-C ends it)"))
+    for record in _open().studies():
+        page = Tracking(places, record, create=False).page
+        if page:
+            print(f"  {record.name}: {root}{page}")
+    sys.stdout.flush()
+    if server:
+        return
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", places.tracking_uri, "--workers", "1"]
     command += ["--default-artifact-root", str(places.artifacts)]

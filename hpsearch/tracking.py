@@ -399,6 +399,17 @@ class Tracking:
 
     # -- where it is written
 
+    @property
+    def page(self) -> str | None:
+        """The study's page in MLflow's UI, from its root; None while there is no experiment.
+
+        The UI goes by this parameter: it opens an experiment that is named without it as one of
+        generative AI, whatever the experiment's kind, until a person has chosen otherwise once.
+        """
+        if self.experiment is None:
+            return None
+        return f"/#/experiments/{self.experiment}/runs?workflowType=machine_learning"
+
     def _here(self) -> str:
         assert self.experiment is not None
         return self.experiment
