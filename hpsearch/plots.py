@@ -112,8 +112,8 @@ def panels(title: Title, kind: str, drawn: Sequence[Panel], columns: int) -> Fig
     """Curves by epoch, several plots on the same axes with one legend."""
     columns = min(columns, len(drawn))
     rows = math.ceil(len(drawn) / columns)
-    width, height = (2.3, 1.95) if columns > 3 else (4.6, 4.0)
-    figure = _figure(title, max(columns * width, 7.5), rows * height + 1.0)
+    width, height = {1: (7.5, 4.0), 2: (4.6, 4.0), 3: (3.8, 3.5)}.get(columns, (2.3, 1.95))
+    figure = _figure(title, columns * width, rows * height + 1.0)
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     labels = list(dict.fromkeys(label for panel in drawn for label in panel.lines))
     for axes, panel in zip(grid.flat, drawn, strict=False):
@@ -147,7 +147,7 @@ def panels(title: Title, kind: str, drawn: Sequence[Panel], columns: int) -> Fig
 def activations(title: Title, rows: Sequence[Histograms]) -> Figure:
     """Histograms of activations: a row for each network, a column for each layer."""
     columns = max(len(row.layers) for row in rows)
-    figure = _figure(title, 2.1 * columns + 0.6, 1.45 * len(rows) + 1.0)
+    figure = _figure(title, max(2.1 * columns + 0.6, 8.5), 1.45 * len(rows) + 1.0)
     grid = figure.subplots(len(rows), columns, squeeze=False, sharey=True)
     for index, row in enumerate(rows):
         for layer, axes in enumerate(grid[index]):
@@ -176,7 +176,7 @@ def search(
     count = 1 + len(parameters) + (best is not None)
     columns = 3 if count > 4 else min(count, 2)
     rows = math.ceil(count / columns)
-    figure = _figure(title, 3.9 * columns, 3.1 * rows + 0.8)
+    figure = _figure(title, max(3.9 * columns, 6.5), 3.1 * rows + 0.8)
     grid = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in grid[count:]:
         axes.set_visible(False)
@@ -262,13 +262,15 @@ def _histogram(axes: Axes, row: Histograms, values: Numbers) -> None:
 def _progress(axes: Axes, outcomes: Outcomes) -> None:
     numbers = np.asarray(outcomes.numbers)
     _points(axes, outcomes, numbers.astype(np.float64), label=True)
-    done = outcomes.complete
-    if done.any():
-        order = np.maximum if outcomes.maximize else np.minimum
-        best = order.accumulate(outcomes.values[done])
-        axes.step(
-            numbers[done], best, where="post", color=COLOURS[1], linewidth=2, label="best so far"
-        )
+    if outcomes.complete.any():
+        sign = 1 if outcomes.maximize else -1
+        counted = np.where(outcomes.complete, sign * outcomes.values, -np.inf)
+        best = sign * np.maximum.accumulate(counted)
+        best[~np.isfinite(best)] = np.nan  # before the first that completed
+        axes.step(numbers, best, where="post", color=COLOURS[1], linewidth=2, label="best so far")
+    if len(numbers):
+        margin = 0.03 * len(numbers) + 0.5
+        axes.set_xlim(numbers[0] - margin, numbers[-1] + margin)
     axes.set_xlabel("trial")
     axes.set_ylabel(outcomes.metric)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -331,7 +333,7 @@ def _points(axes: Axes, outcomes: Outcomes, across: Numbers, *, label: bool) -> 
             label="best" if label else None,
         )
     if outcomes.metric.endswith(ACCURACY):
-        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
 
 
 def _note(axes: Axes, panel: Panel) -> None:

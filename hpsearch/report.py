@@ -8,6 +8,7 @@ trained, losses by step where those are recorded, else curves by epoch. All othe
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,8 +73,9 @@ def draw(store: Store, record: StudyRecord, splits: Callable[[], Splits]) -> dic
         )
     if not compares(study):
         figures = {f"{study.name}.png": _search(study, finished)}
-        if any(f.trial.state is State.COMPLETE and f.trial.epochs for f in finished):
-            figures[f"{study.name}-best.png"] = _best(study, finished)
+        ranked = [f for f in _ranked(study, finished) if len(f.curve)]
+        if len(ranked) > 1:
+            figures[f"{study.name}-best.png"] = _best(study, finished, ranked[:BEST])
         return figures
     finished.sort(key=lambda f: _place(study, f.trial.params))
     if study.fixed["training"].get("epochs") == 0:
@@ -93,8 +95,11 @@ def compares(study: Study) -> bool:
 def write(figures: dict[str, Figure], folder: Path) -> list[Path]:
     """Save figures as PNG: the same figure as the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures.items():
-        figure.savefig(folder / name, format="png")
+    with warnings.catch_warnings():
+        # A study's name may have letters that the font has not: boxes stand for them.
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        for name, figure in figures.items():
+            figure.savefig(folder / name, format="png")
     return [folder / name for name in figures]
 
 
@@ -226,10 +231,9 @@ def _search(study: Study, finished: list[Finished]) -> Figure:
     return plots.search(Title(what, of), outcomes, parameters, best, _axis(kind))
 
 
-def _best(study: Study, finished: list[Finished]) -> Figure:
+def _best(study: Study, finished: list[Finished], ranked: list[Finished]) -> Figure:
     metric = study.search.metric
     kind = metric.partition("_")[2]
-    ranked = [f for f in _ranked(study, finished) if len(f.curve)][:BEST]
     drawn = [
         Panel(
             f"{place}: {views.value_(f.trial.value)} (trial {f.trial.number})",
