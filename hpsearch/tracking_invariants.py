@@ -168,9 +168,9 @@ def _marks(seen: Look) -> Iterator[str]:
 
 
 def _weights(seen: Look) -> Iterator[str]:
-    """The weights that are kept have the recorded digest, and the best trial's are kept."""
+    """The weights that are kept have the recorded digest; a confirmed best trial's are kept."""
     ledger, best = seen.ledger, seen.ledger.best
-    expected = ledger.done and not seen.live and seen.reproduced is not False
+    expected = ledger.done and not seen.live and seen.reproduced is True
     for trial, run in seen.pairs():
         wanted = expected and best is not None and trial.number == best.number
         if not wanted and run.tags.get(REPRODUCED) != "true":

@@ -105,5 +105,7 @@ def _notes(seen: Look) -> Iterator[str]:
             yield f"{said} lost its worker, and the next one takes it over"
     if seen.live:
         yield "somebody is at work on it: what is not written to MLflow yet is no violation"
+    if seen.ledger.done and seen.ledger.best and seen.reproduced is None and not seen.live:
+        yield "the best trial was not trained again yet; `hpsearch sync` does it"
     if seen.reproduced is False:
         yield "the best trial, trained again, gave other bits; see `hpsearch reproduce`"

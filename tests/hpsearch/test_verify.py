@@ -567,6 +567,16 @@ def test_damaged_weights(healthy: Prepared, damage: str) -> None:
     assert {"weights"} == healthy.named_by()
 
 
+def test_best_trial_that_was_not_confirmed(healthy: Prepared) -> None:
+    """Weights that nobody could train again yet are a note."""
+    healthy.weights().unlink()
+    healthy.change("studies", "UPDATE hpsearch_studies SET reproduced = NULL")
+    healthy.change("mlflow", "DELETE FROM tags WHERE key = 'hpsearch.reproduced'")
+    found = healthy.find()
+    assert found.ok
+    assert found.notes == ["the best trial was not trained again yet; `hpsearch sync` does it"]
+
+
 def test_reproduction_names_other_bits(healthy: Prepared, hpsearch: Run) -> None:
     """A record that was altered everywhere, and consistently, is not what training gives."""
     healthy.change("studies", f"{SET} weights_sha256 = '{'0' * 64}' WHERE number = :c")
