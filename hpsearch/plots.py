@@ -217,7 +217,9 @@ def _curves(axes: Axes, lines: Mapping[str, Numbers], labels: list[str], *, smal
             linewidth=1.6 if small else 2.0,
             marker="o" if len(values) == 1 else "",
         )
-    axes.xaxis.set_major_locator(MaxNLocator(4 if small else 7, integer=True, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_locator(
+        MaxNLocator(4 if small else 7, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+    )
     _plain(axes)
 
 
@@ -273,7 +275,7 @@ def _progress(axes: Axes, outcomes: Outcomes) -> None:
         axes.set_xlim(numbers[0] - margin, numbers[-1] + margin)
     axes.set_xlabel("trial")
     axes.set_ylabel(outcomes.metric)
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     axes.legend(frameon=False, fontsize=9)
     _plain(axes)
 
