@@ -169,8 +169,8 @@ def run(
     counts = store.counts(record.id)
     if received:
         _say(
-            f"hpsearch: stopped with {counts.finished} of {counts.budget} trials, nothing is lost; "
-            f"the same command goes on"
+            f"hpsearch: stopped with {counts.finished} of {counts.budget} trials; the same command "
+            f"goes on"
         )
         raise typer.Exit(128 + received[0])
     print(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
@@ -263,14 +263,15 @@ def worker(
     """Join a study that is in the store: one more worker, from this shell or another host."""
     from hpsearch.leases import Idle, released
     from hpsearch.owner import Owner
-    from hpsearch.worker import Worker, tie
+    from hpsearch.worker import Worker, patiently, tie
 
     stop = threading.Event()
     with _signals(stop.set, lambda: os._exit(130), ignore_interrupt=tied) as received:
         if tied:
             tie()
-        store = _open()
-        record = store.study(name)
+        # One that takes another's place during an outage waits for its end, as the others do.
+        store = patiently(stop, _open) if tied else _open()
+        record = patiently(stop, lambda: store.study(name))
         with _patience(stop, received, lambda: released(store.database, record.id, Owner.of())):
             ended = Worker(store, record, _unchanged_splits(record), Owner.of()).run(stop)
     if received:
@@ -353,16 +354,18 @@ def trials(name: Name, as_json: Json = False) -> None:
     if not rows:
         print(f"{name}: none yet")
         return
+    keys = [path.partition(".")[2] for path in record.study.space]
+    reasons = ["reason"] if any(trial.reason for trial in rows) else []
     _table(
-        ["trial", "state", record.study.search.metric, "epochs", "params", "reason"],
+        ["trial", "state", record.study.search.metric, "epochs", *keys, *reasons],
         [
             [
                 str(trial.number),
                 str(trial.state),
                 views.value_(trial.value),
                 str(trial.epochs),
-                views.params(trial.params),
-                trial.reason or "",
+                *(views.value_(trial.params.get(path)) for path in record.study.space),
+                *[trial.reason or "" for _ in reasons],
             ]
             for trial in rows
         ],
@@ -816,10 +819,12 @@ def _table(head: list[str], rows: list[list[str]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*head, box=SIMPLE_HEAD, pad_edge=False)
+    # A Text is shown as it is; in a str, rich would take [words] in brackets for markup.
+    table = Table(*head, box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))
     console = Console()
     # Where nobody looks, a line is a line however long it is.
     Console(width=None if console.is_terminal else 10_000, soft_wrap=False).print(table)

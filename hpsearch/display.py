@@ -37,15 +37,14 @@ class Rate:
         return now - before >= _WINDOW and finished - first >= _ENOUGH
 
 
-def line(progress: Progress, record: StudyRecord, rate: float | None) -> str:
+def line(progress: Progress, metric: str, rate: float | None) -> str:
     """The state of a study on one line."""
     counts, best = progress.counts, progress.best
     parts = [f"{counts.finished}/{counts.budget} trials"]
     if best is not None:
-        metric = record.study.search.metric
-        parts.append(f"best {metric} {views.value_(best.value)} (trial {best.number})")
+        parts.append(f"best {metric}{views.value_(best.value)} (trial {best.number})")
     if rate:
-        parts.append(f"{rate:.1f} trials/s")
+        parts.append(f"{rate:.2g}/s" if rate < 10 else f"{rate:.0f}/s")
         left = counts.budget - counts.finished
         parts.append(f"{views.duration(left / rate)} left" if left else "finishing")
     return ", ".join(parts)
@@ -53,11 +52,12 @@ def line(progress: Progress, record: StudyRecord, rate: float | None) -> str:
 
 def plain(watched: Iterable[Progress], record: StudyRecord) -> None:
     """Lines for a log."""
+    metric = f"{record.study.search.metric} "
     rate, last, said = Rate(), 0.0, ""
     for progress in watched:
         for message in progress.messages:
             print(f"hpsearch: {message}", file=sys.stderr, flush=True)
-        now = line(progress, record, rate.update(progress.counts.finished))
+        now = line(progress, metric, rate.update(progress.counts.finished))
         if now != said and time.monotonic() - last > _EVERY:
             print(f"{record.name}: {now}", file=sys.stderr, flush=True)
             last, said = time.monotonic(), now
@@ -69,7 +69,8 @@ def live(watched: Iterable[Progress], record: StudyRecord) -> None:
     from rich.progress import BarColumn, Progress, TextColumn
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(16), TextColumn("{task.fields[state]}"))
     rate = Rate()
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(record.name, total=record.study.search.trials, state="starting")
@@ -77,5 +78,6 @@ def live(watched: Iterable[Progress], record: StudyRecord) -> None:
             for message in progress.messages:
                 console.print(f"hpsearch: {message}", markup=False, highlight=False)
             counts = progress.counts
-            state = line(progress, record, rate.update(counts.finished))
+            # The metric's name stays out: all is to have room on 80 columns.
+            state = line(progress, "", rate.update(counts.finished))
             bar.update(task, completed=counts.finished, total=counts.budget, state=state)

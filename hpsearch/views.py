@@ -109,8 +109,8 @@ def counted(counts: Counts) -> str:
 def caution(study: Study, counts: Counts, validation: int) -> str:
     """What the best value is not: said with every best trial (the winner's curse)."""
     return (
-        f"This is the best of {counts.complete} on {validation} validation examples, so it "
-        f"flatters: expect less on examples that it was not chosen by."
+        f"the best of {counts.complete} on {validation} validation examples flatters: "
+        f"expect less on others"
     )
 
 

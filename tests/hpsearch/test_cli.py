@@ -275,7 +275,7 @@ def test_run(hpsearch: Run, write: Write, home: Path) -> None:
     lines = ended.stdout.splitlines()
     assert lines[0] == "small: 6 of 6 trials (6 complete)"
     assert f"best: trial {best.number}, val_accuracy {best.value:.4g}" == lines[1]
-    assert "best of 6 on 30 validation examples, so it flatters" in lines[3]
+    assert lines[3].startswith("the best of 6 on 30 validation examples flatters: ")
     assert lines[4] == "reproduced: trained again, 3 epochs and all weights identical"
     assert lines[5] == "go on with:  hpsearch sync small  |  hpsearch reproduce small"
     assert [line for line in ended.stderr.splitlines() if not line.startswith("small: ")] == []
@@ -308,7 +308,7 @@ def test_run_on_a_terminal(ran: Path, write: Write) -> None:
     assert out.splitlines()[0] == "live: 6 of 6 trials (6 complete)"
     assert "\x1b" not in out
     text = shown.decode()
-    assert "6/6 trials, best val_accuracy" in text
+    assert "6/6 trials, best 0." in text
     assert text.endswith("\x1b[2K")  # the line is wiped
 
 
@@ -569,7 +569,15 @@ def test_tables_for_people(call: Call, ran: Path) -> None:
         assert (outcome.code, outcome.err) == (0, "")
         assert rows + 2 == len([line for line in outcome.out.splitlines() if line.strip()])
     assert call("status", "small").out.splitlines()[0] == "small: 6 of 6 trials (6 complete)"
-    assert "it flatters" in call("best", "small").out
+    assert "flatters: " in call("best", "small").out
+
+
+def test_brackets_are_no_markup(call: Call, ran: Path) -> None:
+    """A name or a reason with brackets is shown as it is."""
+    store(ran).register(study(name="[red] x"), {"dataset": "d"})
+    edit(ran, "UPDATE hpsearch_trials SET reason = '[/no] tag' WHERE study_id = 1 AND number = 1")
+    assert "[red] x " in call("studies").out
+    assert "[/no] tag" in call("trials", "small").out
 
 
 @pytest.mark.parametrize(
@@ -926,8 +934,7 @@ def test_signals(
     assert (counts["running"], counts["budget"]) == (0, 8)
     assert 1 < counts["complete"] < 8
     assert err.splitlines()[-1] == (
-        f"hpsearch: stopped with {counts['complete']} of 8 trials, nothing is lost; the same "
-        f"command goes on"
+        f"hpsearch: stopped with {counts['complete']} of 8 trials; the same command goes on"
     )
     assert hpsearch(*command).returncode == 0
     assert undisturbed == call("digest", "long").out.strip()
