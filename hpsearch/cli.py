@@ -677,10 +677,11 @@ def ui(
         raise UsageError(f"{places.home}: no MLflow runs yet; `hpsearch run book` makes some")
     root = places.tracking_uri.rstrip("/") if server else f"http://127.0.0.1:{port}"
     print(f"MLflow UI: {root}" + ("" if server else "  (Ctrl-C ends it)"))
-    for record in _open().studies():
-        page = Tracking(places, record, create=False).page
-        if page:
-            print(f"  {record.name}: {root}{page}")
+    with suppress(HpsearchError):  # MLflow's own pages are there without ours
+        for record in _open().studies():
+            page = Tracking(places, record, create=False).page
+            if page:
+                print(f"  {record.name}: {root}{page}")
     sys.stdout.flush()
     if server:
         return

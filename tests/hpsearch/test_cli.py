@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from hpsearch import cli, config, environment
+from hpsearch import cli, config, environment, tables
 from hpsearch.config import Study
 from hpsearch.database import Database
 from hpsearch.leases import Leases
@@ -1048,7 +1048,7 @@ def test_ui(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ui_of_a_server(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where MLflow is a server already, ``ui`` says where."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
-    assert Outcome(0, "MLflow runs at http://mlflow:5000\n", "") == call("ui")
+    assert Outcome(0, "MLflow UI: http://mlflow:5000\n", "") == call("ui")
 
 
 # -- bad input gets one clear line, exit 2, and nothing lost
@@ -1254,7 +1254,7 @@ def test_a_store_of_a_newer_version(call: Call, write: Write, ran: Path) -> None
     edit(ran, "UPDATE hpsearch_version SET version_num = '0999'")
     said = (
         f"hpsearch: {ran / 'studies.db'}: was written by a newer hpsearch (tables 0999, this one "
-        f"knows 0001); update hpsearch"
+        f"knows {tables.REVISION}); update hpsearch"
     )
     run = ["run", write(study()), "--no-tracking"]
     refused(call, ran, [*READS, *WRITES, run], said)
