@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -27,10 +27,43 @@ from hpsearch.errors import (
     StoreAwayError,
     StoreError,
     StoreOpenError,
+    StoreUnreachableError,
 )
 
 BUSY = 30.0
 """Seconds to wait for another process's transaction before that is an error."""
+_DEAF = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""A PostgreSQL that was cut off says nothing at all: after 20 s or so that is an outage, too."""
+
+
+class Lock:
+    """A lock that was asked for; true if it is held."""
+
+    def __init__(self, held: bool, look: Callable[[], None] | None = None) -> None:
+        self._held = held
+        self._look = look
+
+    def __bool__(self) -> bool:
+        return self._held
+
+    def check(self) -> None:
+        """Make sure that it is still held: a server that was restarted has forgotten it.
+
+        Raises:
+            StoreAwayError: If it is lost.
+        """
+        if self._held and self._look is not None:
+            try:
+                self._look()
+            except BaseException:
+                self._held = False
+                raise
 
 
 class Database:
@@ -41,7 +74,8 @@ class Database:
         create: Make what is missing; without it a missing SQLite file is an error.
 
     Raises:
-        StoreOpenError: If it cannot be opened, written, or is of a newer version.
+        StoreOpenError: If it cannot be opened, written, or is of a newer version; as
+            StoreUnreachableError if it may be there again later.
     """
 
     def __init__(self, url: str, *, create: bool = True) -> None:
@@ -58,7 +92,8 @@ class Database:
             self.engine = _engine(self.url)
             self._bring_up_to_date()
         except (SQLAlchemyError, OSError) as error:
-            raise StoreOpenError(f"{self.where}: cannot be opened: {_reason(error)}") from error
+            kind = StoreUnreachableError if not self.file and _away(error) else StoreOpenError
+            raise kind(f"{self.where}: cannot be opened: {_reason(error)}") from error
 
     @property
     def now(self) -> sa.ColumnElement[float]:
@@ -80,7 +115,7 @@ class Database:
             yield connection
 
     @contextmanager
-    def lock(self, key: str, timeout: float = 0.0) -> Iterator[bool]:
+    def lock(self, key: str, timeout: float = 0.0) -> Iterator[Lock]:
         """Hold a lock that ends with this process, however it ends.
 
         A file lock beside an SQLite file, a session's advisory lock on PostgreSQL.
@@ -90,7 +125,7 @@ class Database:
             timeout: Seconds to wait for it; forever if negative.
 
         Yields:
-            Whether the lock is held.
+            Whether the lock is held, and whether it still is.
         """
         if self.file:
             folder = self.file.parent / "locks"
@@ -99,10 +134,10 @@ class Database:
             try:
                 lock.acquire()
             except Timeout:
-                yield False
+                yield Lock(False)
                 return
             try:
-                yield True
+                yield Lock(True)
             finally:
                 lock.release()
             return
@@ -113,11 +148,20 @@ class Database:
             while not held and (timeout < 0 or time.monotonic() < deadline):
                 time.sleep(0.05)
                 held = _advisory(connection, "pg_try_advisory_lock", number)
+            session = _session(connection)
+
+            def look() -> None:
+                # A connection that broke is silently another session, which holds nothing.
+                with self._failures():
+                    if connection.invalidated or _session(connection) != session:
+                        raise StoreAwayError(f"{self.where}: was restarted; the lock is lost")
+
             try:
-                yield held
+                yield Lock(held, look)
             finally:
                 if held:
-                    _advisory(connection, "pg_advisory_unlock", number)
+                    with suppress(SQLAlchemyError):  # it is gone with its session
+                        _advisory(connection, "pg_advisory_unlock", number)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
@@ -194,6 +238,11 @@ def immediate(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def outages(url: sa.URL) -> dict[str, int]:
+    """The driver's arguments by which a PostgreSQL that was cut off is noticed."""
+    return {key: value for key, value in _DEAF.items() if key not in url.query}
+
+
 def _parse(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
@@ -224,7 +273,7 @@ def _engine(url: sa.URL) -> Engine:
         immediate(engine)
         return engine
     try:
-        return sa.create_engine(url, pool_pre_ping=True)
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=outages(url))
     except ImportError:
         raise StoreOpenError(
             "PostgreSQL needs its driver: pip install 'hpsearch[postgres]'"
@@ -246,6 +295,12 @@ def _advisory(connection: Connection, function: str, number: int) -> bool:
     held = connection.execute(sa.text(f"SELECT {function}(:number)"), {"number": number}).scalar()
     connection.commit()  # the lock is the session's; no transaction is to stay open
     return bool(held)
+
+
+def _session(connection: Connection) -> int:
+    found: int = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+    connection.commit()
+    return found
 
 
 def _read_only(error: BaseException) -> bool:

@@ -8,7 +8,8 @@ HpsearchError                    1  it ran and failed
 │   ├── UnknownTrialError        2  no such trial, or one that cannot be asked that
 │   ├── DataError                2  a dataset that is missing or wrong
 │   └── StoreOpenError           2  a store that cannot be opened
-│       └── NoStoreError         2  a store that is not there yet
+│       ├── NoStoreError         2  a store that is not there yet
+│       └── StoreUnreachableError 2 a store that cannot be reached, and may be later
 ├── StoreError                   1  a store that failed on the way
 │   └── StoreAwayError           1  a store that cannot be reached now, and may be back
 ├── DigestConflictError          1  one trial finished twice with different bits
@@ -67,6 +68,10 @@ class StoreError(HpsearchError):
 
 class StoreAwayError(StoreError):
     """A store that cannot be reached now, and may be back: restarted, or cut off."""
+
+
+class StoreUnreachableError(StoreOpenError, StoreAwayError):
+    """A store that cannot be opened because its server is away."""
 
 
 class DigestConflictError(HpsearchError):

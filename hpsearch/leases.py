@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -24,6 +25,8 @@ from hpsearch.tables import curves, studies, trials
 
 LEASE = 15.0
 """Seconds a lease holds without being renewed."""
+_LONGEST = 120.0
+"""Seconds that no lease holds."""
 MOST_CRASHES = 5
 """So often may a trial take its worker down before it is given up."""
 FAILS_IN_A_ROW = 10
@@ -77,7 +80,10 @@ class Leases:
         self.lease = lease
 
     def claim(self) -> Claim | Idle:
-        """Take the lowest trial whose worker is gone or gave it back, else the next number."""
+        """Take the lowest trial whose worker is gone or gave it back, else the next number.
+
+        One of one's own comes before all: its claim's answer got lost, and nobody runs it.
+        """
         with self._database.write() as connection:
             study = connection.execute(
                 sa.select(studies.c.budget, studies.c.next_number, self._database.now.label("now"))
@@ -86,11 +92,7 @@ class Leases:
             ).first()
             if study is None:
                 raise UnknownStudyError("the study was deleted meanwhile")
-            unfinished = connection.execute(
-                sa.select(trials)
-                .where(self._mine, trials.c.state.in_([State.RUNNING, State.WAITING]))
-                .order_by(trials.c.number)
-            ).all()
+            unfinished = self._unfinished(connection)
             number: int = study.next_number
             if not unfinished and number >= study.budget:
                 return Idle.DONE
@@ -187,11 +189,28 @@ class Leases:
         """Whether nobody runs an unfinished trial; one of one's own is a claim that got lost."""
         if row.state == State.WAITING or row.owner == self._owner:
             return True
-        return bool(row.lease_until < now) or Owner.parse(row.owner).gone()
+        # One that ends later than any could that is given now was given by another clock, before
+        # the database's was set back; whoever lives has it replaced within a third of its time.
+        valid = now <= row.lease_until <= now + max(2 * self.lease, _LONGEST)
+        return not valid or Owner.parse(row.owner).gone()
 
     def _needed(self, row: sa.Row[tuple[object, ...]], number: int) -> bool:
         """Whether an unfinished trial is one that trial ``number`` looks at."""
         return self._lag is not None and not row.hidden and row.number <= number - self._lag
+
+    def _unfinished(self, connection: Connection) -> list[sa.Row[Any]]:
+        """All trials that have not ended: one's own first, then by number."""
+        query = sa.select(
+            trials.c.number,
+            trials.c.state,
+            trials.c.seed,
+            trials.c.hidden,
+            trials.c.owner,
+            trials.c.lease_until,
+        ).where(self._mine, trials.c.state.in_([State.RUNNING, State.WAITING]))
+        # Sorted here, since for an order by number SQLite would walk through all finished ones.
+        rows = connection.execute(query).all()
+        return sorted(rows, key=lambda row: (row.owner != self._owner, row.number))
 
     def _failing(self, connection: Connection) -> bool:
         last = connection.execute(

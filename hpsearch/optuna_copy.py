@@ -13,7 +13,7 @@ in the ledger and in MLflow.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
-from hpsearch.database import BUSY, Database, immediate
+from hpsearch.database import BUSY, Database, immediate, outages
 from hpsearch.errors import StoreError
 from hpsearch.records import FINISHED, Curve, Trial
 from hpsearch.search import frozen
@@ -48,16 +48,18 @@ class OptunaCopy:
         self._id = -1
         self._length: int | None = None
         """Trials that are there and agree; None until it has been looked."""
+        self._alone: Callable[[], None] = lambda: None
 
     def forget(self) -> None:
         """Believe nothing of what was seen: the next ``bring`` compares every trial."""
         self._length = None
 
-    def bring(self, lacking: Iterable[Trial]) -> int:
+    def bring(self, lacking: Iterable[Trial], alone: Callable[[], None] = lambda: None) -> int:
         """Write what is missing: all of it the first time, later what is new in the ledger.
 
         Args:
             lacking: The trials that bear no mark of being there.
+            alone: Raises if another may be writing, too; is asked before every write.
 
         Returns:
             How many trials were written.
@@ -65,6 +67,7 @@ class OptunaCopy:
         Raises:
             StoreError: If the database failed, or another's study stands under the name.
         """
+        self._alone = alone
         with self._failures():
             waiting = [trial for trial in lacking if trial.state.finished and not trial.in_optuna]
             # One that was there before: its outcome has changed since, by a retry.
@@ -105,6 +108,7 @@ class OptunaCopy:
                     _content(present[trial.number]) == _content(wanted)  # type: ignore[index]
                     for trial, wanted in zip(batch, self._frozen(batch), strict=True)
                 )
+        self._alone()
         if present is not None and not agrees:
             self._mark(finished, False)
             storage.delete_study(self._id)
@@ -138,6 +142,7 @@ class OptunaCopy:
         next_in_line = [t for index, t in enumerate(waiting, start=first) if t.number == index]
         for batch in _batches(next_in_line):
             for trial in self._frozen(batch):
+                self._alone()
                 try:
                     self._open().create_new_trial(self._id, trial)
                 except KeyError:  # someone deleted the study; begin again the next time
@@ -181,7 +186,7 @@ class OptunaCopy:
 
 def _open(database: Database) -> RDBStorage:
     """Optuna's storage in the ledger's database, its tables made by one process alone."""
-    arguments: dict[str, Any] = {"pool_pre_ping": True}
+    arguments: dict[str, Any] = {"pool_pre_ping": True, "connect_args": outages(database.url)}
     if database.file:
         arguments = {"connect_args": {"timeout": BUSY}, "execution_options": {"writes": True}}
     url = database.url.render_as_string(hide_password=False)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from hpsearch.database import Lock
 from hpsearch.errors import HpsearchError, StoreError, TrackingError, UsageError
 from hpsearch.optuna_copy import OptunaCopy
 from hpsearch.records import Trial
@@ -73,7 +74,7 @@ class Projector:
                 if alone:
                     self._forget()
                     try:
-                        return self._bring(ending=True)
+                        return self._bring(alone, ending=True)
                     finally:
                         self._copy.close()
             lacking = self._lacking()
@@ -94,7 +95,7 @@ class Projector:
             TrackingError: If MLflow cannot be reached or refuses.
         """
         with _lock(self._store, self._id) as alone:
-            return self._bring(ending=False) if alone else Written()
+            return self._bring(alone, ending=False) if alone else Written()
 
     def follow(self, stop: threading.Event, on_trouble: Callable[[str], None]) -> None:
         """Write what is missing and what comes, until ``stop`` is set and all is written.
@@ -114,7 +115,7 @@ class Projector:
                 with _lock(self._store, self._id) as alone:
                     if alone:
                         try:
-                            self._follow_alone(stop, outage)
+                            self._follow_alone(alone, stop, outage)
                         finally:
                             self._copy.close()
                         return
@@ -134,28 +135,28 @@ class Projector:
                 time.sleep(_LOOK / 3)
             stop.wait(max(_LOOK, outage.pause))
 
-    def _follow_alone(self, stop: threading.Event, outage: _Outage) -> None:
+    def _follow_alone(self, lock: Lock, stop: threading.Event, outage: _Outage) -> None:
         self._forget()
         while True:
             ending = stop.is_set()
             try:
                 if ending or outage.over:
-                    self._bring(ending=ending)
+                    self._bring(lock, ending=ending)
                     outage.end()
                 else:
-                    self._bring_copy()
+                    self._bring_copy(lock)
             except TrackingError as error:
                 outage.begin(error)
             if ending:
                 return
             stop.wait(_LOOK)
 
-    def _bring(self, *, ending: bool) -> Written:
-        copied = self._bring_copy()
+    def _bring(self, lock: Lock, *, ending: bool) -> Written:
+        copied = self._bring_copy(lock)
         if self._runs is None:
             return Written(optuna=copied)
         lacking = self._store.unprojected(self._id)
-        written = self._runs.bring(lacking, ending=ending)
+        written = self._runs.bring(lacking, lock.check, ending=ending)
         return Written(copied, written.mlflow, written.removed, written.other)
 
     def _forget(self) -> None:
@@ -164,8 +165,8 @@ class Projector:
         if self._runs:
             self._runs.forget()
 
-    def _bring_copy(self) -> int:
-        return self._copy.bring(self._store.unprojected(self._id, mlflow=False))
+    def _bring_copy(self, lock: Lock) -> int:
+        return self._copy.bring(self._store.unprojected(self._id, mlflow=False), lock.check)
 
     def _lacking(self) -> int:
         """How many finished trials are not projected yet."""
@@ -214,5 +215,5 @@ def delete(store: Store, record: StudyRecord, settings: Settings, *, tracking: b
             Tracking(settings, record, create=False).delete_all()
 
 
-def _lock(store: Store, study_id: int, timeout: float = 0.0) -> AbstractContextManager[bool]:
+def _lock(store: Store, study_id: int, timeout: float = 0.0) -> AbstractContextManager[Lock]:
     return store.database.lock(f"projector-{study_id}", timeout=timeout)

@@ -92,6 +92,7 @@ class Runs:
         self._settings = settings
         self._retrain = retrain
         self._commits: dict[str, str | None] = {}
+        self._alone: Callable[[], None] = lambda: None
         self.forget()
 
     def forget(self) -> None:
@@ -103,11 +104,14 @@ class Runs:
         self._told_at = 0.0
         self._held_since: dict[int, float] = {}
 
-    def bring(self, lacking: Sequence[Trial], *, ending: bool) -> Written:
+    def bring(
+        self, lacking: Sequence[Trial], alone: Callable[[], None] = lambda: None, *, ending: bool
+    ) -> Written:
         """Write what is missing: all of it the first time, later what is new in the ledger.
 
         Args:
             lacking: The trials without a mark, unfinished ones among them.
+            alone: Raises if another may be writing, too; is asked before every write.
             ending: Nobody looks after the study from now on: the summary is to be the last one,
                 and the best trial's weights are to be there if the study is done.
 
@@ -115,11 +119,13 @@ class Runs:
             TrackingError: If MLflow cannot be reached or refuses; what is missing stays so.
         """
         removed: list[str] = []
+        self._alone = alone
         try:
             # Before the trials are read: one that is held no longer has then ended or is free.
             held = self._store.held(self._record.id)
             other = 0
             if self._tracking is None:
+                self._alone()
                 self._tracking = Tracking(self._settings, self._record)
                 other += self._compare(self._tracking, removed, live=bool(held) or not ending)
                 seam("syncing")
@@ -182,6 +188,7 @@ class Runs:
         if found is not None:
             self._runs[trial.number] = _Run(found.run_id, found.status == "RUNNING", whole)
             if found.tags.get(PARENT) != self._parent:
+                self._alone()
                 tracking.adopt(found.run_id, self._parent or "")
                 changes += 1
         run_id = found.run_id if found is not None else None
@@ -191,6 +198,7 @@ class Runs:
         return changes
 
     def _remove(self, tracking: Tracking, run_id: str, why: str, removed: list[str]) -> None:
+        self._alone()
         tracking.delete(run_id)
         removed.append(f"run {run_id} deleted: {why}")
 
@@ -200,6 +208,7 @@ class Runs:
         finished = [t for t in lacking if t.state.finished and not t.in_mlflow]
         for trial, curve in self._with_curves(finished):
             run = self._standing(tracking, trial, removed)
+            self._alone()
             run_id = tracking.write(
                 trial, curve, run.id if run else None, self._parent or "", self._commit(trial)
             )
@@ -228,12 +237,14 @@ class Runs:
                 continue
             run = self._standing(tracking, trial, removed)
             if run is None or not run.running:
+                self._alone()
                 run_id = tracking.begin(trial, run.id if run else None, self._parent or "")
                 self._runs[trial.number] = _Run(run_id, running=True)
                 self._store.mark_mlflow(self._record.id, trial.number, run_id, False)
                 changes += 1
         for number, run in self._runs.items():
             if run.running and number not in held:
+                self._alone()
                 tracking.release(run.id)
                 run.running = False
                 changes += 1
@@ -250,6 +261,7 @@ class Runs:
         text = summary.text()
         if text == self._told and self._parent:
             return 0
+        self._alone()
         self._parent = tracking.write_parent(self._parent, summary)
         self._told = text
         self._store.mark_parent(record.id, self._parent, text)
@@ -269,6 +281,7 @@ class Runs:
         if known is not None and (not known or tracking.has_weights(run_id)):
             return False
         again = self._retrain(best)
+        self._alone()
         tracking.write_weights(run_id, again.state if again.identical else None, again.identical)
         self._store.mark_reproduced(
             record.id,

@@ -22,6 +22,12 @@ SEAMS = (
     "syncing",  # it has compared MLflow with the ledger, and has not written what is missing
 )
 
+
+def lease(usual: float) -> float:
+    """Seconds a lease holds: as many as usual, unless a test has no time for that."""
+    return float(os.environ.get("HPSEARCH_TEST_LEASE", usual))
+
+
 _SEAM, _, _FILE = os.environ.get("HPSEARCH_TEST_KILL", "").partition(":")
 
 

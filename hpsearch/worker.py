@@ -15,11 +15,11 @@ from hpsearch import environment, search
 from hpsearch.config import Params, Study
 from hpsearch.data import Splits
 from hpsearch.errors import HpsearchError, StoreAwayError, StoreError
-from hpsearch.leases import Claim, Idle, Leases
+from hpsearch.leases import LEASE, Claim, Idle, Leases
 from hpsearch.objective import Row, Training
 from hpsearch.owner import Owner
 from hpsearch.records import CURVES, Result, State, curve
-from hpsearch.seams import seam
+from hpsearch.seams import lease, seam
 from hpsearch.store import Store, StudyRecord
 
 OUTAGE = 300.0
@@ -53,6 +53,7 @@ class Worker:
             lag=record.study.search.lag if record.study.search.looks_back else None,
             seed=lambda number: search.training_seed(record.study, number),
             owner=owner,
+            lease=lease(LEASE),
         )
 
     def run(self, stop: threading.Event) -> Idle | None:
@@ -64,10 +65,10 @@ class Worker:
         with environment.single_thread():
             here = environment.current()
             digest = environment.digest(here)
-            self._store.remember(here, digest)
+            patiently(stop, lambda: self._store.remember(here, digest))
             wait = _SHORTEST_WAIT
             while not stop.is_set():
-                claim = self._patiently(stop, self._leases.claim)
+                claim = patiently(stop, self._leases.claim)
                 if claim in (Idle.DONE, Idle.STOPPED):
                     return claim
                 if isinstance(claim, Claim):
@@ -83,8 +84,8 @@ class Worker:
         seam("claimed")
         try:
             with _renewed(leases, number) as held:
-                params = self._patiently(stop, lambda: self._suggest(number))
-                self._patiently(stop, lambda: leases.show(number, params))
+                params = patiently(stop, lambda: self._suggest(number))
+                patiently(stop, lambda: leases.show(number, params))
                 seam("shown")
                 result = evaluate(
                     self._study,
@@ -98,7 +99,7 @@ class Worker:
                 leases.hand_back(number)
                 return
             seam("trained")
-            self._patiently(stop, lambda: leases.finish(number, result, environment_digest))
+            patiently(stop, lambda: leases.finish(number, result, environment_digest))
             seam("finished")
         except (MemoryError, OSError, StoreError) as error:
             with suppress(HpsearchError):
@@ -118,21 +119,25 @@ class Worker:
                 self._known = last
         return search.suggest(self._study, self._history, number)
 
-    def _patiently(self, stop: threading.Event, step: Callable[[], _Outcome]) -> _Outcome:
-        """Take a step with the store, again and again while it is away.
 
-        Every step may be taken twice: an answer that got lost on the way leaves a claim that is
-        this worker's own, or a finish with the same bits.
-        """
-        deadline = time.monotonic() + OUTAGE
-        pause = _SHORTEST_WAIT
-        while True:
-            try:
-                return step()
-            except StoreAwayError:
-                if stop.wait(pause) or time.monotonic() > deadline:
-                    raise
-                pause = min(2 * pause, _LONGEST_PAUSE)
+def patiently(stop: threading.Event, step: Callable[[], _Outcome]) -> _Outcome:
+    """Take a step with the store, again and again while it is away.
+
+    Every step may be taken twice: an answer that got lost on the way leaves a claim that is
+    this worker's own, or a finish with the same bits.
+
+    Raises:
+        StoreAwayError: If it stays away, or ``stop`` is set.
+    """
+    deadline = time.monotonic() + OUTAGE
+    pause = _SHORTEST_WAIT
+    while True:
+        try:
+            return step()
+        except StoreAwayError:
+            if stop.wait(pause) or time.monotonic() > deadline:
+                raise
+            pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 def evaluate(
@@ -210,7 +215,10 @@ def _renewed(leases: Leases, number: int) -> Iterator[threading.Event]:
                     return
 
     thread = threading.Thread(target=renew, name=f"lease of trial {number}", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError as error:  # there is no room for another thread
+        raise MemoryError(str(error)) from error
     try:
         yield held
     finally:
