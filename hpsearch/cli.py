@@ -689,6 +689,7 @@ def ui(
     command += ["--backend-store-uri", places.tracking_uri, "--workers", "1"]
     command += ["--default-artifact-root", str(places.artifacts)]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    quiet["PYTHONWARNINGS"] = "ignore"  # of MLflow's own libraries, about one another
     os.execve(sys.executable, command, {**os.environ, **quiet})
 
 

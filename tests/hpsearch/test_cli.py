@@ -1264,6 +1264,8 @@ def test_a_read_only_store(
     call: Call, write: Write, ran: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A store that may only be read can be looked at; whatever would write is refused."""
+    record = store(ran).study("small")
+    store(ran).register(record.study.with_trials(9), record.data_digests)  # work for a worker
     url = f"sqlite:///file:{ran / 'studies.db'}?mode=ro&uri=true"
     monkeypatch.setenv("HPSEARCH_STORAGE", url)
     assert [0] * len(READS) == [call(*words).code for words in READS]
