@@ -198,7 +198,7 @@ class Leases:
         """Whether an unfinished trial is one that trial ``number`` looks at."""
         return self._lag is not None and not row.hidden and row.number <= number - self._lag
 
-    def _unfinished(self, connection: Connection) -> list[sa.Row[Any]]:
+    def _unfinished(self, connection: Connection) -> list[Any]:
         """All trials that have not ended: one's own first, then by number."""
         query = sa.select(
             trials.c.number,

@@ -7,6 +7,7 @@ reads, and keeps the marks of the projections.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -216,30 +217,32 @@ class Store:
 
     def counts(self, study_id: int) -> Counts:
         """How many trials stand where."""
-        lacking = ~(trials.c.in_optuna & trials.c.in_mlflow)
+        marks = (trials.c.in_optuna, trials.c.in_mlflow)
         query = (
-            sa.select(
-                trials.c.state,
-                sa.func.count().label("number"),
-                sa.func.sum(sa.case((lacking, 1), else_=0)).label("lacking"),
-            )
+            sa.select(trials.c.state, *marks, sa.func.count().label("number"))
             .where(trials.c.study_id == study_id)
-            .group_by(trials.c.state)
+            .group_by(trials.c.state, *marks)
         )
         with self.database.read() as connection:
             budget = connection.execute(
                 sa.select(studies.c.budget).where(studies.c.id == study_id)
             ).scalar_one()
             rows = connection.execute(query).all()
-        count = {State(row.state): int(row.number) for row in rows}
+        count: Counter[State] = Counter()
+        unprojected = 0
+        for row in rows:
+            state = State(row.state)
+            count[state] += row.number
+            if state.finished and not (row.in_optuna and row.in_mlflow):
+                unprojected += row.number
         return Counts(
             budget=budget,
-            complete=count.get(State.COMPLETE, 0),
-            pruned=count.get(State.PRUNED, 0),
-            failed=count.get(State.FAIL, 0),
-            running=count.get(State.RUNNING, 0),
-            waiting=count.get(State.WAITING, 0),
-            unprojected=sum(int(row.lacking) for row in rows if State(row.state).finished),
+            complete=count[State.COMPLETE],
+            pruned=count[State.PRUNED],
+            failed=count[State.FAIL],
+            running=count[State.RUNNING],
+            waiting=count[State.WAITING],
+            unprojected=unprojected,
         )
 
     def unprojected(self, study_id: int, *, mlflow: bool = True) -> list[Trial]:
@@ -249,11 +252,16 @@ class Store:
             study_id: The study.
             mlflow: Whether MLflow's mark counts, beside that of Optuna's storage.
         """
-        lacking = ~(trials.c.in_optuna & trials.c.in_mlflow) if mlflow else ~trials.c.in_optuna
-        query = sa.select(trials).where(trials.c.study_id == study_id, lacking)
+        # All states are named, since the index finds the marks behind them.
+        ours = (trials.c.study_id == study_id) & trials.c.state.in_(list(State))
+        lacking = sa.select(trials).where(ours, ~trials.c.in_optuna)
+        query: sa.Executable = lacking
+        if mlflow:
+            only_there = trials.c.in_optuna & ~trials.c.in_mlflow
+            query = sa.union_all(lacking, sa.select(trials).where(ours, only_there))
         with self.database.read() as connection:
-            rows = connection.execute(query.order_by(trials.c.number)).all()
-        return [_trial(row) for row in rows]
+            rows = connection.execute(query).all()
+        return sorted(map(_trial, rows), key=lambda trial: trial.number)
 
     def held(self, study_id: int) -> set[int]:
         """Numbers of the trials that a worker's lease holds now."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration, and what this program's tables are."""
 
 metadata = sa.MetaData()
@@ -66,7 +66,9 @@ trials = sa.Table(
     sa.Column("mlflow_run_id", sa.String(64)),
     sa.Column("in_optuna", sa.Boolean, nullable=False, default=False),
     sa.Column("in_mlflow", sa.Boolean, nullable=False, default=False),
-    sa.Index("hpsearch_trials_by_state", "study_id", "state"),
+    # All that the counts and the projectors ask again and again.
+    sa.Index("hpsearch_trials_by_state", "study_id", "state", "in_optuna", "in_mlflow"),
+    sa.Index("hpsearch_trials_by_value", "study_id", "state", "value"),  # the best
 )
 
 curves = sa.Table(

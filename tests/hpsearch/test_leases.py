@@ -89,6 +89,15 @@ def test_lost_claim_is_taken_again(join: Join) -> None:
     assert number(join().claim()) == 1
 
 
+def test_lost_claim_comes_before_all_others(join: Join) -> None:
+    """Else a worker would hold two trials, and run one of them only when its lease is over."""
+    first, second = join(), join()
+    assert [number(first.claim()), number(second.claim())] == [0, 1]
+    first.hand_back(0)
+    assert number(second.claim()) == 1
+    assert number(first.claim()) == 0
+
+
 def test_study_is_done_when_all_have_ended(join: Join) -> None:
     """DONE is said only when nothing is left that could come back."""
     leases = join()
@@ -122,7 +131,7 @@ def test_handed_back_trial_is_next(database: Database, record: StudyRecord, join
     assert [number(first.claim()), number(second.claim())] == [0, 1]
     first.hand_back(0)
     assert states(database, record) == ["WAITING", "RUNNING"]
-    assert number(second.claim()) == 0
+    assert number(join().claim()) == 0
     assert Store(database).trial(record.id, 0).attempts == 2
 
 
