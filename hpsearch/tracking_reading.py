@@ -15,6 +15,7 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,8 @@ def _read_sql(url: sa.URL, study: str, own: str | None) -> list[Run]:
                 f"WHERE m.run_uuid IN (SELECT r.run_uuid {runs}) ORDER BY m.step, m.timestamp"
             )
             for run, key, step, time, value, is_nan in connection.execute(sa.text(query), known):
+                if key not in METRICS:
+                    continue
                 points = metrics[run][key]
                 points.steps.append(step)
                 points.times.append(time)
@@ -261,7 +264,10 @@ def _read_rest(rest: _Rest, study: str, own: str | None) -> list[Run]:
     }
     mark = '"' if "'" in study else "'"
     wanted = f"tags.`{STUDY}` = {mark}{study}{mark}" if mark not in study else ""
-    searches = [(list(names), wanted), ([i for i, name in names.items() if name == own], "")]
+    searches = [
+        ([place for place, name in names.items() if name != own], wanted),
+        ([place for place, name in names.items() if name == own], ""),
+    ]
     found: dict[str, dict[str, Any]] = {}
     for experiments, text in searches:
         for some in _batches(experiments, _RUNS):
@@ -270,10 +276,9 @@ def _read_rest(rest: _Rest, study: str, own: str | None) -> list[Run]:
                 tags = _pairs(entry, "tags")
                 if any(key.startswith("hpsearch.") for key in tags):
                     found[entry["info"]["run_id"]] = entry
-    metrics = {
-        key: dict(_histories(rest, sorted(found), key))
-        for key in sorted({m["key"] for e in found.values() for m in e["data"].get("metrics", [])})
-    }
+    with ThreadPoolExecutor(len(METRICS)) as threads:  # a server has several workers
+        histories = threads.map(lambda key: dict(_histories(rest, sorted(found), key)), METRICS)
+        metrics = dict(zip(METRICS, histories, strict=True))
     return [
         Run(
             id=run_id,
