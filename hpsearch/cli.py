@@ -550,8 +550,10 @@ def sync(
     ] = False,
 ) -> None:
     """Write what Optuna's storage and MLflow lack; nothing when they lack nothing."""
-    from hpsearch.projector import Projector
+    from hpsearch import look
+    from hpsearch.projector import Projector, discard
     from hpsearch.reproduce import confirm
+    from hpsearch.tracking_invariants import beyond_repair
 
     places = settings.read()
     store = _open()
@@ -567,12 +569,18 @@ def sync(
     records = [store.study(name)] if name else store.studies()
     if not follow:
         for record in records:
-            written = projector(record).sync()
-            for line in written.removed:
+            written = [projector(record).sync()]
+            # Now that all runs are there, every point of them is compared, not only the last ones.
+            broken = beyond_repair(look.take(store.database, record.name, places))
+            if broken:
+                discard(store, record, places, broken)
+                written.append(projector(record).sync())
+            lines = [line for each in written for line in each.removed]
+            for line in lines + [f"run {run} deleted: it {what}" for run, what in broken.items()]:
                 _say(line)
             print(
-                f"{record.name}: {written.optuna} trials written to Optuna's storage, "
-                f"{written.mlflow} to MLflow"
+                f"{record.name}: {sum(w.optuna for w in written)} trials written to Optuna's "
+                f"storage, {sum(w.mlflow for w in written)} to MLflow"
             )
         return
     stop = threading.Event()

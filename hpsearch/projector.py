@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 
 from hpsearch.database import Lock
@@ -21,7 +21,7 @@ from hpsearch.settings import Settings
 from hpsearch.store import Store, StudyRecord
 from hpsearch.tracking import Tracking
 
-__all__ = ["Projector", "Retrained", "Written", "delete"]
+__all__ = ["Projector", "Retrained", "Written", "delete", "discard"]
 
 _LOOK = 0.3
 """Seconds between two looks into the ledger."""
@@ -213,6 +213,21 @@ def delete(store: Store, record: StudyRecord, settings: Settings, *, tracking: b
         OptunaCopy(store, record).delete()
         if tracking:
             Tracking(settings, record, create=False).delete_all()
+
+
+def discard(store: Store, record: StudyRecord, settings: Settings, runs: Iterable[str]) -> None:
+    """Delete runs that cannot be mended, in MLflow's sense; the next ``sync`` builds them again.
+
+    Raises:
+        TrackingError: If MLflow cannot be reached or refuses, or another projector is at work.
+    """
+    with _lock(store, record.id, timeout=_PATIENCE) as alone:
+        if not alone:
+            raise TrackingError("another process is writing this study's projections")
+        tracking = Tracking(settings, record, create=False)
+        for run_id in runs:
+            alone.check()
+            tracking.delete(run_id)
 
 
 def _lock(store: Store, study_id: int, timeout: float = 0.0) -> AbstractContextManager[Lock]:

@@ -20,6 +20,7 @@ from hpsearch import config
 from hpsearch.config import Study, dumps
 from hpsearch.database import Database
 from hpsearch.errors import StudyChangedError, UnknownStudyError, UnknownTrialError, UsageError
+from hpsearch.owner import Owner
 from hpsearch.records import CURVES, FINISHED, Counts, Curve, State, Steps, Trial, curve
 from hpsearch.tables import curves, environments, studies, trials
 
@@ -109,13 +110,7 @@ class Store:
         Raises:
             UsageError: If one does.
         """
-        query = (
-            sa.select(sa.func.count())
-            .where(trials.c.study_id == study_id, trials.c.state == State.RUNNING)
-            .where(trials.c.lease_until > self.database.now)
-        )
-        with self.database.read() as connection:
-            held = connection.execute(query).scalar_one()
+        held = len(self.held(study_id))
         if held:
             raise UsageError(f"{held} of its trials are running; stop the workers first")
 
@@ -264,14 +259,15 @@ class Store:
         return sorted(map(_trial, rows), key=lambda trial: trial.number)
 
     def held(self, study_id: int) -> set[int]:
-        """Numbers of the trials that a worker's lease holds now."""
-        query = sa.select(trials.c.number).where(
+        """Numbers of the trials that a worker holds now; not of those whose worker is gone."""
+        query = sa.select(trials.c.number, trials.c.owner).where(
             trials.c.study_id == study_id,
             trials.c.state == State.RUNNING,
             trials.c.lease_until > self.database.now,
         )
         with self.database.read() as connection:
-            return set(connection.execute(query).scalars())
+            rows = connection.execute(query).all()
+        return {row.number for row in rows if not Owner.parse(row.owner).gone()}
 
     def retry(self, study_id: int) -> int:
         """Hand all FAIL trials out again, under their numbers. Returns how many."""

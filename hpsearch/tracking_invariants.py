@@ -36,20 +36,25 @@ def _one_run(seen: Look) -> Iterator[str]:
 
 def _orphans(seen: Look) -> Iterator[str]:
     """Every run is a trial's or the study's, and all are in one experiment."""
+    for run, what in _stray(seen):
+        yield f"run {run.id} {what}"
+
+
+def _stray(seen: Look) -> Iterator[tuple[Run, str]]:
     tracking = seen.ledger.definition.get("tracking", {})
     experiment = tracking.get("experiment") or seen.ledger.name
     for run in seen.runs:
         number = run.tags.get(NUMBER)
         if run.experiment != experiment:
-            yield f"run {run.id} is in experiment {run.experiment!r}, not {experiment!r}"
+            yield run, f"is in experiment {run.experiment!r}, not {experiment!r}"
         elif run.tags.get(STUDY) is None:
-            yield f"run {run.id} does not say of which study it is"
+            yield run, "does not say of which study it is"
         elif number is None and PARENT in run.tags:
-            yield f"run {run.id} does not say of which trial it is"
+            yield run, "does not say of which trial it is"
         elif number is not None and not number.isdecimal():
-            yield f"run {run.id} is of trial {number!r}: no number"
+            yield run, f"is of trial {number!r}: no number"
         elif number is not None and int(number) not in seen.ledger.trials:
-            yield f"run {run.id} is of trial {number}, which is not there"
+            yield run, f"is of trial {number}, which is not there"
 
 
 def _running(seen: Look) -> Iterator[str]:
@@ -122,6 +127,16 @@ def _run_params(seen: Look) -> Iterator[str]:
 
 def _run_curves(seen: Look) -> Iterator[str]:
     """A run's metrics are its trial's curves bit for bit, a row an epoch and none beside."""
+    for run, what in _bent(seen):
+        yield f"run {run.id} {what}"
+
+
+def beyond_repair(seen: Look) -> dict[str, str]:
+    """Runs that writing on cannot put right, and what is wrong with each, by their ids."""
+    return {run.id: what for check in (_stray, _bent) for run, what in check(seen)}
+
+
+def _bent(seen: Look) -> Iterator[tuple[Run, str]]:
     for trial, run in seen.pairs():
         rows, first = seen.rows(trial), _milliseconds(trial.started)
         wanted = {name: rows[:, column] for column, name in enumerate(CURVES)}
@@ -129,12 +144,12 @@ def _run_curves(seen: Look) -> Iterator[str]:
         for name, values in wanted.items():
             difference = _difference(run.metrics.get(name, Points()), epochs, values, first)
             if difference:
-                yield f"{_of(run, trial)}: {name} {difference}"
+                yield run, f"of trial {trial.number}: {name} {difference}"
         value = np.array([] if trial.value is None else [trial.value])
         steps = np.full(len(value), len(rows))
         difference = _difference(run.metrics.get("value", Points()), steps, value, first)
         if difference:
-            yield f"{_of(run, trial)}: value {difference}"
+            yield run, f"of trial {trial.number}: value {difference}"
 
 
 def _difference(
