@@ -48,6 +48,7 @@ app = typer.Typer(
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study in the store.")]
 TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The trial's number.")]
+_FOLDED = 1000  # rows that are folded to fit a terminal; 10,000 would take 4 s
 _GRACE = 2.5  # seconds after which an epoch that goes on is broken off
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -831,13 +832,30 @@ def _table(head: list[str], rows: list[list[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    console = Console()
+    if not console.is_terminal or len(rows) > _FOLDED:
+        _lines(head, rows)
+        return
     # A Text is shown as it is; in a str, rich would take [words] in brackets for markup.
     table = Table(*head, box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for row in rows:
         table.add_row(*map(Text, row))
-    console = Console()
-    # Where nobody looks, a line is a line however long it is.
-    Console(width=None if console.is_terminal else 10_000, soft_wrap=False).print(table)
+    console.print(table)
+
+
+def _lines(head: list[str], rows: list[list[str]]) -> None:
+    """The same table, a line a row however long it is."""
+    from rich.cells import cell_len
+    from rich.control import strip_control_codes
+
+    cells = [[strip_control_codes(" ".join(c.splitlines())) for c in row] for row in [head, *rows]]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "   ".join(c + " " * (width - cell_len(c)) for c, width in zip(row, widths, strict=True))
+        for row in cells
+    ]
+    lines.insert(1, "─" * (sum(widths) + 3 * (len(widths) - 1)))
+    print("\n".join(line.rstrip() for line in lines))
 
 
 def _watch(launch: Launch, record: StudyRecord) -> None:

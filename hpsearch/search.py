@@ -8,9 +8,10 @@ one that is running, under its real number, with a sampler, a pruner and a seed 
 from __future__ import annotations
 
 import copy
+import sys
 import warnings
 from bisect import bisect_right, insort
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable
 from datetime import UTC, datetime
 from enum import IntEnum
 from itertools import islice
@@ -155,7 +156,7 @@ def frozen(
     study: Study,
     trial: Trial,
     curve: Curve,
-    distributions: Mapping[str, BaseDistribution] | None = None,
+    distributions: dict[str, BaseDistribution] | None = None,
 ) -> FrozenTrial:
     """A finished trial as Optuna knows it, with the metric after the epochs that anyone reads.
 
@@ -177,8 +178,14 @@ def frozen(
         value=trial.value,
         datetime_start=_local(trial.started),
         datetime_complete=_local(trial.ended or trial.started),
-        params={path: _outward(study.space[path], value) for path, value in trial.params.items()},
-        distributions={path: distributions[path] for path in trial.params},
+        # One string for each path, and one dict of distributions, for all of a long history.
+        params={
+            sys.intern(path): _outward(study.space[path], value)
+            for path, value in trial.params.items()
+        },
+        distributions=distributions
+        if trial.params.keys() == distributions.keys()
+        else {path: distributions[path] for path in trial.params},
         user_attrs={},
         system_attrs=dict(trial.rungs),
         intermediate_values={
@@ -279,6 +286,8 @@ class _View(BaseStorage):
         maximize = study.search.direction == "maximize"
         self._direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
         self._history = history
+        self._asked: Container[TrialState] = ()
+        self._chosen: list[FrozenTrial] = []
         self.running = FrozenTrial(
             number=number,
             trial_id=number,
@@ -318,8 +327,12 @@ class _View(BaseStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         # A copy, so that a list read before does not change under its reader.
-        trials = [*self._history, copy.copy(self.running)]
-        return trials if states is None else [t for t in trials if t.state in states]
+        if states is None:
+            return [*self._history, copy.copy(self.running)]
+        if states != self._asked:  # a pruner asks for the same at every rung
+            self._asked, self._chosen = states, [t for t in self._history if t.state in states]
+        running = [copy.copy(self.running)] if self.running.state in states else []
+        return self._chosen + running
 
     def set_trial_param(
         self, trial_id: int, param_name: str, param_value_internal: float, distribution: Any

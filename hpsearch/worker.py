@@ -24,6 +24,7 @@ from hpsearch.store import Store, StudyRecord
 
 OUTAGE = 300.0
 """Seconds that a store may be away before its workers give up."""
+_AT_ONCE = 500  # trials that are read at once, so that joining a long study takes little memory
 _LONGEST_PAUSE = 2.0  # seconds between two tries to reach it
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.01, 0.25  # seconds between two looks when there is nothing to do
 
@@ -114,9 +115,10 @@ class Worker:
     def _suggest(self, number: int) -> Params:
         if self._study.search.looks_back:
             last = number - self._study.search.lag
-            if last > self._known:
-                self._history.add(self._store.history(self._study_id, self._known, last))
-                self._known = last
+            while self._known < last:
+                up_to = min(self._known + _AT_ONCE, last)
+                self._history.add(self._store.history(self._study_id, self._known, up_to))
+                self._known = up_to
         return search.suggest(self._study, self._history, number)
 
 
