@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types unit bench lock clean
+.PHONY: run test lint types unit soak bench lock clean
 
 run: $(READY)
 	$(BIN)/hpsearch run book
@@ -20,6 +20,11 @@ types: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile
+
+# Every fault of tests/faults on both kinds of store, again and again: make soak MINUTES=60
+MINUTES ?= 20
+soak: $(READY)
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

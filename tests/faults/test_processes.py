@@ -1,0 +1,54 @@
+"""Processes die or stop at every moment: the study is the same study."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from hpsearch.seams import SEAMS
+from tests.faults import cases
+from tests.faults.workspace import Place
+
+
+def test_every_seam_has_a_case() -> None:
+    """No seam is left out below."""
+    assert set(SEAMS) == {*cases.OF_WORKERS, *cases.OF_THE_PROJECTOR, "syncing"}
+
+
+@pytest.mark.parametrize("seam", cases.OF_WORKERS)
+def test_worker_dies_at_a_seam(place: Place, seam: str) -> None:
+    """Another takes its place, and the run goes on to the same end."""
+    cases.seam_of_a_worker(place, seam)
+
+
+@pytest.mark.parametrize("seam", cases.OF_THE_PROJECTOR)
+def test_projector_dies_at_a_seam(place: Place, seam: str) -> None:
+    """The next run goes on, and each trial is in MLflow once."""
+    cases.seam_of_the_projector(place, seam)
+
+
+def test_sync_dies(place: Place) -> None:
+    """The next one finishes what it began."""
+    cases.seam_of_sync(place, "syncing")
+
+
+def test_killed_at_random_times(place: Place) -> None:
+    """Ten kills of workers and of the whole group, and not a bit is different."""
+    assert cases.random_kills(place, Random(4)) == 10
+
+
+def test_worker_sleeps_beyond_its_lease(embedded: Place) -> None:
+    """Its trial is another's by then, and it finds that out before it writes."""
+    cases.stopped_beyond_lease(embedded)
+
+
+@pytest.mark.parametrize("how", ["bare", "without tracking", "with tracking"])
+def test_eight_start_on_nothing(place: Place, how: str) -> None:
+    """The schema is made once, the study is entered once, and nobody fails."""
+    cases.stampede(place, tracking=how == "with tracking", bare=how == "bare")
+
+
+def test_many_short_trials(embedded: Place) -> None:
+    """Eight workers share 500 trials of a few milliseconds without a double."""
+    cases.many_short(embedded)

@@ -1,0 +1,56 @@
+"""What a search stands on fails: the tracker, the disk, memory, the clock, the database."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults import cases
+from tests.faults.servers import Cluster
+from tests.faults.workspace import Place
+
+
+@pytest.mark.parametrize("how", ["down", "500", "hang", "lose"])
+def test_mlflow_server_misbehaves(embedded: Place, server: str, how: str) -> None:
+    """Training neither stops nor waits, and afterwards each trial is there once."""
+    cases.tracker_misbehaves(embedded.at(None, server), how)
+
+
+def test_disk_full(embedded: Place) -> None:
+    """One line, exit code 1, nothing torn; with room again the study goes on."""
+    cases.disk_full(embedded)
+
+
+def test_store_read_only(embedded: Place) -> None:
+    """One line, exit code 2; writable again, the study goes on."""
+    cases.store_read_only(embedded)
+
+
+def test_artifacts_gone(embedded: Place) -> None:
+    """The search does not need them; `sync` writes what they lack."""
+    cases.artifacts_gone(embedded)
+
+
+def test_memory_limit(embedded: Place) -> None:
+    """A trial that finds no memory is handed back, and the line says which."""
+    cases.memory_limit(embedded)
+
+
+def test_clock_steps(embedded: Place) -> None:
+    """Leases survive a clock that jumps an hour either way, and time zones mean nothing."""
+    cases.clock_steps(embedded)
+
+
+@pytest.mark.parametrize("how", ["garbage", "truncated", "flipped"])
+def test_log_torn(embedded: Place, how: str) -> None:
+    """Trials that were committed and lost are run again, and MLflow is put right."""
+    cases.torn_log(embedded, how)
+
+
+def test_postgresql_restarted(embedded: Place, cluster: Cluster) -> None:
+    """Four workers go on within ten seconds of its return."""
+    cases.server_restarted(embedded.at(cluster, None))
+
+
+def test_postgresql_away_at_the_start(embedded: Place, cluster: Cluster) -> None:
+    """A run cannot begin without it; a worker that begins meanwhile waits."""
+    cases.server_away_at_the_start(embedded.at(cluster, None))
