@@ -10,7 +10,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -551,37 +551,27 @@ def sync(
     ] = False,
 ) -> None:
     """Write what Optuna's storage and MLflow lack; nothing when they lack nothing."""
-    from hpsearch import look
-    from hpsearch.projector import Projector, discard
+    from hpsearch.projector import Projector, mend
     from hpsearch.reproduce import confirm
-    from hpsearch.tracking_invariants import beyond_repair
 
     places = settings.read()
     store = _open()
 
+    def retrain(record: StudyRecord) -> Callable[[Trial], Reproduction]:
+        return lambda trial: confirm(store, record, trial, _splits(record.study.data, places))
+
     def projector(record: StudyRecord) -> Projector:
-        return Projector(
-            store,
-            record.name,
-            places,
-            retrain=lambda trial: confirm(store, record, trial, _splits(record.study.data, places)),
-        )
+        return Projector(store, record.name, places, retrain=retrain(record))
 
     records = [store.study(name)] if name else store.studies()
     if not follow:
         for record in records:
-            written = [projector(record).sync()]
-            # Now that all runs are there, every point of them is compared, not only the last ones.
-            broken = beyond_repair(look.take(store.database, record.name, places))
-            if broken:
-                discard(store, record, places, broken)
-                written.append(projector(record).sync())
-            lines = [line for each in written for line in each.removed]
-            for line in lines + [f"run {run} deleted: it {what}" for run, what in broken.items()]:
+            written = mend(store, record, places, retrain(record))
+            for line in written.removed:
                 _say(line)
             print(
-                f"{record.name}: {sum(w.optuna for w in written)} trials written to Optuna's "
-                f"storage, {sum(w.mlflow for w in written)} to MLflow"
+                f"{record.name}: {written.optuna} trials written to Optuna's storage, "
+                f"{written.mlflow} to MLflow"
             )
         return
     stop = threading.Event()

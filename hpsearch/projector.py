@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from hpsearch import look
 from hpsearch.database import Lock
 from hpsearch.errors import HpsearchError, StoreError, TrackingError, UsageError
 from hpsearch.optuna_copy import OptunaCopy
@@ -20,8 +21,9 @@ from hpsearch.runs import Retrained, Runs, Written
 from hpsearch.settings import Settings
 from hpsearch.store import Store, StudyRecord
 from hpsearch.tracking import Tracking
+from hpsearch.tracking_invariants import beyond_repair
 
-__all__ = ["Projector", "Retrained", "Written", "delete", "discard"]
+__all__ = ["Projector", "Retrained", "Written", "delete", "mend"]
 
 _LOOK = 0.3
 """Seconds between two looks into the ledger."""
@@ -215,19 +217,41 @@ def delete(store: Store, record: StudyRecord, settings: Settings, *, tracking: b
             Tracking(settings, record, create=False).delete_all()
 
 
-def discard(store: Store, record: StudyRecord, settings: Settings, runs: Iterable[str]) -> None:
-    """Delete runs that cannot be mended, in MLflow's sense; the next ``sync`` builds them again.
+def mend(
+    store: Store,
+    record: StudyRecord,
+    settings: Settings,
+    retrain: Callable[[Trial], Retrained] | None = None,
+) -> Written:
+    """``Projector.sync``, and then a look at every point of every run.
+
+    A search for runs shows the last point of each metric alone. Once all runs are there they are
+    read in full, as ``verify`` reads them; what writing on cannot put right is deleted, in MLflow's
+    sense, and built again.
 
     Raises:
-        TrackingError: If MLflow cannot be reached or refuses, or another projector is at work.
+        StoreError: If the database failed.
+        TrackingError: If MLflow cannot be reached or refuses, or another projector is stuck.
     """
+    written = Projector(store, record.name, settings, retrain=retrain).sync()
+    broken = beyond_repair(look.take(store.database, record.name, settings))
+    if not broken:
+        return written
     with _lock(store, record.id, timeout=_PATIENCE) as alone:
         if not alone:
             raise TrackingError("another process is writing this study's projections")
         tracking = Tracking(settings, record, create=False)
-        for run_id in runs:
+        for run_id in broken:
             alone.check()
             tracking.delete(run_id)
+    again = Projector(store, record.name, settings, retrain=retrain).sync()
+    lines = [f"run {run_id} deleted: it {what}" for run_id, what in broken.items()]
+    return Written(
+        written.optuna + again.optuna,
+        written.mlflow + again.mlflow,
+        [*written.removed, *lines, *again.removed],
+        written.other + again.other,
+    )
 
 
 def _lock(store: Store, study_id: int, timeout: float = 0.0) -> AbstractContextManager[Lock]:

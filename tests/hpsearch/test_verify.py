@@ -18,11 +18,14 @@ from typing import Any
 
 import pytest
 
-from hpsearch import config, look, settings, verify
+from hpsearch import config, data, look, settings, verify
 from hpsearch.database import Database
 from hpsearch.owner import Owner
-from hpsearch.records import CURVES, State
+from hpsearch.projector import Written, mend
+from hpsearch.records import CURVES, State, Trial
+from hpsearch.reproduce import Reproduction, confirm
 from hpsearch.settings import Settings
+from hpsearch.store import Store
 from hpsearch.verify import Findings
 from tests.conftest import Run, study
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Again, Workspace
@@ -83,6 +86,21 @@ class Prepared:
         try:
             seen = look.take(database, "small", self.settings, tracking=tracking)
             return verify.judge(seen, tracking=tracking)
+        finally:
+            database.engine.dispose()
+
+    def mend(self) -> Written:
+        """What ``sync`` does."""
+        database = Database(self.settings.storage, create=False)
+        store = Store(database)
+        record = store.study("small")
+
+        def retrain(trial: Trial) -> Reproduction:
+            splits = data.split(data.load("digits"), train=60, validation=30, seed=0)
+            return confirm(store, record, trial, splits)
+
+        try:
+            return mend(store, record, self.settings, retrain)
         finally:
             database.engine.dispose()
 
@@ -522,9 +540,12 @@ def test_damaged_ledger(healthy: Prepared, statements: tuple[str, ...], named: s
 
 @pytest.mark.parametrize(("statements", "named"), TRACKING.values(), ids=TRACKING)
 def test_damaged_tracking(healthy: Prepared, statements: tuple[str, ...], named: set[str]) -> None:
-    """What is wrong in MLflow is named, and nothing else is."""
+    """What is wrong in MLflow is named, and nothing else is; one sync mends it."""
     healthy.change("mlflow", *statements)
     assert named == healthy.named_by()
+    healthy.mend()
+    assert healthy.named_by() == set()
+    assert not healthy.mend()
 
 
 def test_bit_of_a_curve(healthy: Prepared) -> None:
