@@ -147,6 +147,8 @@ def run(
     counts = store.counts(record.id)
     size = workers or default_workers()
     search = record.study.search
+    if search.metric.endswith("loss") == (search.direction == "maximize"):
+        _say(f"hpsearch: search.direction: {search.direction} looks for the worst {search.metric}")
     if search.looks_back and size > search.lag:
         _say(
             f"hpsearch: {size} workers, but a trial waits for those {search.lag} older (lag): "
