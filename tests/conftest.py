@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from hpsearch import config
 from hpsearch.config import Study
 from hpsearch.database import Database
+
+settings.register_profile("soak", max_examples=500, stateful_step_count=60, deadline=None)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
