@@ -20,7 +20,7 @@ from statistics import median
 
 import numpy as np
 
-from hpsearch import config, records
+from hpsearch import records, study_file
 from hpsearch.database import Database
 from hpsearch.leases import Claim, Leases
 from hpsearch.owner import Owner
@@ -52,7 +52,9 @@ def here(folder: Path, spent: Seconds) -> tuple[Way, Callable[[], None]]:
         tables[section][key] = {"low": low, "high": high}
     tables["training"]["epochs"] = EPOCHS
     data = {"dataset": "mnist5k", "train": 500}
-    study = config.parse({"name": "bench", "data": data, **tables, "search": {"trials": 100_000}})
+    study = study_file.parse(
+        {"name": "bench", "data": data, **tables, "search": {"trials": 100_000}}
+    )
     store = Store(Database(settings.storage))
     record = store.register(study, {"dataset": "d" * 64})
     leases = Leases(

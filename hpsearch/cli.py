@@ -131,7 +131,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a study, or go on with it, until it has all its trials."""
-    from hpsearch import config, views
+    from hpsearch import study_file, views
     from hpsearch.launch import Launch, default_workers
     from hpsearch.projector import Projector
     from hpsearch.reproduce import confirm
@@ -140,7 +140,7 @@ def run(
     changes = list(overrides or [])
     if trials is not None:
         changes.append(f"search.trials={trials}")
-    definition = config.load(_find(study), changes, name)
+    definition = study_file.load(_find(study), changes, name)
     splits = _splits(definition.data, places)
     store = _open(create=True)
     record = store.register(definition, splits.digests)
@@ -401,7 +401,7 @@ def best(name: Name, as_json: Json = False) -> None:
 @app.command(name="config", epilog="Example: hpsearch config book --trial 37 > winner.toml")
 def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
     """Print a study's file, or a trial's resolved one: `run` accepts both."""
-    from hpsearch import config, views
+    from hpsearch import study_file, views
 
     store = _open()
     record = store.study(name)
@@ -411,7 +411,7 @@ def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> Non
         if study.space.keys() - found.params.keys():
             raise UnknownTrialError(f"trial {trial} has no values yet; it is {found.state}")
         study = study.of_trial(trial, study.resolve(found.params, found.seed))
-    print(views.dumps(study.definition()) if as_json else config.toml(study).rstrip())
+    print(views.dumps(study.definition()) if as_json else study_file.toml(study).rstrip())
 
 
 @app.command(epilog="Example: hpsearch curve book --trial 37 --json")

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from hpsearch import config
+from hpsearch import study_file
 from hpsearch.config import dumps
 from hpsearch.records import FINISHED, Counts, Curve, Trial
 from hpsearch.records import curve as no_curve
@@ -354,5 +354,5 @@ def _summary(
         metrics=metrics,
         step=counts.finished,
         reproduced=reproduced,
-        definition=config.toml(study),
+        definition=study_file.toml(study),
     )

@@ -16,7 +16,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from hpsearch import config
+from hpsearch import study_file
 from hpsearch.config import Study, dumps
 from hpsearch.database import Database
 from hpsearch.errors import StudyChangedError, UnknownStudyError, UnknownTrialError, UsageError
@@ -356,7 +356,7 @@ def _curve(data: bytes) -> Curve:
 
 
 def _refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, str]) -> None:
-    changes = config.differences(record.study, study)
+    changes = study_file.differences(record.study, study)
     if changes:
         raise StudyChangedError(
             f"study {study.name!r} is in the store with another definition ({'; '.join(changes)});"
@@ -371,7 +371,7 @@ def _refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str,
 
 
 def _study_record(row: sa.Row[Any]) -> StudyRecord:
-    study = config.parse(json.loads(row.definition)).with_trials(row.budget)
+    study = study_file.parse(json.loads(row.definition)).with_trials(row.budget)
     return StudyRecord(
         id=row.id,
         study=study,

@@ -32,7 +32,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy.exc import SQLAlchemyError
 
-from hpsearch import config
+from hpsearch import study_file
 from hpsearch.config import dumps
 from hpsearch.errors import TrackingError
 from hpsearch.records import CURVES, Curve, State, Trial
@@ -232,7 +232,7 @@ class Tracking:
             self._client.log_batch(run_id, self._metrics(trial, curve), params, tags)
             if trial.params.keys() == self._study.space.keys():
                 resolved = self._study.resolve(trial.params, trial.seed)
-                text = config.toml(self._study.of_trial(trial.number, resolved))
+                text = study_file.toml(self._study.of_trial(trial.number, resolved))
                 if folder:  # 3 ms less than asking for the run again, to find the same folder
                     folder.mkdir(parents=True, exist_ok=True)
                     (folder / "config.toml").write_text(text, encoding="utf-8")

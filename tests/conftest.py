@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from hpsearch import config
+from hpsearch import study_file
 from hpsearch.config import Study
 from hpsearch.database import Database
 
@@ -36,7 +36,7 @@ def study(**changes: Any) -> Study:
         for section in sections:
             place = place.setdefault(section, {})
         place[key] = value
-    return config.parse(table)
+    return study_file.parse(table)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = """
     errors
     settings config seams
-    records tables owner environment datasets plots
+    records tables owner environment datasets study_file plots
     data database
     store ledger_reading tracking_reading backup
     leases objective search look estimator

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch import config, data, environment, search
+from hpsearch import data, environment, search, study_file
 from hpsearch.config import DataConfig, Params, Study, TrialConfig
 from hpsearch.data import Dataset, Splits
 from hpsearch.objective import Training
@@ -39,7 +39,7 @@ class Trained:
 
 def load(name: str, seed: int) -> Study:
     """A study file, with another seed for its training and for what data it draws."""
-    return config.load(STUDIES / f"{name}.toml", [f"training.seed={seed}", f"data.seed={seed}"])
+    return study_file.load(STUDIES / f"{name}.toml", [f"training.seed={seed}", f"data.seed={seed}"])
 
 
 def points(study: Study) -> list[Params]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpsearch import config, search
+from hpsearch import search, study_file
 from tests.experiments.study_files import STUDIES, points, train
 
 
@@ -12,7 +12,7 @@ from tests.experiments.study_files import STUDIES, points, train
 def test_what_learns_has_a_rate_above_a_thousandth(seed: int) -> None:
     """The range is four powers of ten; of 30 trials only some of the highest one learn at all."""
     overrides = [f"search.seed={seed}", "search.trials=30"]
-    study = config.load(STUDIES / "book.toml", overrides)
+    study = study_file.load(STUDIES / "book.toml", overrides)
     trials = [
         train(study, params, search.training_seed(study, number))
         for number, params in enumerate(points(study))

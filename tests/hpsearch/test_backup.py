@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import config, look, settings, verify
+from hpsearch import look, settings, study_file, verify
 from hpsearch.backup import backup, restore
 from hpsearch.database import Database
 from hpsearch.errors import StoreError, StoreOpenError, UsageError
@@ -311,7 +311,7 @@ def test_restored_study_goes_on_to_the_same_end(tmp_path: Path, home: Path, hpse
         )
 
     file, copy = tmp_path / "small.toml", tmp_path / "copy.db"
-    file.write_text(config.toml(study(search__trials=7, search__sampler="tpe", search__lag=2)))
+    file.write_text(study_file.toml(study(search__trials=7, search__sampler="tpe", search__lag=2)))
     done("run", str(file), "--workers", "1", "--trials", "4")
     done("backup", str(copy))
     half = state()

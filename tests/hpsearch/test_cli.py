@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from hpsearch import cli, config, environment, tables
+from hpsearch import cli, environment, study_file, tables
 from hpsearch.config import Study
 from hpsearch.database import Database
 from hpsearch.leases import Leases
@@ -104,7 +104,7 @@ def write(tmp_path: Path) -> Write:
 
     def file(described: Study) -> str:
         path = tmp_path / f"{described.name}.toml"
-        path.write_text(config.toml(described))
+        path.write_text(study_file.toml(described))
         return str(path)
 
     return file
@@ -126,7 +126,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     for described in studies:
         path = folder / f"{described.name}.toml"
-        path.write_text(config.toml(described))
+        path.write_text(study_file.toml(described))
         subprocess.run(
             [sys.executable, "-m", "hpsearch", "run", path, "--no-tracking", "--workers", "1"],
             env=os.environ | {"HPSEARCH_HOME": str(folder / "home")},
@@ -361,7 +361,7 @@ def test_a_study_by_its_name(
     """A bare name is looked up in ``studies/`` here, and then among those that come along."""
     monkeypatch.chdir(tmp_path)
     Path("studies").mkdir()
-    Path("studies/mine.toml").write_text(config.toml(study(name="mine")))
+    Path("studies/mine.toml").write_text(study_file.toml(study(name="mine")))
     ended = hpsearch("run", "mine", "--no-tracking", "--trials", "1")
     assert (
         ended.returncode,
@@ -889,7 +889,7 @@ def test_a_network_too_large_for_memory(hpsearch: Run, write: Write, ran: Path) 
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, workspace: Path) -> str:
     """The digest of ``AT_WORK`` when nothing interrupts it."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    (folder / "long.toml").write_text(config.toml(study(**AT_WORK)))
+    (folder / "long.toml").write_text(study_file.toml(study(**AT_WORK)))
     shutil.copytree(workspace, folder / "home")
     environ = os.environ | {"HPSEARCH_HOME": str(folder / "home")}
     program = [sys.executable, "-m", "hpsearch"]

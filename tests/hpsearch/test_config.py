@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpsearch import config, search
+from hpsearch import config, search, study_file
 from hpsearch.config import Choices, Range, Study
 from hpsearch.errors import StudyFileError
 from tests.conftest import study
@@ -47,7 +47,7 @@ def changed(**changes: Any) -> dict[str, Any]:
 def complaint(**changes: Any) -> str:
     """What is said of the smallest study with these changes; it is always one line."""
     with pytest.raises(StudyFileError) as caught:
-        config.parse(changed(**changes))
+        study_file.parse(changed(**changes))
     message = str(caught.value)
     assert [message] == message.splitlines()
     return message
@@ -58,7 +58,7 @@ def complaint(**changes: Any) -> str:
 
 def test_defaults() -> None:
     """Only six keys are required; everything else has the default that is written down."""
-    parsed = config.parse(SMALLEST)
+    parsed = study_file.parse(SMALLEST)
     assert config.DataConfig(dataset="digits", train=60, validation=0.2, seed=0) == parsed.data
     assert dict(parsed.fixed["network"]) == {
         "hidden": [8],
@@ -100,7 +100,7 @@ def test_required(path: str) -> None:
     table = changed()
     del (table[section] if key else table)[key or section]
     with pytest.raises(StudyFileError, match=f"^{path}: is missing; add"):
-        config.parse(table)
+        study_file.parse(table)
 
 
 @pytest.mark.parametrize("section", ["data", "network", "training"])
@@ -109,7 +109,7 @@ def test_required_section(section: str) -> None:
     table = changed()
     del table[section]
     with pytest.raises(StudyFileError, match=rf"^{section}\.\w+: is missing; add it to"):
-        config.parse(table)
+        study_file.parse(table)
 
 
 @pytest.mark.parametrize(
@@ -123,18 +123,18 @@ def test_required_section(section: str) -> None:
 )
 def test_direction_follows_the_metric(metric: str, direction: str) -> None:
     """Losses are minimized and accuracies maximized where the file does not say."""
-    assert direction == config.parse(changed(search__metric=metric)).search.direction
+    assert direction == study_file.parse(changed(search__metric=metric)).search.direction
 
 
 @pytest.mark.parametrize("file", sorted(Path("studies").glob("*.toml")), ids=lambda f: f.stem)
 def test_studies_that_come_along(file: Path) -> None:
     """Every study in ``studies/`` is valid, and bears the name of its file."""
-    assert file.stem == config.load(file).name
+    assert file.stem == study_file.load(file).name
 
 
 def test_the_book() -> None:
     """``book`` is the search of section 6.5.2, with dropout beside its two."""
-    book = config.load(Path("studies/book.toml"))
+    book = study_file.load(Path("studies/book.toml"))
     assert {
         "network.dropout": Range(0.0, 0.5),
         "training.lr": Range(1e-6, 1e-2, log=True),
@@ -180,7 +180,7 @@ OPEN_PLACES = [
 @pytest.mark.parametrize(("path", "table", "expected"), OPEN_PLACES)
 def test_open_places(path: str, table: dict[str, Any], expected: Range | Choices) -> None:
     """Any scalar may be a range or choices, and takes on the type of its place."""
-    found = config.parse(changed(**{path: table})).space[path.replace("__", ".")]
+    found = study_file.parse(changed(**{path: table})).space[path.replace("__", ".")]
     assert expected == found
     assert [type(end) for end in expected.ends()] == [type(end) for end in found.ends()]
 
@@ -188,7 +188,7 @@ def test_open_places(path: str, table: dict[str, Any], expected: Range | Choices
 @pytest.mark.parametrize("name", ["a", "a" * 128, "Versuch 3, größer", "x.y-z_0"])
 def test_names(name: str) -> None:
     """A name is any line of up to 128 printable characters without a slash."""
-    assert name == config.parse(changed(name=name)).name
+    assert name == study_file.parse(changed(name=name)).name
 
 
 # -- what it may not say, and what is said then
@@ -297,7 +297,7 @@ def test_a_misspelt_required_key() -> None:
     table = changed(training__epoch=5)
     del table["training"]["epochs"]
     with pytest.raises(StudyFileError) as caught:
-        config.parse(table)
+        study_file.parse(table)
     assert str(caught.value) == "training.epoch: unknown key; did you mean epochs?"
 
 
@@ -317,7 +317,7 @@ def test_any_misspelling_is_refused(section: str, data: st.DataObject) -> None:
 def test_enqueue() -> None:
     """Points name open places, nested or dotted, and take on the type of the place."""
     points = [{"training": {"lr": 1}}, {"training.lr": 0.5, "network.hidden": [8, 8]}]
-    parsed = config.parse(
+    parsed = study_file.parse(
         changed(
             network__hidden={"choices": [[8], [8, 8]]},
             training__lr={"low": 0.1, "high": 1},
@@ -352,7 +352,7 @@ def test_enqueued_points_lie_within(open_: dict[str, Any], value: Any, fits: boo
     """A point that the sampler could not have drawn is refused, and what could be drawn is said."""
     changes = {"training__batch_size": open_, "search__enqueue": [{"training.batch_size": value}]}
     if fits:
-        parsed = config.parse(changed(**changes))
+        parsed = study_file.parse(changed(**changes))
         assert value == search.suggest(parsed, search.History(parsed), 0)["training.batch_size"]
     else:
         said = complaint(**changes)
@@ -382,8 +382,8 @@ def test_grid_size_caps_the_trials() -> None:
         "network__hidden": {"choices": [[8], [4, 4]]},
         "search__sampler": "grid",
     }
-    assert config.parse(changed(**axes)).search.trials == 4 * 3 * 2 * 2
-    assert config.parse(changed(**axes, search__trials=5)).search.trials == 5
+    assert study_file.parse(changed(**axes)).search.trials == 4 * 3 * 2 * 2
+    assert study_file.parse(changed(**axes, search__trials=5)).search.trials == 5
 
 
 @pytest.mark.parametrize(
@@ -459,15 +459,15 @@ epochs = 2
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_load(tmp_path: Path, mark: str) -> None:
     """A file is read as TOML, also with the mark that Windows editors put first."""
-    loaded = config.load(written(tmp_path, mark + TEXT))
+    loaded = study_file.load(written(tmp_path, mark + TEXT))
     assert ("file", {"training.lr": Range(0.1, 1.0)}) == (loaded.name, loaded.space)
 
 
 def test_name_in_place_of_the_files(tmp_path: Path) -> None:
     """``--name`` goes before the file's, and is held to the same rules."""
-    assert config.load(written(tmp_path, TEXT), name="other").name == "other"
+    assert study_file.load(written(tmp_path, TEXT), name="other").name == "other"
     with pytest.raises(StudyFileError, match="may hold no slash"):
-        config.load(written(tmp_path, TEXT), name="a/b")
+        study_file.load(written(tmp_path, TEXT), name="a/b")
 
 
 @pytest.mark.parametrize(
@@ -487,7 +487,7 @@ def test_files_that_are_none(tmp_path: Path, content: bytes | None, expected: st
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(StudyFileError) as caught:
-        config.load(path)
+        study_file.load(path)
     assert [f"{path}: {expected}"] == [
         line[: len(f"{path}: {expected}")] for line in str(caught.value).splitlines()
     ]
@@ -496,7 +496,7 @@ def test_files_that_are_none(tmp_path: Path, content: bytes | None, expected: st
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     """A folder in a file's place is told as such."""
     with pytest.raises(StudyFileError, match=r"cannot be read as text .*Is a directory"):
-        config.load(tmp_path)
+        study_file.load(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -519,7 +519,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 )
 def test_overrides(tmp_path: Path, override: str, path: str, expected: Any) -> None:
     """``--set path=value`` puts a value in TOML, or a bare word, in the place of the file's."""
-    found: Any = config.load(written(tmp_path, TEXT), [override]).definition()
+    found: Any = study_file.load(written(tmp_path, TEXT), [override]).definition()
     for key in path.split("."):
         found = found[key]
     assert expected == found
@@ -542,7 +542,7 @@ def test_overrides(tmp_path: Path, override: str, path: str, expected: Any) -> N
 def test_overrides_that_do_not_fit(tmp_path: Path, override: str, expected: str) -> None:
     """A wrong override is told like a wrong file."""
     with pytest.raises(StudyFileError) as caught:
-        config.load(written(tmp_path, TEXT), [override])
+        study_file.load(written(tmp_path, TEXT), [override])
     assert expected in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
 
@@ -646,39 +646,39 @@ tables = st.fixed_dictionaries(
         ),
     },
 )
-studies = tables.map(config.parse)
+studies = tables.map(study_file.parse)
 
 
 @given(studies)
 def test_definition_is_parsed_as_the_same(given_: Study) -> None:
     """``definition`` says all of a study."""
-    assert given_ == config.parse(given_.definition())
+    assert given_ == study_file.parse(given_.definition())
 
 
 @given(studies)
 def test_a_definition_says_no_more_the_second_time(given_: Study) -> None:
     """A definition is canonical: whatever spelled a study, there is one for it."""
     written_ = config.dumps(given_.definition())
-    assert written_ == config.dumps(config.parse(given_.definition()).definition())
+    assert written_ == config.dumps(study_file.parse(given_.definition()).definition())
 
 
 @given(studies)
 def test_toml_is_read_as_the_same(given_: Study) -> None:
     """What ``config`` prints is a file that says the same study."""
-    assert given_.definition() == tomllib.loads(config.toml(given_))
-    assert given_ == config.parse(tomllib.loads(config.toml(given_)))
+    assert given_.definition() == tomllib.loads(study_file.toml(given_))
+    assert given_ == study_file.parse(tomllib.loads(study_file.toml(given_)))
 
 
 @given(tables)
 def test_points_survive(table: dict[str, Any]) -> None:
     """A study's points are read back from its definition, from TOML and from JSON as they were."""
-    open_ = config.parse(table).space
+    open_ = study_file.parse(table).space
     point = {path: place.ends()[0] for path, place in open_.items()}
     enqueue = [point] if point else []
     table = {**table, "search": {**table.get("search", {}), "enqueue": enqueue}}
-    whole_ = config.parse(table)
+    whole_ = study_file.parse(table)
     assert enqueue == whole_.search.enqueue
-    assert whole_ == config.parse(tomllib.loads(config.toml(whole_)))
+    assert whole_ == study_file.parse(tomllib.loads(study_file.toml(whole_)))
 
 
 @given(studies, st.integers(0, 10**6), st.integers(0, 2**53 - 1))
@@ -687,7 +687,7 @@ def test_a_trials_file_is_a_fixed_point(given_: Study, number: int, seed: int) -
     params = {path: open_.ends()[-1] for path, open_ in given_.space.items()}
     resolved = given_.resolve(params, seed)
     alone = given_.of_trial(number, resolved)
-    again = config.parse(tomllib.loads(config.toml(alone)))
+    again = study_file.parse(tomllib.loads(study_file.toml(alone)))
     assert (alone, {}, 1) == (again, dict(again.space), again.search.trials)
     assert resolved == again.resolve({}, search.training_seed(again, 0))
     assert resolved == again.resolve({}, seed + 1)
@@ -721,16 +721,16 @@ def test_the_files_seed_goes_before_the_trials() -> None:
 @given(studies, st.integers(1, 10**6))
 def test_the_budget_is_no_difference(given_: Study, trials: int) -> None:
     """Raising ``trials`` goes on with the same study."""
-    assert config.differences(given_, given_.with_trials(trials)) == []
+    assert study_file.differences(given_, given_.with_trials(trials)) == []
 
 
 def test_differences() -> None:
     """Each difference is a line that says what is stored and what is given."""
     table = changed(training__lr={"low": 0.1, "high": 1}, tracking__tags={"team": "a"})
-    stored = config.parse(table)
+    stored = study_file.parse(table)
     table["training"] = {"lr": 0.1, "epochs": 3, "patience": 2}
     table["tracking"] = {}
-    assert config.differences(stored, config.parse(table)) == [
+    assert study_file.differences(stored, study_file.parse(table)) == [
         'tracking.tags.team: stored "a", now nothing',
         "training.epochs: stored 2, now 3",
         "training.lr: stored nothing, now 0.1",
@@ -742,8 +742,8 @@ def test_differences() -> None:
 
 def test_a_longer_list_is_shown_shortened() -> None:
     """A difference stays readable however long the values are."""
-    one, two = (config.parse(changed(network__hidden=[100 + n] * 40)) for n in (0, 1))
-    (line,) = config.differences(one, two)
+    one, two = (study_file.parse(changed(network__hidden=[100 + n] * 40)) for n in (0, 1))
+    (line,) = study_file.differences(one, two)
     assert len(line) < 160
     assert line.startswith("network.hidden: stored [100, 100,")
 

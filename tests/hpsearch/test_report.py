@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from hpsearch import config, data, report
+from hpsearch import data, report, study_file
 from hpsearch.data import Splits
 from hpsearch.database import Database
 from hpsearch.errors import HpsearchError
@@ -120,7 +120,7 @@ def texts(figure: Figure) -> str:
 )
 def test_settings_are_told_from_searches(name: str, compared: bool) -> None:
     """The book's comparisons are settings beside each other, its search is one."""
-    assert report.compares(config.load(STUDIES / f"{name}.toml")) is compared
+    assert report.compares(study_file.load(STUDIES / f"{name}.toml")) is compared
 
 
 def test_too_many_settings_are_drawn_as_a_search() -> None:
@@ -293,7 +293,7 @@ def test_without_a_run_there_nothing_is_tracked(book: Workspace) -> None:
 def small(tmp_path: Path) -> Path:
     """A study file."""
     file = tmp_path / "small.toml"
-    file.write_text(config.toml(study()))
+    file.write_text(study_file.toml(study()))
     return file
 
 

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import mlflow
 import pytest
 
-from hpsearch import config, projector
+from hpsearch import projector, study_file
 from hpsearch.errors import TrackingError
 from hpsearch.records import State
 from tests.conftest import study
@@ -111,7 +111,7 @@ def test_configuration_runs_again(book: Workspace) -> None:
     table = tomllib.loads(book.text(book.runs()[1], "config.toml"))
     assert table["training"]["seed"] == trial.seed
     assert table["training"]["lr"] == trial.params["training.lr"]
-    again = config.parse(table)
+    again = study_file.parse(table)
     assert again.space == {}
     resolved = book.record.study.resolve(trial.params, trial.seed)
     assert again.resolve({}, 0) == resolved
@@ -144,7 +144,7 @@ def test_parent_describes_the_study(book: Workspace) -> None:
     assert parent.data.params["network.hidden"] == "[8]"
     assert parent.data.params["training.epochs"] == "3"
     assert "training.lr" not in parent.data.params
-    assert config.parse(tomllib.loads(book.text(parent, "study.toml"))) == book.record.study
+    assert study_file.parse(tomllib.loads(book.text(parent, "study.toml"))) == book.record.study
     assert "2 of 6 trials finished: 1 complete, 1 pruned" in parent.data.tags["mlflow.note.content"]
     assert parent.data.metrics["best_value"] == book.trials[0].value
     assert parent.info.start_time == round(book.record.created * 1000)

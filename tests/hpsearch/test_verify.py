@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch import config, data, look, settings, verify
+from hpsearch import data, look, settings, study_file, verify
 from hpsearch.database import Database
 from hpsearch.owner import Owner
 from hpsearch.projector import Written, mend
@@ -119,7 +119,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """A study of eight trials, run as anyone runs one."""
     home = tmp_path_factory.mktemp("verify") / "home"
     file = home.with_name("small.toml")
-    file.write_text(config.toml(study(search__trials=8, search__pruner="median", search__lag=2)))
+    file.write_text(
+        study_file.toml(study(search__trials=8, search__pruner="median", search__lag=2))
+    )
     command(home, "run", str(file), "--workers", "1")
     query = "SELECT number, state FROM hpsearch_trials ORDER BY state, value DESC, number"
     with closing(sqlite3.connect(home / "studies.db")) as connection:
@@ -654,7 +656,7 @@ def test_postgresql_and_a_server(tmp_path: Path, fresh_postgres: str, address: s
 
     home, file = tmp_path / "home", tmp_path / "small.toml"
     places = {"HPSEARCH_STORAGE": fresh_postgres, "MLFLOW_TRACKING_URI": address}
-    file.write_text(config.toml(study(search__trials=4)))
+    file.write_text(study_file.toml(study(search__trials=4)))
     command(home, "run", str(file), "--workers", "1", **places)
     said = command(home, "verify", "small", "--json", **places)
     assert json.loads(said) == {"ok": True, "violations": []}
