@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from hpsearch import config, data, environment, search, tables
+from hpsearch import config, data, environment, search, study_file, tables
 from hpsearch.config import Params, Study
 from hpsearch.database import Database
 from hpsearch.leases import Claim, Leases
@@ -90,7 +90,7 @@ def study(name: str, sampler: str, pruner: str) -> Study:
     for path, ends in RANGES.items():
         section, key = path.split(".")
         table[section][key] = ends
-    return config.parse(table)
+    return study_file.parse(table)
 
 
 def objective(params: Params, epochs: int) -> Curve:
@@ -364,7 +364,7 @@ class Workspace:
     def cold(self) -> Iterator[Row]:
         """A new process on the study, until the first of its trials has its values."""
         file = self.home / "long.toml"
-        file.write_text(config.toml(self.study))
+        file.write_text(study_file.toml(self.study))
         for first, command in zip(
             count(self.length),
             (["worker", "long"], ["run", str(file), "--workers", "1"]),
