@@ -173,7 +173,7 @@ class Database:
                 f"HPSEARCH_HOME to another folder"
             )
         kind = StoreError if self.file or not _away(error) else StoreAwayError
-        return kind(f"{self.where}: {_reason(error)}")
+        return kind(f"{self.where}: {_reason(error)}{_advice(error)}")
 
     def _bring_up_to_date(self) -> None:
         found = self._version()
@@ -305,6 +305,17 @@ def _read_only(error: BaseException) -> bool:
     return sqlite.startswith("SQLITE_READONLY") or (
         getattr(original, "sqlstate", None) in ("25006", "42501")
     )
+
+
+def _advice(error: BaseException) -> str:
+    """What to do about it, where that is known."""
+    original = getattr(error, "orig", None)
+    name = str(getattr(original, "sqlite_errorname", "") or getattr(original, "sqlstate", ""))
+    if name in ("SQLITE_FULL", "53100"):
+        return "; make room and run again"
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return f" by another program for {BUSY:.0f} s and more; end that, and run again"
+    return ""
 
 
 def _away(error: BaseException) -> bool:

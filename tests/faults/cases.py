@@ -11,11 +11,12 @@ import os
 import resource
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from random import Random
 
@@ -75,26 +76,27 @@ OF_THE_PROJECTOR = ("run-created", "run-logged", "run-ended")
 
 def seam_of_a_worker(place: Place, seam: str) -> int:
     """A worker dies at a seam: another takes its place, and the run goes on to its end."""
-    workspace = place.workspace(TINY)
-    trap = _trap(workspace, seam)
-    done = workspace.ended(*workspace.command(), **trap)
+    workspace, tracking = place.workspace(TINY), place.server is not None
+    words = workspace.command(workers=1, tracking=tracking)
+    done = workspace.ended(*words, **_trap(workspace, seam))
     assert (done.code, done.error.count("a worker died")) == (0, 1), done.error
-    return _sprung(workspace, place)
+    return _sprung(workspace, place, tracking=tracking)
 
 
 def seam_of_the_projector(place: Place, seam: str) -> int:
     """The projector dies at a seam, and the launcher with it: the next run goes on."""
     workspace = place.workspace(TINY)
-    done = workspace.ended(*workspace.command(), **_trap(workspace, seam))
+    words = workspace.command(workers=1)
+    done = workspace.ended(*words, **_trap(workspace, seam))
     assert done.code == -signal.SIGKILL, done.error
-    workspace(*workspace.command())
+    workspace(*words)
     return _sprung(workspace, place)
 
 
 def seam_of_sync(place: Place, seam: str) -> int:
     """`sync` dies at a seam: the next one writes what is missing, and then there is nothing."""
     workspace = place.workspace(TINY)
-    workspace(*workspace.command(tracking=False))
+    workspace(*workspace.command(workers=1, tracking=False))
     done = workspace.ended("sync", workspace.name, **_trap(workspace, seam))
     assert done.code == -signal.SIGKILL, done.error
     workspace("sync", workspace.name)
@@ -108,9 +110,9 @@ def _trap(workspace: Workspace, seam: str) -> dict[str, str]:
     return {"HPSEARCH_TEST_KILL": f"{seam}:{trap}"}
 
 
-def _sprung(workspace: Workspace, place: Place) -> int:
+def _sprung(workspace: Workspace, place: Place, *, tracking: bool = True) -> int:
     assert not (workspace.folder / "trap").exists(), "nothing came to that seam"
-    workspace.check(place.expected(TINY))
+    workspace.check(place.expected(TINY), tracking=tracking)
     return 1
 
 
@@ -171,18 +173,14 @@ def _held(workspace: Workspace, process: subprocess.Popen[str]) -> list[int]:
 
 
 def _writable(workspace: Workspace) -> bool:
-    import sqlite3
-
     if not workspace.storage.startswith("sqlite"):
         return True
-    connection = sqlite3.connect(workspace.store, timeout=0.5, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        connection.close()
+    with closing(sqlite3.connect(workspace.store, timeout=0.5, isolation_level=None)) as writer:
+        try:
+            writer.execute("BEGIN IMMEDIATE")
+            writer.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return False
     return True
 
 
@@ -325,6 +323,21 @@ def store_read_only(place: Place) -> int:
         workspace(*workspace.command(tracking=False))
         workspace.check(place.expected(SHORT), tracking=False)
     return 1
+
+
+def store_locked(place: Place) -> int:
+    """Another program holds the store's lock for long: the run ends with a line, then goes on."""
+    workspace = place.workspace(STEADY)
+    with workspace.running(tracking=False) as process:
+        workspace.wait_for(lambda: workspace.finished() >= 3, process)
+        with closing(sqlite3.connect(workspace.store, timeout=20, isolation_level=None)) as holder:
+            holder.execute("BEGIN IMMEDIATE")
+            done = end(process)
+            holder.execute("ROLLBACK")
+    assert_one_line(done, 1, "is locked by another program")
+    workspace(*workspace.command(tracking=False))
+    workspace.check(place.expected(STEADY), tracking=False)
+    return 0
 
 
 @contextmanager

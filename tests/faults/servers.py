@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -86,7 +87,9 @@ def mlflow_server(folder: Path) -> Iterator[str]:
     quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "server.log").open("w") as log:
         environment = os.environ | quiet
-        process = subprocess.Popen(words, env=environment, cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            words, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True
+        )
         try:
             deadline = time.monotonic() + 240
             while not _answers(f"http://127.0.0.1:{port}/health"):
@@ -95,7 +98,8 @@ def mlflow_server(folder: Path) -> Iterator[str]:
                 time.sleep(0.1)
             yield f"http://127.0.0.1:{port}"
         finally:
-            process.terminate()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # nobody reads its database any more
             process.wait(60)
 
 

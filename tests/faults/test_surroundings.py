@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import pytest
 
+from hpsearch import database
+from hpsearch.errors import StoreError
 from tests.faults import cases
 from tests.faults.servers import Cluster
 from tests.faults.workspace import Place
@@ -23,6 +29,17 @@ def test_disk_full(embedded: Place) -> None:
 def test_store_read_only(embedded: Place) -> None:
     """One line, exit code 2; writable again, the study goes on."""
     cases.store_read_only(embedded)
+
+
+def test_store_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting for another program's lock has an end, and the line says what to do."""
+    monkeypatch.setattr(database, "BUSY", 0.1)
+    opened = database.Database(f"sqlite:///{tmp_path / 'studies.db'}")
+    with closing(sqlite3.connect(tmp_path / "studies.db", isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="locked by another program"), opened.write():
+            pass
+    opened.engine.dispose()
 
 
 def test_artifacts_gone(embedded: Place) -> None:

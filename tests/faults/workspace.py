@@ -80,6 +80,13 @@ class Workspace:
         self.home = folder / "home"
         inherited = {key: value for key, value in os.environ.items() if key not in FOREIGN}
         self.environment = {**inherited, "HPSEARCH_HOME": str(self.home), **environment}
+        url = self.environment.get("HPSEARCH_STORAGE", "")
+        self.store = Path(url.removeprefix("sqlite:///")) if url else self.home / "studies.db"
+        """The store's file, if it is one."""
+        self.storage = url or f"sqlite:///{self.store}"
+        if self.storage.startswith("sqlite"):
+            url = f"sqlite:///file:{self.store}?mode=ro&uri=true"
+        self._engine = sa.create_engine(url, poolclass=NullPool)
 
     # -- the command line
 
@@ -106,7 +113,7 @@ class Workspace:
     def __call__(self, *arguments: str, **environment: str) -> str:
         """Run a command that must succeed; what it printed."""
         done = self.ended(*arguments, **environment)
-        assert (done.code, "" if done.code == 0 else done.error) == (0, "")
+        assert done.code == 0, f"{arguments} ended with {done.code}: {done.error}"
         return done.out
 
     def json(self, *arguments: str) -> Any:
@@ -150,30 +157,13 @@ class Workspace:
 
     # -- behind its back
 
-    @property
-    def storage(self) -> str:
-        """The store's URL."""
-        return self.environment.get("HPSEARCH_STORAGE", f"sqlite:///{self.store}")
-
-    @property
-    def store(self) -> Path:
-        """The store's file."""
-        url = self.environment.get("HPSEARCH_STORAGE", "")
-        return Path(url.removeprefix("sqlite:///")) if url else self.home / "studies.db"
-
     def ask(self, query: str) -> list[Any]:
         """Rows of the ledger; none while there is none, or it is away."""
-        url = self.storage
-        if url.startswith("sqlite"):
-            url = f"sqlite:///file:{self.store}?mode=ro&uri=true"
-        engine = sa.create_engine(url, poolclass=NullPool)
         try:
-            with engine.connect() as connection:
+            with self._engine.connect() as connection:
                 return list(connection.execute(sa.text(query)).all())
         except SQLAlchemyError:
             return []
-        finally:
-            engine.dispose()
 
     def finished(self) -> int:
         """How many trials have ended."""

@@ -6,31 +6,8 @@ from random import Random
 
 import pytest
 
-from hpsearch.seams import SEAMS
 from tests.faults import cases
 from tests.faults.workspace import Place
-
-
-def test_every_seam_has_a_case() -> None:
-    """No seam is left out below."""
-    assert set(SEAMS) == {*cases.OF_WORKERS, *cases.OF_THE_PROJECTOR, "syncing"}
-
-
-@pytest.mark.parametrize("seam", cases.OF_WORKERS)
-def test_worker_dies_at_a_seam(place: Place, seam: str) -> None:
-    """Another takes its place, and the run goes on to the same end."""
-    cases.seam_of_a_worker(place, seam)
-
-
-@pytest.mark.parametrize("seam", cases.OF_THE_PROJECTOR)
-def test_projector_dies_at_a_seam(place: Place, seam: str) -> None:
-    """The next run goes on, and each trial is in MLflow once."""
-    cases.seam_of_the_projector(place, seam)
-
-
-def test_sync_dies(place: Place) -> None:
-    """The next one finishes what it began."""
-    cases.seam_of_sync(place, "syncing")
 
 
 def test_killed_at_random_times(place: Place) -> None:
