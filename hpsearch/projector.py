@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from hpsearch import look
 from hpsearch.database import Lock
 from hpsearch.errors import HpsearchError, StoreError, TrackingError, UsageError
 from hpsearch.optuna_copy import OptunaCopy
@@ -21,7 +20,8 @@ from hpsearch.runs import Retrained, Runs, Written
 from hpsearch.settings import Settings
 from hpsearch.store import Store, StudyRecord
 from hpsearch.tracking import Tracking
-from hpsearch.tracking_invariants import beyond_repair
+from hpsearch.verify import look
+from hpsearch.verify.tracking_invariants import beyond_repair
 
 __all__ = ["Projector", "Retrained", "Written", "delete", "mend"]
 

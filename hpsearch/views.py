@@ -10,7 +10,7 @@ from typing import Any
 from hpsearch.config import Params, Study
 from hpsearch.records import CURVES, Counts, Curve, Trial
 from hpsearch.reproduce import Reproduction
-from hpsearch.verify import Findings
+from hpsearch.verify.findings import Findings
 
 
 def trial(trial: Trial) -> dict[str, Any]:

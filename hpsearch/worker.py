@@ -61,7 +61,8 @@ class Worker:
         """Work until the study has all its trials, or ``stop`` is set (then None).
 
         Raises:
-            HpsearchError: If memory, disk or store failed; the running trial was handed back.
+            HpsearchError: If memory or disk failed, and the running trial was handed back; or if the
+            store did: then the trial is free when this process has ended.
         """
         with environment.single_thread():
             here = environment.current()
@@ -102,11 +103,9 @@ class Worker:
             seam("trained")
             patiently(stop, lambda: leases.finish(number, result, environment_digest))
             seam("finished")
-        except (MemoryError, OSError, StoreError) as error:
+        except (MemoryError, OSError) as error:
             with suppress(HpsearchError):
                 leases.hand_back(number)
-            if isinstance(error, StoreError):
-                raise
             raise HpsearchError(
                 f"trial {number}: {type(error).__name__}: {error}; it was handed back, nothing is "
                 f"lost: make room and run again"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hpsearch import look, settings, study_file, verify
+from hpsearch import settings, study_file
 from hpsearch.backup import backup, restore
 from hpsearch.database import Database
 from hpsearch.errors import StoreError, StoreOpenError, UsageError
@@ -20,6 +20,7 @@ from hpsearch.leases import Leases
 from hpsearch.owner import Owner
 from hpsearch.records import Result, State, curve, digest
 from hpsearch.store import Store
+from hpsearch.verify import findings, look
 from tests.conftest import Run, study
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS
 
@@ -302,7 +303,7 @@ def test_restored_study_goes_on_to_the_same_end(tmp_path: Path, home: Path, hpse
         store = Store(database)
         record = store.study("small")
         finished = store.finished(record.id)
-        found = verify.judge(look.take(database, "small", settings.read()))
+        found = findings.judge(look.take(database, "small", settings.read()))
         database.engine.dispose()
         return (
             digest(finished, store.steps(record.id)),

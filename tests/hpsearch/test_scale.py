@@ -11,7 +11,8 @@ import pytest
 import sqlalchemy as sa
 from rich.console import Console
 
-from hpsearch import cli, search
+from hpsearch import search
+from hpsearch.commands import wiring
 from hpsearch.database import Database
 from hpsearch.leases import Claim, Leases
 from hpsearch.owner import Owner
@@ -199,15 +200,15 @@ def test_long_table_is_lines_on_a_terminal_too(
     monkeypatch.setattr(Console, "is_terminal", True)
     monkeypatch.setenv("COLUMNS", "40")
     wide = "x" * 100
-    for rows in (10, cli._FOLDED + 1):
-        cli._table(["number", "text"], [[str(row), wide] for row in range(rows)])
+    for rows in (10, wiring.FOLDED + 1):
+        wiring.table(["number", "text"], [[str(row), wide] for row in range(rows)])
         lines = capsys.readouterr().out.splitlines()
-        assert (wide in lines[-1]) is (rows > cli._FOLDED)
+        assert (wide in lines[-1]) is (rows > wiring.FOLDED)
 
 
 def test_table_s_lines_have_one_row_each(capsys: pytest.CaptureFixture[str]) -> None:
     """Columns stand under each other, wide letters and line ends in reasons notwithstanding."""
-    cli._lines(["a", "reason"], [["日本", "two\nlines"], ["1", "[x] \a"]])
+    wiring.lines(["a", "reason"], [["日本", "two\nlines"], ["1", "[x] \a"]])
     assert capsys.readouterr().out.splitlines() == [
         "a      reason",
         "─" * 16,

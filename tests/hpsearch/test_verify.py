@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch import data, look, settings, study_file, verify
+from hpsearch import data, settings, study_file
 from hpsearch.database import Database
 from hpsearch.owner import Owner
 from hpsearch.projector import Written, mend
@@ -26,7 +26,8 @@ from hpsearch.records import CURVES, State, Trial
 from hpsearch.reproduce import Reproduction, confirm
 from hpsearch.settings import Settings
 from hpsearch.store import Store
-from hpsearch.verify import Findings
+from hpsearch.verify import findings, look
+from hpsearch.verify.findings import Findings
 from tests.conftest import Run, study
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Again, Workspace
 from tests.test_compose import server
@@ -85,7 +86,7 @@ class Prepared:
         database = Database(self.settings.storage, create=False)
         try:
             seen = look.take(database, "small", self.settings, tracking=tracking)
-            return verify.judge(seen, tracking=tracking)
+            return findings.judge(seen, tracking=tracking)
         finally:
             database.engine.dispose()
 
@@ -223,7 +224,7 @@ def test_lost_trial_is_a_note(workspace: Callable[..., Workspace]) -> None:
         connection.execute("UPDATE hpsearch_trials SET environment = ? WHERE number", ("e" * 64,))
         connection.commit()
     book.sync(retrain=Again())
-    found = verify.judge(look.take(book.store.database, "small", book.settings))
+    found = findings.judge(look.take(book.store.database, "small", book.settings))
     assert found.violations == []
     assert [f"trial 0 was given up as lost: its worker died of it {MOST_CRASHES} times"] == (
         found.notes
@@ -634,7 +635,7 @@ def test_reproduction_in_another_environment(healthy: Prepared) -> None:
         rounds_alike=False,
         state={},
     )
-    found = verify.train_again(ledger, 3, lambda number: replace(outcome, number=number))
+    found = findings.train_again(ledger, 3, lambda number: replace(outcome, number=number))
     assert found.ok
     assert len(found.notes) == 3
     assert all("cannot be compared here: blas" in note for note in found.notes)
@@ -665,7 +666,7 @@ def test_postgresql_and_a_server(tmp_path: Path, fresh_postgres: str, address: s
     known = settings.read({"HPSEARCH_HOME": str(home), **places})
 
     def named() -> set[str]:
-        found = verify.judge(look.take(database, "small", known))
+        found = findings.judge(look.take(database, "small", known))
         return {violation.invariant for violation in found.violations}
 
     client = MlflowClient(address)

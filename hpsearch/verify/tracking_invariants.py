@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from hpsearch.config import dumps
 from hpsearch.errors import TrackingError
-from hpsearch.ledger_reading import TrialRow
-from hpsearch.look import WEIGHTS_FILE, Check, Look
 from hpsearch.records import CURVES, weights_digest
-from hpsearch.tracking_reading import NUMBER, PARENT, STUDY, Points, Run, as_kept
+from hpsearch.verify.ledger_reading import TrialRow
+from hpsearch.verify.look import WEIGHTS_FILE, Check, Look
+from hpsearch.verify.tracking_reading import NUMBER, PARENT, STUDY, Points, Run, as_kept
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 """MLflow's status of a finished trial."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from hpsearch.config import dumps
-from hpsearch.ledger_reading import CurveRow, Ledger, TrialRow
-from hpsearch.look import Check, Look
 from hpsearch.records import CURVES, State
+from hpsearch.verify.ledger_reading import CurveRow, Ledger, TrialRow
+from hpsearch.verify.look import Check, Look
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

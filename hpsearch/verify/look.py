@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch import ledger_reading, tracking_reading
 from hpsearch.database import Database
-from hpsearch.ledger_reading import Ledger, TrialRow
 from hpsearch.records import CURVES
 from hpsearch.settings import Settings
-from hpsearch.tracking_reading import NUMBER, PARENT, Run
+from hpsearch.verify import ledger_reading, tracking_reading
+from hpsearch.verify.ledger_reading import Ledger, TrialRow
+from hpsearch.verify.tracking_reading import NUMBER, PARENT, Run
 
 WEIGHTS_FILE = "weights.safetensors"
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hpsearch import ledger_invariants, tracking_invariants
 from hpsearch.errors import HpsearchError
-from hpsearch.ledger_reading import Ledger
-from hpsearch.look import Look
 from hpsearch.records import State
 from hpsearch.reproduce import Reproduction
+from hpsearch.verify import ledger_invariants, tracking_invariants
+from hpsearch.verify.ledger_reading import Ledger
+from hpsearch.verify.look import Look
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,166 @@
+"""Which commands keep things? The projections, copies of the store, and the MLflow UI."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hpsearch import settings
+from hpsearch.commands.wiring import (
+    Name,
+    ask,
+    open_store,
+    say,
+    signals,
+    splits_of,
+)
+from hpsearch.errors import (
+    HpsearchError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from hpsearch.records import Trial
+    from hpsearch.reproduce import Reproduction
+    from hpsearch.store import Store, StudyRecord
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: hpsearch sync book --follow")
+def sync(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: all.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep on doing it, where workers run elsewhere.")
+    ] = False,
+) -> None:
+    """Write what Optuna's storage and MLflow lack; nothing when they lack nothing."""
+    from hpsearch.projector import Projector, mend
+    from hpsearch.reproduce import confirm
+
+    places = settings.read()
+    store = open_store()
+
+    def retrain(record: StudyRecord) -> Callable[[Trial], Reproduction]:
+        return lambda trial: confirm(store, record, trial, splits_of(record.study.data, places))
+
+    def projector(record: StudyRecord) -> Projector:
+        return Projector(store, record.name, places, retrain=retrain(record))
+
+    records = [store.study(name)] if name else store.studies()
+    if not follow:
+        for record in records:
+            written = mend(store, record, places, retrain(record))
+            for line in written.removed:
+                say(line)
+            print(
+                f"{record.name}: {written.optuna} trials written to Optuna's storage, "
+                f"{written.mlflow} to MLflow"
+            )
+        return
+    stop = threading.Event()
+    with signals(stop.set, lambda: os._exit(130)) as received:
+        _follow(store, name, projector, stop)
+    if received:
+        raise typer.Exit(128 + received[0])
+
+
+def _follow(store: Store, name: str | None, projector: Any, stop: threading.Event) -> None:
+    """Follow one study, or every study there is and every one that comes."""
+    threads: dict[str, threading.Thread] = {}
+    while not stop.is_set():
+        for record in [store.study(name)] if name else store.studies():
+            if record.name not in threads:
+                threads[record.name] = threading.Thread(
+                    target=projector(record).follow, args=(stop, say), daemon=True
+                )
+                threads[record.name].start()
+        stop.wait(1.0)
+    for thread in threads.values():
+        thread.join(4.0)
+
+
+@app.command(epilog="Example: hpsearch ui --port 5001")
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,
+) -> None:
+    """Open the MLflow UI on this workspace."""
+    from hpsearch.tracking import Tracking
+
+    places = settings.read()
+    server = places.tracking_uri.startswith("http")
+    if not server and not (places.home / "mlflow.db").exists():
+        raise UsageError(f"{places.home}: no MLflow runs yet; `hpsearch run book` makes some")
+    root = places.tracking_uri.rstrip("/") if server else f"http://127.0.0.1:{port}"
+    print(f"MLflow UI: {root}" + ("" if server else "  (Ctrl-C ends it)"))
+    with suppress(HpsearchError):  # MLflow's own pages are there without ours
+        for record in open_store().studies():
+            page = Tracking(places, record, create=False).page
+            if page:
+                print(f"  {record.name}: {root}{page}")
+    sys.stdout.flush()
+    if server:
+        return
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", places.tracking_uri, "--workers", "1"]
+    command += ["--default-artifact-root", str(places.artifacts)]
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    quiet["PYTHONWARNINGS"] = "ignore"  # of MLflow's own libraries, about one another
+    os.execve(sys.executable, command, {**os.environ, **quiet})
+
+
+@app.command(epilog="Example: hpsearch backup studies-friday.db")
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy is to be.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Copy the study store to a file, also while it is in use."""
+    from hpsearch.backup import backup as copy
+
+    content = copy(open_store().database, file, force=force)
+    print(f"{file}: a copy of {content}")
+
+
+@app.command(epilog="Example: hpsearch restore studies-friday.db && hpsearch sync")
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `backup` wrote.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a store that holds studies; it is kept.")
+    ] = False,
+) -> None:
+    """Put a copy back as the study store; `sync` then brings MLflow to what it says."""
+    from hpsearch.backup import restore as put_back
+
+    content, kept = put_back(settings.read().storage, file, force=force)
+    if kept is not None:
+        print(f"the store that was there is kept as {kept}")
+    print(f"restored {content}; bring MLflow to what it says with: hpsearch sync")
+
+
+@app.command(epilog="Example: hpsearch delete book --yes")
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    no_tracking: Annotated[
+        bool, typer.Option("--no-tracking", help="Leave its MLflow runs where they are.")
+    ] = False,
+) -> None:
+    """Remove a study, and what Optuna's storage and MLflow have of it."""
+    from hpsearch import projector
+
+    store = open_store()
+    record = store.study(name)
+    counts = store.counts(record.id)
+    if not yes:
+        ask(f"Delete {name!r} with its {counts.finished} trials?")
+    store.refuse_running(record.id)
+    projector.delete(store, record, settings.read(), tracking=not no_tracking)
+    store.delete(record.id)
+    print(f"{name}: deleted")

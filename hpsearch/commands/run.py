@@ -1,0 +1,215 @@
+"""Which commands search? ``run``, ``worker`` and ``retry``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hpsearch import settings
+from hpsearch.commands.wiring import (
+    Name,
+    find,
+    open_store,
+    patience,
+    say,
+    signals,
+    splits_of,
+    unchanged_splits,
+    why_stopped,
+)
+from hpsearch.errors import (
+    HpsearchError,
+    NotComparableError,
+)
+
+if TYPE_CHECKING:
+    from hpsearch.data import Splits
+    from hpsearch.launch import Launch
+    from hpsearch.records import Trial
+    from hpsearch.store import Store, StudyRecord
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: hpsearch run book --workers 2 --set training.epochs=20 --name mine")
+def run(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study file, or the name of one in studies/.")
+    ],
+    trials: Annotated[
+        int | None, typer.Option(help="Finished trials in total, in place of the file's.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes (default: one a core).")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A name in place of the file's.")] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Another value, such as data.seed=1."),
+    ] = None,
+    no_tracking: Annotated[
+        bool, typer.Option("--no-tracking", help="Leave MLflow out; `sync` can add it later.")
+    ] = False,
+) -> None:
+    """Run a study, or go on with it, until it has all its trials."""
+    from hpsearch import study_file, views
+    from hpsearch.launch import Launch, default_workers
+    from hpsearch.projector import Projector
+    from hpsearch.reproduce import confirm
+
+    places = settings.read()
+    changes = list(overrides or [])
+    if trials is not None:
+        changes.append(f"search.trials={trials}")
+    definition = study_file.load(find(study), changes, name)
+    splits = splits_of(definition.data, places)
+    store = open_store(create=True)
+    record = store.register(definition, splits.digests)
+    counts = store.counts(record.id)
+    size = workers or default_workers()
+    search = record.study.search
+    if search.metric.endswith("loss") == (search.direction == "maximize"):
+        say(f"hpsearch: search.direction: {search.direction} looks for the worst {search.metric}")
+    if search.looks_back and size > search.lag:
+        say(
+            f"hpsearch: {size} workers, but a trial waits for those {search.lag} older (lag): "
+            f"{size - search.lag} of them will often wait"
+        )
+    launch = Launch(
+        store,
+        record,
+        places,
+        workers=min(size, counts.budget - counts.finished),
+        projector=Projector(
+            store,
+            record.name,
+            places,
+            tracking=not no_tracking,
+            retrain=lambda trial: confirm(store, record, trial, splits),
+        ),
+    )
+    with signals(launch.stop, launch.kill) as received:
+        _watch(launch, record)
+    counts = store.counts(record.id)
+    if received:
+        say(
+            f"hpsearch: stopped with {counts.finished} of {counts.budget} trials; the same command "
+            f"goes on"
+        )
+        raise typer.Exit(128 + received[0])
+    print(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
+    best = store.best(record)
+    if best is not None:
+        _conclude(store, store.study(record.name), best, splits, tracking=not no_tracking)
+    if launch.failure is not None:
+        raise HpsearchError(launch.failure)
+    if not counts.done:
+        raise HpsearchError(why_stopped(store, record))
+    if best is None:
+        look = f"hpsearch trials {shlex.quote(record.name)}"
+        raise HpsearchError(f"no trial of {record.name!r} completed; see: {look}")
+
+
+def _conclude(
+    store: Store, record: StudyRecord, best: Trial, splits: Splits, *, tracking: bool
+) -> None:
+    """Say what came out, that it reproduces, and how to go on."""
+    from hpsearch import views
+
+    study, counts = record.study, store.counts(record.id)
+    name = shlex.quote(record.name)
+    print(f"best: trial {best.number}, {study.search.metric} {views.value_(best.value)}")
+    if best.params:
+        print(f"      {views.params(best.params)}")
+    print(views.caution(study, counts, len(splits.validation.y)))
+    if counts.done:
+        done = _confirmed(store, record, best, splits)
+        if done is None:
+            print("not reproduced here; see above")
+        elif done["identical"]:
+            print(f"reproduced: trained again, {best.epochs} epochs and all weights identical")
+        else:
+            print(f"NOT reproduced; see: hpsearch reproduce {name}")
+    if tracking and best.mlflow_run_id:
+        print(
+            f"MLflow: experiment {study.tracking.experiment or study.name!r}, run "
+            f"{best.mlflow_run_id}"
+        )
+    if tracking and counts.unprojected:
+        say(
+            f"hpsearch: {counts.unprojected} trials are not in MLflow yet; add them with: "
+            f"hpsearch sync {name}"
+        )
+    first = "hpsearch ui" if tracking else f"hpsearch sync {name}"
+    print(f"go on with:  {first}  |  hpsearch reproduce {name}")
+
+
+def _confirmed(
+    store: Store, record: StudyRecord, best: Trial, splits: Splits
+) -> Mapping[str, Any] | None:
+    """How training the best trial again ended, which the projector may have done already."""
+    from hpsearch.reproduce import confirm
+
+    done = record.reproduced
+    if done and done["number"] == best.number:
+        return done
+    try:
+        again = confirm(store, record, best, splits)
+    except NotComparableError as error:
+        say(f"hpsearch: {error}")
+        return None
+    outcome = {
+        "number": best.number,
+        "identical": again.identical,
+        "weights_sha256": again.weights_sha256,
+    }
+    store.mark_reproduced(record.id, outcome)
+    return outcome
+
+
+@app.command(epilog="Example: hpsearch worker book")
+def worker(
+    name: Name,
+    tied: Annotated[bool, typer.Option("--tied", hidden=True)] = False,
+) -> None:
+    """Join a study that is in the store: one more worker, from this shell or another host."""
+    from hpsearch.leases import Idle, released
+    from hpsearch.owner import Owner
+    from hpsearch.worker import Worker, patiently, tie
+
+    stop = threading.Event()
+    with signals(stop.set, lambda: os._exit(130), ignore_interrupt=tied) as received:
+        if tied:
+            tie()
+        # One that takes another's place during an outage waits for its end, as the others do.
+        store = patiently(stop, open_store) if tied else open_store()
+        record = patiently(stop, lambda: store.study(name))
+        with patience(stop, received, lambda: released(store.database, record.id, Owner.of())):
+            ended = Worker(store, record, unchanged_splits(record), Owner.of()).run(stop)
+    if received:
+        raise typer.Exit(128 + received[0])
+    if tied:
+        return
+    if ended is Idle.STOPPED:
+        raise HpsearchError(why_stopped(store, record))
+
+
+@app.command(epilog="Example: hpsearch retry book && hpsearch run book")
+def retry(name: Name) -> None:
+    """Have a study's FAIL trials run again, under their numbers."""
+    store = open_store()
+    count = store.retry(store.study(name).id)
+    print(f"{count} trials wait to be run again" if count else "no trial failed")
+
+
+def _watch(launch: Launch, record: StudyRecord) -> None:
+    """Show the progress on standard error: live on a terminal, a line now and then elsewhere."""
+    from hpsearch.display import live, plain
+
+    (live if sys.stderr.isatty() else plain)(launch.watch(), record)

@@ -1,0 +1,220 @@
+"""Which commands look? None of them changes anything."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpsearch import settings
+from hpsearch.commands.wiring import (
+    Json,
+    Name,
+    TrialNumber,
+    best_of,
+    open_store,
+    say,
+    table,
+    unchanged_splits,
+    validation_size,
+)
+from hpsearch.errors import (
+    NoStoreError,
+    TrackingError,
+    UnknownTrialError,
+)
+
+if TYPE_CHECKING:
+    pass
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: hpsearch studies --json")
+def studies(as_json: Json = False) -> None:
+    """List the studies in the store."""
+    from hpsearch import views
+
+    try:
+        store = open_store()
+        records = store.studies()
+    except NoStoreError:
+        records = []
+    rows = [(r, store.counts(r.id), store.best(r)) for r in records]
+    if as_json:
+        documents = [
+            views.status(r.name, counts) | {"best": best.value if best else None}
+            for r, counts, best in rows
+        ]
+        print(views.dumps(documents))
+        return
+    if not rows:
+        print("no studies yet; start one with: hpsearch run book")
+        return
+    table(
+        ["study", "trials", "best", "metric", "created"],
+        [
+            [
+                r.name,
+                f"{counts.finished}/{counts.budget}",
+                views.value_(best.value if best else None),
+                r.study.search.metric,
+                views.iso(r.created)[:16].replace("T", " "),
+            ]
+            for r, counts, best in rows
+        ],
+    )
+
+
+@app.command(epilog="Example: hpsearch status book")
+def status(name: Name, as_json: Json = False) -> None:
+    """Count a study's trials."""
+    from hpsearch import views
+
+    store = open_store()
+    record = store.study(name)
+    counts = store.counts(record.id)
+    if as_json:
+        print(views.dumps(views.status(name, counts)))
+        return
+    print(f"{name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
+    if counts.unprojected:
+        print(
+            f"{counts.unprojected} are not in Optuna's storage or MLflow yet; add them with: "
+            f"hpsearch sync {shlex.quote(name)}"
+        )
+
+
+@app.command(epilog="Example: hpsearch trials book --json")
+def trials(name: Name, as_json: Json = False) -> None:
+    """List a study's trials."""
+    from hpsearch import views
+
+    store = open_store()
+    record = store.study(name)
+    rows = store.trials(record.id)
+    if as_json:
+        print(views.dumps([views.trial(trial) for trial in rows]))
+        return
+    if not rows:
+        print(f"{name}: none yet")
+        return
+    keys = [path.partition(".")[2] for path in record.study.space]
+    reasons = ["reason"] if any(trial.reason for trial in rows) else []
+    table(
+        ["trial", "state", record.study.search.metric, "epochs", *keys, *reasons],
+        [
+            [
+                str(trial.number),
+                str(trial.state),
+                views.value_(trial.value),
+                str(trial.epochs),
+                *(views.value_(trial.params.get(path)) for path in record.study.space),
+                *[trial.reason or "" for _ in reasons],
+            ]
+            for trial in rows
+        ],
+    )
+
+
+@app.command(epilog="Example: hpsearch best book")
+def best(name: Name, as_json: Json = False) -> None:
+    """Show the best trial."""
+    from hpsearch import config, views
+
+    store = open_store()
+    record = store.study(name)
+    trial = best_of(store, record)
+    if as_json:
+        resolved = record.study.resolve(trial.params, trial.seed)
+        print(views.dumps(views.trial(trial) | {"config": config.plain(resolved)}))
+        return
+    counts = store.counts(record.id)
+    print(f"trial {trial.number} of {name}: {record.study.search.metric} {trial.value!r}")
+    for path, value in trial.params.items():
+        print(f"  {path} = {value!r}")
+    print(f"  seed = {trial.seed}")
+    if trial.mlflow_run_id:
+        print(f"  MLflow run {trial.mlflow_run_id}")
+    print(views.caution(record.study, counts, validation_size(record)))
+    print(f"its configuration:  hpsearch config {shlex.quote(name)} --trial {trial.number}")
+
+
+@app.command(name="config", epilog="Example: hpsearch config book --trial 37 > winner.toml")
+def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
+    """Print a study's file, or a trial's resolved one: `run` accepts both."""
+    from hpsearch import study_file, views
+
+    store = open_store()
+    record = store.study(name)
+    study = record.study
+    if trial is not None:
+        found = store.trial(record.id, trial)
+        if study.space.keys() - found.params.keys():
+            raise UnknownTrialError(f"trial {trial} has no values yet; it is {found.state}")
+        study = study.of_trial(trial, study.resolve(found.params, found.seed))
+    print(views.dumps(study.definition()) if as_json else study_file.toml(study).rstrip())
+
+
+@app.command(epilog="Example: hpsearch curve book --trial 37 --json")
+def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
+    """Show the epochs of a trial (default: the best)."""
+    from hpsearch import records, views
+
+    store = open_store()
+    record = store.study(name)
+    found = best_of(store, record) if trial is None else store.trial(record.id, trial)
+    if not found.state.finished:
+        raise UnknownTrialError(f"trial {found.number} is {found.state}: it has no curve yet")
+    rows = store.curves(record.id, [found.number])[found.number]
+    if as_json:
+        print(views.dumps(views.curve(found.number, rows)))
+        return
+    table(
+        ["epoch", *records.CURVES],
+        [
+            [str(epoch), *(f"{value:.4f}" for value in row)]
+            for epoch, row in enumerate(rows.tolist(), start=1)
+        ],
+    )
+
+
+@app.command(epilog="Example: hpsearch digest book")
+def digest(name: Name, as_json: Json = False) -> None:
+    """Print one SHA-256 over all finished trials: equal studies have equal ones."""
+    from hpsearch import records, views
+
+    store = open_store()
+    record = store.study(name)
+    finished = store.finished(record.id)
+    total = records.digest(finished, store.steps(record.id))
+    if as_json:
+        print(views.dumps({"study": name, "digest": total, "trials": len(finished)}))
+        return
+    print(total)
+
+
+@app.command(epilog="Example: hpsearch report book --out figures")
+def report(
+    name: Name,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where to (default: reports/).")
+    ] = None,
+) -> None:
+    """Draw a study: figures as PNG, which its MLflow run gets, too."""
+    from hpsearch import report as reports
+
+    places = settings.read()
+    store = open_store()
+    record = store.study(name)
+    figures = reports.draw(store, record, lambda: unchanged_splits(record))
+    files = reports.write(figures, out or places.home / "reports")
+    for file in files:
+        print(file)
+    try:
+        if not reports.track(places, record, files):
+            say(f"hpsearch: {name!r} has no MLflow run to add this to; make it: hpsearch sync")
+    except TrackingError as error:
+        say(f"hpsearch: {error}; the figures are not in MLflow")

@@ -1,0 +1,101 @@
+"""Which commands check? ``reproduce`` a trial, ``verify`` the stores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpsearch import settings
+from hpsearch.commands.wiring import (
+    Json,
+    Name,
+    TrialNumber,
+    open_store,
+    say,
+    splits_of,
+)
+from hpsearch.errors import (
+    UnknownTrialError,
+)
+
+if TYPE_CHECKING:
+    from hpsearch.reproduce import Reproduction
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: hpsearch reproduce book --trial 37")
+def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
+    """Train a trial (default: the best) again, and compare every epoch and the weights."""
+    from hpsearch import views
+    from hpsearch.reproduce import reproduce as train_again
+
+    store = open_store()
+    record = store.study(name)
+    if trial is None:
+        found = store.best(record)
+        if found is None:
+            raise UnknownTrialError(f"{name!r} has no COMPLETE trial to reproduce")
+    else:
+        found = store.trial(record.id, trial)
+    outcome = train_again(store, record, found, splits_of(record.study.data, settings.read()))
+    if as_json:
+        print(views.dumps(views.reproduction(outcome)))
+    else:
+        _tell(outcome, name)
+    raise typer.Exit(outcome.exit_code)
+
+
+def _tell(outcome: Reproduction, name: str) -> None:
+    print(f"trial {outcome.number} of {name}, trained again: {outcome.epochs} epochs compared")
+    if outcome.identical:
+        print("identical: every loss and accuracy, bit for bit")
+        print(f"weights sha256 {outcome.weights_sha256}")
+    else:
+        print(f"DIFFERENT: {outcome.first_difference}")
+        print(f"weights sha256 {outcome.recorded_sha256} recorded, {outcome.weights_sha256} now")
+        for difference in outcome.environment_differences:
+            print(f"environment: {difference}")
+        if not outcome.rounds_alike:
+            print("this environment rounds otherwise: the difference says nothing of the trial")
+
+
+@app.command(epilog="Example: hpsearch verify book --reproduce 3")
+def verify(
+    name: Name,
+    reproduce: Annotated[
+        int, typer.Option(min=0, metavar="K", help="Train so many random trials again, too.")
+    ] = 0,
+    no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Check that the store, Optuna's copy and MLflow keep what they promise; changes nothing."""
+    from hpsearch import views
+    from hpsearch.reproduce import reproduce as train_again
+    from hpsearch.verify import findings, look
+
+    places = settings.read()
+    store = open_store()
+    record = store.study(name)
+    seen = look.take(store.database, name, places, tracking=not no_tracking)
+    found = findings.judge(seen, tracking=not no_tracking)
+    if reproduce:
+        splits = splits_of(record.study.data, places)
+        more = findings.train_again(
+            seen.ledger,
+            reproduce,
+            lambda number: train_again(store, record, store.trial(record.id, number), splits),
+        )
+        found.violations += more.violations
+        found.notes += more.notes
+    for note in found.notes:
+        (say if as_json else print)(f"note: {note}")
+    if as_json:
+        print(views.dumps(views.findings(found)))
+    else:
+        for violation in found.violations:
+            print(f"{violation.invariant}: {violation.detail}")
+        said = "every promise is kept" if found.ok else f"{len(found.violations)} VIOLATIONS"
+        print(f"{name}: {len(seen.ledger.trials)} trials, {len(seen.runs)} runs in MLflow: {said}")
+    raise typer.Exit(0 if found.ok else 1)
