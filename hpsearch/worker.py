@@ -61,8 +61,8 @@ class Worker:
         """Work until the study has all its trials, or ``stop`` is set (then None).
 
         Raises:
-            HpsearchError: If memory or disk failed, and the running trial was handed back; or if the
-            store did: then the trial is free when this process has ended.
+            HpsearchError: If memory or disk failed, and the running trial was handed back; or the
+                store, and then it is free as soon as this process has ended.
         """
         with environment.single_thread():
             here = environment.current()
@@ -224,7 +224,7 @@ def _renewed(leases: Leases, number: int) -> Iterator[threading.Event]:
         yield held
     finally:
         over.set()
-        thread.join()
+        thread.join(1.0)  # one that waits for the store may: it renews nothing that has ended
 
 
 def tie(stream: int = 0) -> None:
