@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _LOOK = 0.1  # seconds between two looks at the workers
 _GRACE = 2.5  # seconds a worker has to hand its trial back
-_FAREWELL = 4.0  # seconds after which a run that was stopped ends, whatever is still to be written
+_FAREWELL = 4.0  # seconds after which a run that was cut short ends, whatever is yet to be written
 _MOST_RESPAWNS = 20  # workers that die one after another with no trial finished between
 
 
@@ -112,6 +112,8 @@ class Launch:
             yield from self._work()
         finally:
             self._end_workers()
+        if self.failure is not None:  # it may be the store's, and that of each further write
+            self._end = min(self._end, time.monotonic() + _FAREWELL)
         yield self._progress()
         self._projected.set()
         while thread.is_alive() and time.monotonic() < self._end:
@@ -177,7 +179,7 @@ class Launch:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
-            if worker.process.returncode < 0:
+            if worker.process.returncode < 0 and self.failure is None:
                 with suppress(HpsearchError):  # else the trial is free when its lease has run out
                     leases.released(self._store.database, self._record.id, worker.owner)
         self._workers = []
