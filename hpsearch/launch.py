@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _LOOK = 0.1  # seconds between two looks at the workers
 _GRACE = 2.5  # seconds a worker has to hand its trial back
-_FAREWELL = 4.0  # seconds after which a run that was cut short ends, whatever is yet to be written
+_FAREWELL = 3.0  # seconds after which a run that was cut short ends, whatever is yet to be written
 _MOST_RESPAWNS = 20  # workers that die one after another with no trial finished between
 
 

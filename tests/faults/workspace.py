@@ -153,7 +153,7 @@ class Workspace:
         while not done():
             assert process is None or process.poll() is None, process.communicate()
             assert time.monotonic() < deadline, "it did not come in time"
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     # -- behind its back
 
