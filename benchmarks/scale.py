@@ -120,7 +120,8 @@ def fill(folder: Path, of: Study, length: int) -> tuple[Store, StudyRecord]:
     folder.mkdir(parents=True)
     store = Store(Database(f"sqlite:///{folder / 'studies.db'}"))
     record = store.register(of, digests())
-    here = environment.current()
+    with environment.single_thread():
+        here = environment.current()
     store.remember(here, environment.digest(here))
     random = np.random.default_rng(0)
     epochs = EPOCHS[of.search.pruner]
@@ -309,7 +310,8 @@ class Workspace:
         seconds, busy = [], []
         for _ in range(3):
             begun, before = time.perf_counter(), _children()
-            self.start(*arguments).wait()
+            code = self.start(*arguments).wait()
+            assert code == 0, f"hpsearch {' '.join(arguments)} ended with {code}"
             seconds.append(time.perf_counter() - begun)
             busy.append(_children() - before)
         what, more = f"hpsearch {' '.join(arguments)}", f"  ({median(busy):.2f} s of a core)"
@@ -353,7 +355,7 @@ class Workspace:
         self.start("sync", "long").wait()  # the best trial is trained once more
         yield self.row(30, "sync", "long")
         projector = Projector(self.store, "long", self.settings)
-        projector.sync()
+        projector.step()  # the first one compares
         looks = 20
         begun = time.process_time()
         for _ in range(looks):
@@ -376,7 +378,7 @@ class Workspace:
             begun = time.perf_counter()
             process = self.start(*command)
             while not self._suggested(first):
-                assert process.poll() is None or self._suggested(first)
+                assert process.poll() is None or self._suggested(first), f"{command} ended"
                 time.sleep(0.01)
             seconds = time.perf_counter() - begun
             process.send_signal(signal.SIGINT)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hpsearch import study_file
 from hpsearch.config import dumps
-from hpsearch.records import FINISHED, Counts, Curve, Trial
+from hpsearch.records import Counts, Curve, Trial
 from hpsearch.records import curve as no_curve
 from hpsearch.seams import seam
 from hpsearch.settings import Settings
@@ -257,7 +257,9 @@ class Runs:
         self._told_at = time.monotonic()
         record = self._store.study(self._record.name)
         counts, best = self._store.counts(record.id), self._store.best(record)
-        summary = _summary(record, counts, best, self._ended() if counts.done else None, live=live)
+        summary = _summary(
+            record, counts, best, self._store.ended(record.id) if counts.done else None, live=live
+        )
         text = summary.text()
         if text == self._told and self._parent:
             return 0
@@ -266,9 +268,6 @@ class Runs:
         self._told = text
         self._store.mark_parent(record.id, self._parent, text)
         return 1
-
-    def _ended(self) -> float:
-        return max(t.ended or t.started for t in self._store.trials(self._record.id, FINISHED))
 
     def _keep_best(self, tracking: Tracking) -> bool:
         """Train the best trial once more for its weights, unless that was done. Whether it was."""

@@ -240,6 +240,13 @@ class Store:
             unprojected=unprojected,
         )
 
+    def ended(self, study_id: int) -> float | None:
+        """When the last of the finished trials ended; None if none has."""
+        query = sa.select(sa.func.max(trials.c.ended)).where(trials.c.study_id == study_id)
+        with self.database.read() as connection:
+            last: float | None = connection.execute(query).scalar()
+        return last
+
     def unprojected(self, study_id: int, *, mlflow: bool = True) -> list[Trial]:
         """Trials without the mark of a projection, unfinished ones among them.
 
