@@ -94,6 +94,11 @@ class Launch:
         """Whether it was told to stop."""
         return self._stop.is_set()
 
+    @property
+    def counts(self) -> Counts:
+        """The trials as they were last seen: the store may be away."""
+        return self._last.counts
+
     def kill(self) -> None:
         """End the workers at once; their trials are free at once, too."""
         for worker in self._workers:

@@ -96,13 +96,14 @@ def run(
     )
     with signals(launch.stop, launch.kill) as received:
         _watch(launch, record)
-    counts = store.counts(record.id)
     if received:
+        counts = launch.counts
         say(
             f"hpsearch: stopped with {counts.finished} of {counts.budget} trials; the same command "
             f"goes on"
         )
         raise typer.Exit(128 + received[0])
+    counts = store.counts(record.id)
     print(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
     best = store.best(record)
     if best is not None:

@@ -548,6 +548,26 @@ def server_restarted(place: Place, away: float = 0.0, mode: str = "immediate") -
     return 1
 
 
+def stopped_while_the_server_is_away(place: Place) -> int:
+    """A run is told to end while PostgreSQL is away: it does, in order, and can be gone on with."""
+    assert place.cluster is not None
+    workspace = place.workspace(STEADY)
+    with workspace.running() as process:
+        workspace.wait_for(lambda: workspace.finished() >= 5, process)
+        place.cluster.stop("fast")
+        try:
+            os.killpg(process.pid, signal.SIGINT)
+            done = end(process)
+        finally:
+            place.cluster.start()
+    assert done.code == 130, done.error
+    assert done.last.endswith("the same command goes on"), done.error
+    assert "Traceback" not in done.error
+    workspace(*workspace.command())
+    workspace.check(place.expected(STEADY))
+    return 1
+
+
 def server_away_at_the_start(place: Place) -> int:
     """PostgreSQL is away when a run is started, and a worker dies while it is: both are said."""
     assert place.cluster is not None

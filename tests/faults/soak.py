@@ -97,9 +97,10 @@ def rows() -> list[Row]:
         )
         for away in (1, 10, 60)
     ]
-    found.append(
-        Row("away at the start", lambda p, _: cases.server_away_at_the_start(p), postgresql)
-    )
+    found += [
+        Row("away at the start", lambda p, _: cases.server_away_at_the_start(p), postgresql),
+        Row("away at the end", lambda p, _: cases.stopped_while_the_server_is_away(p), postgresql),
+    ]
     return found
 
 
