@@ -11,6 +11,7 @@ from zlib import crc32
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import (
     ArgumentError,
@@ -108,6 +109,11 @@ class Database:
         """A transaction that writes: on SQLite it holds the write lock from its first moment."""
         with self._failures(), self.engine.execution_options(writes=True).begin() as connection:
             yield connection
+
+    def insert_new(self, connection: Connection, table: sa.Table, **values: Any) -> None:
+        """Insert a row, unless another transaction has inserted one of the same key meanwhile."""
+        insert = sqlite.insert if self.file else postgresql.insert
+        connection.execute(insert(table).values(**values).on_conflict_do_nothing())
 
     @contextmanager
     def lock(self, key: str, timeout: float = 0.0) -> Iterator[Lock]:

@@ -62,26 +62,27 @@ class Store:
             StudyChangedError: If another definition, or other data, stands under its name.
         """
         budget = study.search.trials
+        named = sa.select(studies).where(studies.c.name == study.name).with_for_update()
         with self.database.write() as connection:
-            row = connection.execute(sa.select(studies).where(studies.c.name == study.name)).first()
-            if row is None:
-                connection.execute(
-                    sa.insert(studies).values(
-                        name=study.name,
-                        definition=dumps(study.definition()),
-                        budget=budget,
-                        next_number=0,
-                        created=self.database.now,
-                        data_digests=dumps(dict(data_digests)),
-                    )
+            row = connection.execute(named).first()
+            if row is None:  # though another may be entering it at this moment
+                self.database.insert_new(
+                    connection,
+                    studies,
+                    name=study.name,
+                    definition=dumps(study.definition()),
+                    budget=budget,
+                    next_number=0,
+                    created=self.database.now,
+                    data_digests=dumps(dict(data_digests)),
                 )
-            else:
-                _refuse_change(_study_record(row), study, data_digests)
-                connection.execute(
-                    sa.update(studies)
-                    .where(studies.c.id == row.id)
-                    .values(budget=max(budget, row.next_number))
-                )
+                row = connection.execute(named).one()
+            _refuse_change(_study_record(row), study, data_digests)
+            connection.execute(
+                sa.update(studies)
+                .where(studies.c.id == row.id)
+                .values(budget=max(budget, row.next_number))
+            )
         return self.study(study.name)
 
     def studies(self) -> list[StudyRecord]:
@@ -315,9 +316,8 @@ class Store:
         with self.database.write() as connection:
             known = sa.select(environments.c.digest).where(environments.c.digest == digest)
             if connection.execute(known).first() is None:
-                connection.execute(
-                    sa.insert(environments).values(digest=digest, content=dumps(environment))
-                )
+                content = dumps(environment)
+                self.database.insert_new(connection, environments, digest=digest, content=content)
 
     def environment(self, digest: str) -> dict[str, Any]:
         """The environment that has this digest."""
