@@ -127,7 +127,12 @@ class OptunaCopy:
             self._id = storage.get_study_id_from_name(self._record.name)
         except KeyError:
             return None
-        present = storage.get_all_trials(self._id, deepcopy=False)
+        # That takes seconds in a long study, in which workers must not wait for the write lock.
+        storage.engine.update_execution_options(writes=False)
+        try:
+            present = storage.get_all_trials(self._id, deepcopy=False)
+        finally:
+            storage.engine.update_execution_options(writes=True)
         if _MINE not in storage.get_study_user_attrs(self._id):
             if present:
                 raise StoreError(

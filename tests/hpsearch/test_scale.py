@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from optuna.storages import RDBStorage
 from rich.console import Console
 
 from hpsearch import search
 from hpsearch.commands import wiring
 from hpsearch.database import Database
 from hpsearch.leases import Claim, Leases
+from hpsearch.optuna_copy import OptunaCopy
 from hpsearch.owner import Owner
 from hpsearch.records import Curve, Result, State, Trial, curve, encode
 from hpsearch.store import Store, StudyRecord
@@ -191,6 +193,34 @@ def test_pruner_s_histories_are_filtered_once(sqlite: Database) -> None:
         chosen.append(pruning._view._chosen)
     assert len(chosen[0]) == SHORT
     assert all(each is chosen[0] for each in chosen)
+
+
+def test_reading_optuna_s_copy_holds_nobody_up(
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long copy is read for seconds: without the write lock, which each claim waits for."""
+    record = filled(sqlite, "long", 3)
+    copied = OptunaCopy(Store(sqlite), record)
+    assert copied.bring([]) == 3
+    begun: list[str] = []
+    reads = RDBStorage.get_all_trials
+
+    def read(*arguments: Any, **options: Any) -> Any:
+        def see(_: Any, __: Any, statement: str, *___: Any) -> None:
+            if statement.startswith("BEGIN"):
+                begun.append(statement)
+
+        sa.event.listen(sa.Engine, "before_cursor_execute", see)
+        try:
+            return reads(*arguments, **options)
+        finally:
+            sa.event.remove(sa.Engine, "before_cursor_execute", see)
+
+    monkeypatch.setattr(RDBStorage, "get_all_trials", read)
+    copied.forget()
+    assert copied.bring([]) == 0
+    copied.close()
+    assert set(begun) == {"BEGIN"}
 
 
 def test_long_table_is_lines_on_a_terminal_too(
