@@ -56,6 +56,10 @@ def main() -> None:
     except (OSError, MemoryError) as error:
         say(f"hpsearch: {type(error).__name__}: {error}")
         code = 1
+    if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        # No thread that waits for a server holds up an end that was asked for.
+        sys.stdout.flush()
+        os._exit(code)
     sys.exit(code)
 
 

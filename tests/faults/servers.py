@@ -70,6 +70,7 @@ class Cluster:
 
     def close(self) -> None:
         """Stop it for good."""
+        self.stop("immediate")
         self._server.cleanup()
 
     def _control(self, *arguments: str) -> None:
