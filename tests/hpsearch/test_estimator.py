@@ -101,7 +101,7 @@ def test_works_in_scikit_learns_search() -> None:
         ({"activation": "swish"}, "activation is 'swish'"),
         ({"dtype": "int8"}, "dtype is"),
         ({"lr": -1.0}, "lr is -1.0"),
-        ({"optimizer": "sgd", "lr": 1e9, "epochs": 3}, "the training diverged"),
+        ({"optimizer": "sgd", "lr": 1e30, "epochs": 3}, "the training diverged"),
     ],
 )
 def test_says_what_is_wrong(parameters: dict[str, object], message: str) -> None:
