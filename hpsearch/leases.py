@@ -100,8 +100,7 @@ class Leases:
                 return Idle.STOPPED
             until = study.now + self.lease
             for row in unfinished:
-                if self._free(row, study.now):
-                    self._take_over(connection, row.number, until)
+                if self._free(row, study.now) and self._take_over(connection, row, until):
                     return Claim(row.number, row.seed)
             if number >= study.budget or any(self._needed(row, number) for row in unfinished):
                 return Idle.WAIT
@@ -222,10 +221,22 @@ class Leases:
         states = list(last)
         return len(states) == FAILS_IN_A_ROW and set(states) == {State.FAIL}
 
-    def _take_over(self, connection: Connection, number: int, until: float) -> None:
-        connection.execute(
+    def _take_over(
+        self, connection: Connection, row: sa.Row[tuple[object, ...]], until: float
+    ) -> bool:
+        """Take an unfinished trial as it was read; False if it was finished or renewed meanwhile.
+
+        A finish locks its trial, not the study: on PostgreSQL it may come between the two.
+        """
+        taken = connection.execute(
             sa.update(trials)
-            .where(self._mine, trials.c.number == number)
+            .where(
+                self._mine,
+                trials.c.number == row.number,
+                trials.c.state == row.state,
+                trials.c.owner.is_not_distinct_from(row.owner),
+                trials.c.lease_until.is_not_distinct_from(row.lease_until),
+            )
             .values(
                 state=State.RUNNING,
                 owner=self._owner,
@@ -233,6 +244,7 @@ class Leases:
                 attempts=trials.c.attempts + 1,
             )
         )
+        return bool(taken.rowcount)
 
     def _begin(
         self, connection: Connection, number: int, seed: int, now: float, until: float

@@ -326,3 +326,24 @@ def test_digest_is_of_what_matters(database: Database, record: StudyRecord, join
     changed[0, 0] = np.nextafter(changed[0, 0], 1)
     assert first != records.digest([(trial, changed), *rest], {})
     assert first != records.digest(store.finished(record.id), {0: np.array([1.0])})
+
+
+def test_takeover_yields_to_a_finish(
+    database: Database, record: StudyRecord, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finish that commits while another worker is taking the trial over is not undone."""
+    late, taker = join(lease=0.0), join()
+    assert number(late.claim()) == 0
+    free = Leases._free
+
+    def finish_meanwhile(self: Leases, row: sa.Row[tuple[object, ...]], now: float) -> bool:
+        if database.file is None:  # SQLite has one writer at a time: it cannot come between
+            assert late.finish(0, COMPLETE)
+        return free(self, row, now)
+
+    monkeypatch.setattr(Leases, "_free", finish_meanwhile)
+    if database.file is None:
+        assert number(taker.claim()) == 1
+        assert Store(database).trial(record.id, 0).state is State.COMPLETE
+    else:
+        assert number(taker.claim()) == 0
