@@ -200,11 +200,27 @@ def end(process: subprocess.Popen[str]) -> Ended:
 
 
 def kill_group(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to a process, its children, and theirs."""
+    """SIGKILL to a process, its children, and theirs; afterwards none of them lives."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return
+    deadline = time.monotonic() + PATIENCE
+    while _lives(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def _lives(group: int) -> bool:
+    """Whether a process of a group is there that has not ended (proc(5): state and pgrp)."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, found = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:  # it has ended meanwhile
+            continue
+        if int(found) == group and state not in "ZX":
+            return True
+    return False
 
 
 def children(pid: int) -> list[int]:
