@@ -112,7 +112,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
             )
             train, validation = (train_x, train_y), (held_x, held_y)
         network = self._untrained(weights_rng)
-        decoupled = self.weight_decay if self.optimizer == "adamw" else 0.0
+        penalty, decoupled = net.part_weight_decay(self.optimizer, self.weight_decay)
         epochs = net.fit(
             network,
             net.make_optimizer(
@@ -124,7 +124,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
             batch_size=self.batch_size,
             shuffle_rng=shuffle_rng,
             dropout_rng=dropout_rng,
-            weight_decay=self.weight_decay - decoupled,
+            weight_decay=penalty,
             schedule=self.schedule,
             warmup=self.warmup,
             clip_norm=self.clip_norm,

@@ -58,8 +58,7 @@ class Training:
             dtype=np.float64 if network.dtype == "float64" else np.float32,
             rng=weights_rng,
         )
-        # AdamW's weight decay is decoupled from the gradient; all others have the book's (6.4.2).
-        decoupled = training.weight_decay if training.optimizer == "adamw" else 0.0
+        penalty, decoupled = net.part_weight_decay(training.optimizer, training.weight_decay)
         optimizer = net.make_optimizer(
             training.optimizer,
             lr=training.lr,
@@ -75,7 +74,7 @@ class Training:
             batch_size=training.batch_size,
             shuffle_rng=shuffle_rng,
             dropout_rng=dropout_rng,
-            weight_decay=training.weight_decay - decoupled,
+            weight_decay=penalty,
             schedule=training.schedule,
             warmup=training.warmup,
             clip_norm=training.clip_norm,

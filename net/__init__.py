@@ -20,6 +20,7 @@ from net.optimizers import (
     Optimizer,
     RMSProp,
     make_optimizer,
+    part_weight_decay,
 )
 from net.schedules import SCHEDULES, learning_rate_factor
 from net.training import Epoch, fit
@@ -56,5 +57,6 @@ __all__ = [
     "make_optimizer",
     "numerical_derivative",
     "numerical_gradient",
+    "part_weight_decay",
     "standard_deviation",
 ]

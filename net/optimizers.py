@@ -206,6 +206,14 @@ class AdamW(Adam):
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 
 
+def part_weight_decay(name: str, weight_decay: float) -> tuple[float, float]:
+    """What one λ means with an optimizer: the book's penalty for `fit`, the decoupled decay here.
+
+    AdamW has a decay of its own (Loshchilov and Hutter, 2019); all others take the penalty (6.4.2).
+    """
+    return (0.0, weight_decay) if name == "adamw" else (weight_decay, 0.0)
+
+
 def make_optimizer(
     name: str,
     *,

@@ -5,65 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import yaml
 
-ROOT = Path(__file__).parent.parent
-COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
-SERVICES: dict[str, Any] = COMPOSE["services"]
-STUDY = "quick"
-
-
-def command(service: str, **replacements: str) -> list[str]:
-    """What a service runs, with this machine's ports and folders in place of the containers'."""
-    words = [re.sub(r"\$\{STUDY:-\w+\}", STUDY, word) for word in SERVICES[service]["command"]]
-    for old, new in replacements.items():
-        words = [word.replace(old, new) for word in words]
-    return [str(Path(sys.executable).with_name(words[0])), *words[1:]]
-
-
-@contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """The MLflow server as the compose file starts it; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    words = command("mlflow", **{"0.0.0.0": "127.0.0.1", "5000": port, "/data": str(folder)})
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    log = (folder / "server.log").open("w")
-    process = subprocess.Popen(
-        words, env={**os.environ, **quiet}, cwd=folder, stdout=log, stderr=log
-    )
-    try:
-        deadline = time.monotonic() + 90
-        while not _answers(f"http://127.0.0.1:{port}/health"):
-            assert process.poll() is None, (folder / "server.log").read_text()
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+from tests.compose import COMPOSE, ROOT, SERVICES, STUDY, command, mlflow_server
 
 
 def test_hosts_are_services() -> None:
@@ -76,6 +25,13 @@ def test_hosts_are_services() -> None:
     assert environment["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
     for service in ("run", "worker"):
         assert environment == SERVICES[service]["environment"]
+
+
+def test_every_service_of_ours_can_build_its_image() -> None:
+    """None that runs this program's image leaves it to a registry to have it."""
+    ours = [service for service in SERVICES.values() if service["image"] == "hpsearch"]
+    assert len(ours) == 3
+    assert all(service["build"] == "." for service in ours)
 
 
 def test_published_on_loopback_alone() -> None:
@@ -99,8 +55,7 @@ def test_same_study_on_postgresql_and_a_server(
     _run([*command("run"), "--no-tracking"], embedded)
     expected = _run(_hpsearch("digest", STUDY), embedded)
 
-    (tmp_path / "mlflow").mkdir()
-    with server(tmp_path / "mlflow") as address:
+    with mlflow_server(tmp_path / "mlflow") as address:
         cluster = {
             **bare,
             "HPSEARCH_HOME": str(tmp_path / "cluster"),

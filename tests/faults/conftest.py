@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.servers import Cluster, mlflow_server
+from tests.compose import mlflow_server
+from tests.faults.servers import Cluster
 from tests.faults.workspace import Place
 
 

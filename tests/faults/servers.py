@@ -4,15 +4,8 @@ from __future__ import annotations
 
 import http.client
 import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -78,43 +71,6 @@ class Cluster:
 
         words = (arguments[0], "-w", "-t", "120", "-D", str(self._folder), *arguments[1:])
         pgexec("pg_ctl", words, bin_path=self._server.bin_path, user=self.user)
-
-
-@contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
-    """A real MLflow server; its address."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    words = [str(Path(sys.executable).with_name("mlflow")), "server", "--host=127.0.0.1"]
-    words += [f"--port={port}", "--workers=1", f"--backend-store-uri=sqlite:///{folder}/mlflow.db"]
-    words += [f"--artifacts-destination={folder}/artifacts"]
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "server.log").open("w") as log:
-        environment = os.environ | quiet
-        process = subprocess.Popen(
-            words, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True
-        )
-        try:
-            deadline = time.monotonic() + 240
-            while not _answers(f"http://127.0.0.1:{port}/health"):
-                assert process.poll() is None, (folder / "server.log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # nobody reads its database any more
-            process.wait(60)
-
-
-def _answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 class Proxy:

@@ -19,8 +19,9 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
+from tests.compose import mlflow_server
 from tests.faults import cases
-from tests.faults.servers import Cluster, mlflow_server
+from tests.faults.servers import Cluster
 from tests.faults.workspace import Place
 
 Case = Callable[[Place, Random], int]

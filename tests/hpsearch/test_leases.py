@@ -258,10 +258,9 @@ def test_deleted_study_ends_its_workers(
         leases.finish(0, COMPLETE)
 
 
-def test_racing_workers_share_every_number_once(database: Database) -> None:
-    """Eight workers claiming at once get each number exactly once."""
-    record = Store(database).register(study(name="race", search__trials=80), {"dataset": "d"})
-    start = threading.Barrier(8)
+def race(database: Database, record: StudyRecord, racers: int) -> list[int]:
+    """The numbers that workers get who begin at the same moment, until there are no more."""
+    start = threading.Barrier(racers)
 
     def work(index: int) -> list[int]:
         owner = replace(HERE, host=f"racer-{index}")
@@ -273,9 +272,14 @@ def test_racing_workers_share_every_number_once(database: Database) -> None:
             leases.finish(claim.number, COMPLETE)
         return mine
 
-    with ThreadPoolExecutor(8) as pool:
-        numbers = [n for mine in pool.map(work, range(8)) for n in mine]
-    assert list(range(80)) == sorted(numbers)
+    with ThreadPoolExecutor(racers) as pool:
+        return [n for mine in pool.map(work, range(racers)) for n in mine]
+
+
+def test_racing_workers_share_every_number_once(database: Database) -> None:
+    """Eight workers claiming at once get each number exactly once."""
+    record = Store(database).register(study(name="race", search__trials=80), {"dataset": "d"})
+    assert list(range(80)) == sorted(race(database, record, racers=8))
 
 
 def test_racers_on_expired_leases_take_each_once(database: Database) -> None:
@@ -286,21 +290,7 @@ def test_racers_on_expired_leases_take_each_once(database: Database) -> None:
         assert n == number(Leases(database, record.id, lag=None, seed=int, owner=owner).claim())
     with database.write() as connection:
         connection.execute(sa.update(trials).values(lease_until=0.0))
-    start = threading.Barrier(6)
-
-    def work(index: int) -> list[int]:
-        owner = replace(HERE, host=f"racer-{index}")
-        leases = Leases(database, record.id, lag=None, seed=int, owner=owner)
-        start.wait()
-        mine = []
-        while isinstance(claim := leases.claim(), Claim):
-            mine.append(claim.number)
-            leases.finish(claim.number, COMPLETE)
-        return mine
-
-    with ThreadPoolExecutor(6) as pool:
-        numbers = [n for mine in pool.map(work, range(6)) for n in mine]
-    assert list(range(30)) == sorted(numbers)
+    assert list(range(30)) == sorted(race(database, record, racers=6))
 
 
 def test_digest_is_of_what_matters(database: Database, record: StudyRecord, join: Join) -> None:

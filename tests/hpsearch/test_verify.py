@@ -28,9 +28,9 @@ from hpsearch.settings import Settings
 from hpsearch.store import Store
 from hpsearch.verify import findings, look
 from hpsearch.verify.findings import Findings
+from tests.compose import mlflow_server
 from tests.conftest import Run, study
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Again, Workspace
-from tests.test_compose import server
 
 pytestmark = MLFLOWS_WARNINGS
 
@@ -647,7 +647,7 @@ def test_reproduction_in_another_environment(healthy: Prepared) -> None:
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An MLflow server."""
-    with server(tmp_path_factory.mktemp("mlflow-server")) as address:
+    with mlflow_server(tmp_path_factory.mktemp("mlflow-server")) as address:
         yield address
 
 

@@ -147,3 +147,11 @@ def test_epsilon_must_be_positive() -> None:
     """An ε of 0 would divide 0 by 0."""
     with pytest.raises(ValueError, match="epsilon is 0"):
         net.AdaGrad(lr=0.1, epsilon=0.0)
+
+
+def test_weight_decay_goes_one_way() -> None:
+    """One λ is the penalty of every optimizer but AdamW, whose own decay it is."""
+    for name in net.OPTIMIZERS:
+        penalty, decoupled = net.part_weight_decay(name, 0.25)
+        assert (penalty, decoupled) == ((0.0, 0.25) if name == "adamw" else (0.25, 0.0))
+        net.make_optimizer(name, lr=0.1, weight_decay=decoupled)
