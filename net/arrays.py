@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +20,45 @@ class Parameter(NamedTuple):
 
 
 def blocks(*arrays: Array, length: int = 65536) -> Iterator[tuple[Array, ...]]:
-    """Views of flat arrays of one size, cut in the same places.
+    """Views of arrays with rows of one length, cut in the same places.
 
     An update reads and writes its arrays several times, one NumPy call after the other. Over blocks
-    that fit the core's own cache (three of float32: 768 KiB) only the first of these passes waits
-    for memory.
+    that fit the core's own cache (three rows of float32: 768 KiB) only the first of these passes
+    waits for memory.
     """
-    for start in range(0, arrays[0].size, length):
-        yield tuple(array[start : start + length] for array in arrays)
+    for start in range(0, arrays[0].shape[-1], length):
+        yield tuple(array[..., start : start + length] for array in arrays)
+
+
+def constant(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """A read-only array with the same number everywhere.
+
+    Layers of the same shape share it as long as one of them is there: one array less for each of
+    the others in the core's cache.
+    """
+    key = value, shape, dtype
+    array = _constants.get(key)
+    if array is None:
+        array = np.full(shape, value, dtype)
+        array.flags.writeable = False
+        _constants[key] = array
+    return array
+
+
+_constants: WeakValueDictionary[Any, npt.NDArray[Any]] = WeakValueDictionary()
+
+
+class View:
+    """An array's memory, read as another type of number.
+
+    It is made anew only where another array comes, which in training is never.
+    """
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self._dtype = dtype
+        self._array = self._view = np.empty(0, dtype)
+
+    def __call__(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if array is not self._array:
+            self._array, self._view = array, array.view(self._dtype)
+        return self._view

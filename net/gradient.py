@@ -70,7 +70,8 @@ def gradient_check(
 
     def loss(_: Array) -> float:
         chain = network.chain(len(x), dropout_rng=np.random.default_rng(seed))
-        return chain.differentiate(x, t)
+        chain.differentiate(x, t)
+        return chain.loss.value()
 
     loss(network.parameters)
     backpropagated = {name: p.gradient.copy() for name, p in network.named_parameters.items()}

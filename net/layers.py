@@ -2,7 +2,9 @@
 
 A layer is made for batches of one size, and allocates then all that it will ever need. What it
 returns is its own memory, written anew by its next call. An elementwise layer works in the memory
-it is handed, which nobody reads again: an Affine layer remembers its input, never its output.
+it is handed, which nobody reads again: an Affine layer remembers its input, never its output. What
+an activation returned in `forward` is used up by its `backward`, when the layer after it, which
+alone reads it, has gone back already.
 
 Shapes: x is (n, inputs), y is (n, outputs), and dx, dy, the gradients of the loss L, are like them.
 """
@@ -11,7 +13,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from net.arrays import Array, Float, Parameter
+from net.arrays import Array, Float, Parameter, View, constant
 
 
 class Layer(ABC):
@@ -33,6 +35,7 @@ class Affine(Layer):
         inputs, outputs = weight.value.shape
         dtype = weight.value.dtype
         self.weight, self.bias = weight, bias
+        self._transposed = weight.value.T
         self._y = np.empty((size, outputs), dtype)
         self._dx = np.empty((size, inputs), dtype)
         self._ones = np.ones(size, dtype)
@@ -58,34 +61,43 @@ class Affine(Layer):
     def backward(self, dy: Array) -> Array:
         """dL/dx = dy Wᵀ, and the gradients of the parameters as in `differentiate`."""
         self.differentiate(dy)
-        return np.matmul(dy, self.weight.value.T, out=self._dx)
+        return np.matmul(dy, self._transposed, out=self._dx)
 
 
 class ReLU(Layer):
     """y = max(x, 0) (5.5.1)."""
 
     def __init__(self, size: int, units: int, dtype: Float) -> None:
-        # An array of zeros, since `maximum` of an array and a number is four times slower.
-        self._zeros = np.zeros((size, units), dtype)
-        # 0 and 1 as floats: bools would be converted in the product, which takes longer.
-        self._slope = np.empty((size, units), dtype)
+        # Whole arrays of constants, since `maximum` of an array and a number is four times slower.
+        self._zeros: Array = constant(0, (size, units), dtype)
+        integer = np.dtype(f"i{dtype.itemsize}")
+        self._ones = constant(1, (size, units), integer)
+        self._bits_of_y, self._bits_of_dy = View(integer), View(integer)
 
     def forward(self, x: Array) -> Array:
         """y = max(x, 0)."""
-        self._y = np.maximum(x, self._zeros, out=x)
-        return self._y
+        self._y = x
+        return np.maximum(x, self._zeros, out=x)
 
     def backward(self, dy: Array) -> Array:
-        """dL/dx = dy where y > 0, else 0."""
-        np.greater(self._y, 0, out=self._slope)
-        return np.multiply(dy, self._slope, out=dy)
+        """dL/dx = dy where y > 0, else 0.
+
+        The bits of a y above 0, read as an integer, are 1 or more; those of 0 are 0. The lesser of
+        them and 1 is therefore the slope, and times it the bits of dy stay or are cleared: two
+        passes over integers, where y > 0 would have to be converted from bools, at twice the time.
+        (Where y is NaN, so are the loss and its other gradients, and this one is any number.)
+        """
+        y, dx = self._bits_of_y(self._y), self._bits_of_dy(dy)
+        np.minimum(y, self._ones, out=y)
+        np.multiply(dx, y, out=dx)
+        return dy
 
 
 class Sigmoid(Layer):
     """y = 1 / (1 + exp(-x)) (5.5.2)."""
 
     def __init__(self, size: int, units: int, dtype: Float) -> None:
-        self._slope = np.empty((size, units), dtype)
+        """It needs no memory of its own."""
 
     def forward(self, x: Array) -> Array:
         """y = (1 + tanh(x / 2)) / 2, the same function, in a form that cannot overflow."""
@@ -97,16 +109,16 @@ class Sigmoid(Layer):
 
     def backward(self, dy: Array) -> Array:
         """dL/dx = dy y (1 - y)."""
-        np.subtract(1, self._y, out=self._slope)
-        np.multiply(self._slope, self._y, out=self._slope)
-        return np.multiply(dy, self._slope, out=dy)
+        np.multiply(dy, self._y, out=dy)
+        np.subtract(1, self._y, out=self._y)
+        return np.multiply(dy, self._y, out=dy)
 
 
 class Tanh(Layer):
     """y = tanh(x)."""
 
     def __init__(self, size: int, units: int, dtype: Float) -> None:
-        self._slope = np.empty((size, units), dtype)
+        """It needs no memory of its own."""
 
     def forward(self, x: Array) -> Array:
         """y = tanh(x)."""
@@ -115,9 +127,9 @@ class Tanh(Layer):
 
     def backward(self, dy: Array) -> Array:
         """dL/dx = dy (1 - y²)."""
-        np.multiply(self._y, self._y, out=self._slope)
-        np.subtract(1, self._slope, out=self._slope)
-        return np.multiply(dy, self._slope, out=dy)
+        np.multiply(self._y, self._y, out=self._y)
+        np.subtract(1, self._y, out=self._y)
+        return np.multiply(dy, self._y, out=dy)
 
 
 class BatchNorm(Layer):

@@ -16,53 +16,60 @@ class SoftmaxCrossEntropy:
     """
 
     def __init__(self, size: int, classes: int, dtype: Float) -> None:
-        self._p = np.empty((classes, size), dtype)
-        self._flat = self._p.reshape(-1)
-        self._row = np.empty(size, dtype)
+        self._exp = np.empty((classes, size), dtype)
+        self._largest = np.empty(size, dtype)
+        self._sum = np.empty(size, dtype)
+        self._ones = np.ones(classes, dtype)
         self._picked = np.empty(size, dtype)
-        self._examples = np.arange(size, dtype=np.intp)
-        self._index = np.empty(size, np.intp)
+        self._scratch = np.empty(size, dtype)
+        self._rows = np.arange(0, size * classes, classes, dtype=np.intp)
+        self._target = np.empty(size, np.intp)
         self._dx = np.empty((size, classes), dtype)
 
     def probabilities(self, logits: Array) -> Array:
-        """softmax(logits), (n, classes): exp(x_k) / sum_j exp(x_j).
+        """softmax(logits), (n, classes): exp(x_k) / sum_j exp(x_j)."""
+        self._exponentials(logits)
+        np.divide(self._exp, self._sum, out=self._exp)
+        return self._exp.T
 
-        The largest x is taken off first: the quotient is the same, and exp cannot overflow (3.5.2).
-        """
-        self._shift(logits)
-        self._normalize()
-        return self._p.T
+    def forward(self, logits: Array, labels: Labels) -> None:
+        """Take in a batch, for `value` and `backward`."""
+        self._logits = logits
+        self._exponentials(logits)
+        np.add(self._rows, labels, out=self._target)  # the place of x_t in all the logits
 
-    def forward(self, logits: Array, labels: Labels) -> float:
+    def value(self) -> float:
         """The mean over the batch of log(sum_j exp(x_j)) - x_t.
 
         In this form, unlike in log(p_t), a p_t too small for its type is no infinity.
         """
-        self._shift(logits)
-        np.multiply(labels, labels.size, out=self._index)
-        np.add(self._index, self._examples, out=self._index)
-        self._flat.take(self._index, out=self._picked, mode="clip")
-        self._normalize()
-        np.log(self._row, out=self._row)
-        np.subtract(self._row, self._picked, out=self._row)
-        return float(np.add.reduce(self._row)) / labels.size
+        self._logits.reshape(-1).take(self._target, out=self._picked, mode="clip")
+        np.subtract(self._picked, self._largest, out=self._picked)
+        np.log(self._sum, out=self._scratch)
+        np.subtract(self._scratch, self._picked, out=self._scratch)
+        return float(np.add.reduce(self._scratch)) / self._scratch.size
 
     def backward(self) -> Array:
         """dL/dx = (p - one-hot(t)) / n, (n, classes)."""
-        self._flat.take(self._index, out=self._picked, mode="clip")
-        np.subtract(self._picked, 1, out=self._picked)
-        self._flat.put(self._index, self._picked, mode="clip")
-        return np.divide(self._p.T, self._row.size, out=self._dx)
+        np.multiply(self._sum, self._sum.size, out=self._scratch)
+        np.divide(self._exp, self._scratch, out=self._exp)
+        np.copyto(self._dx, self._exp.T)
+        flat = self._dx.reshape(-1)
+        flat.take(self._target, out=self._scratch, mode="clip")
+        np.subtract(self._scratch, 1 / self._sum.size, out=self._scratch)
+        flat.put(self._target, self._scratch, mode="clip")
+        return self._dx
 
-    def _shift(self, logits: Array) -> None:
-        np.copyto(self._p, logits.T)
-        np.maximum.reduce(self._p, axis=0, out=self._row)
-        np.subtract(self._p, self._row, out=self._p)
+    def _exponentials(self, logits: Array) -> None:
+        """exp(x), and its sum over the classes.
 
-    def _normalize(self) -> None:
-        np.exp(self._p, out=self._p)
-        np.add.reduce(self._p, axis=0, out=self._row)
-        np.divide(self._p, self._row, out=self._p)
+        The largest x is taken off first: softmax is the same, and exp cannot overflow (3.5.2).
+        """
+        np.copyto(self._exp, logits.T)
+        np.maximum.reduce(self._exp, axis=0, out=self._largest)
+        np.subtract(self._exp, self._largest, out=self._exp)
+        np.exp(self._exp, out=self._exp)
+        np.dot(self._ones, self._exp, out=self._sum)
 
 
 class MeanSquaredError:
@@ -72,11 +79,14 @@ class MeanSquaredError:
         self._difference = np.empty((size, outputs), dtype)
         self._dx = np.empty((size, outputs), dtype)
 
-    def forward(self, y: Array, target: Array) -> float:
-        """L = sum (y - t)² / 2n."""
+    def forward(self, y: Array, target: Array) -> None:
+        """Take in a batch, for `value` and `backward`."""
         np.subtract(y, target, out=self._difference)
+
+    def value(self) -> float:
+        """L = sum (y - t)² / 2n."""
         flat = self._difference.reshape(-1)
-        return float(np.dot(flat, flat)) / (2 * len(y))
+        return float(np.dot(flat, flat)) / (2 * len(self._difference))
 
     def backward(self) -> Array:
         """dL/dy = (y - t) / n."""
@@ -86,14 +96,18 @@ class MeanSquaredError:
 class L2Penalty:
     """rate / 2 * sum W²: the book's weight decay (6.4.2), a part of the loss.
 
-    Its arguments are flat: the weights and their gradients. With plain SGD it shrinks each weight
-    by lr * rate of itself in a step; with an optimizer that rescales gradients it does not, which
-    is why AdamW has a decay of its own, decoupled from the loss.
+    With plain SGD it shrinks each weight by lr * rate of itself in a step; with an optimizer that
+    rescales gradients it does not, which is why AdamW has a decay of its own, decoupled from the
+    loss.
+
+    Args:
+        weights: the weights and, in the second row, the gradients of the loss by them: (2, n).
+        rate: λ.
     """
 
-    def __init__(self, weights: Array, gradients: Array, rate: float) -> None:
-        self.rate = rate
-        self._blocks = list(blocks(weights, gradients))
+    def __init__(self, weights: Array, rate: float) -> None:
+        self.rate, self.size = rate, weights.shape[1]
+        self._blocks = [block for (block,) in blocks(weights)]
         self._scratch = np.empty_like(self._blocks[0][0])
 
     def add_gradient(self) -> None:
@@ -102,3 +116,15 @@ class L2Penalty:
             scratch = self._scratch[: weights.size]
             np.multiply(weights, self.rate, out=scratch)
             np.add(gradients, scratch, out=gradients)
+
+    def descend(self, lr: float) -> None:
+        """W ← W - lr (gradient + rate * W): `add_gradient`, and then a step of plain SGD.
+
+        lr (gradient + rate * W) is the product of (lr * rate, lr) with both rows. BLAS reads them
+        once for it, where two multiplications and an addition go over them three times.
+        """
+        factors = np.array([lr * self.rate, lr], self._scratch.dtype)
+        for block in self._blocks:
+            weights = block[0]
+            step = np.matmul(factors, block, out=self._scratch[: weights.size])
+            np.subtract(weights, step, out=weights)

@@ -38,8 +38,8 @@ class Network:
     Attributes:
         parameters: all parameters in one flat array; those in `state` are views of it.
         gradients: the gradients, in the same order.
-        weights: the part of `parameters` that weight decay is for: neither biases nor γ and β.
-        weight_gradients: the same part of `gradients`.
+        decayed: the parameters that weight decay is for, neither biases nor γ and β, and in the
+            second row their gradients: (2, n), a view.
         named_parameters: name → views of a parameter's values and of its gradient.
         state: name → array, the whole of what is learned: "layers.0.weight" (inputs, outputs),
             "layers.0.bias", …, and with batch normalization "norms.0.gamma", "norms.0.beta",
@@ -88,12 +88,11 @@ class Network:
                 statistics[f"norms.{i}.running_mean"] = np.zeros(units, self.dtype)
                 statistics[f"norms.{i}.running_var"] = np.ones(units, self.dtype)
 
-        # The weights come first, so that weight decay, which is theirs alone, meets one flat array.
+        # The weights come first, so that weight decay, which is theirs alone, meets flat rows.
         shapes = weights | others
-        self.parameters = np.zeros(sum(map(math.prod, shapes.values())), self.dtype)
-        self.gradients = np.zeros_like(self.parameters)
-        decayed = slice(sum(map(math.prod, weights.values())))
-        self.weights, self.weight_gradients = self.parameters[decayed], self.gradients[decayed]
+        rows = np.zeros((2, sum(map(math.prod, shapes.values()))), self.dtype)
+        self.parameters, self.gradients = rows
+        self.decayed: Array = rows[:, : sum(map(math.prod, weights.values()))]
         values = _named_views(self.parameters, shapes)
         gradients = _named_views(self.gradients, shapes)
         self.named_parameters = {name: Parameter(values[name], gradients[name]) for name in shapes}
@@ -223,14 +222,13 @@ class Chain:
         """softmax of the logits, (n, outputs)."""
         return self.loss.probabilities(self.forward(x))
 
-    def differentiate(self, x: Array, labels: Labels) -> float:
-        """The mean loss of a batch; the gradients of all parameters are written in their place."""
-        loss = self.loss.forward(self.forward(x), labels)
+    def differentiate(self, x: Array, labels: Labels) -> None:
+        """The gradients of a batch's mean loss by all parameters, written in their place."""
+        self.loss.forward(self.forward(x), labels)
         dy = self.loss.backward()
         for layer in reversed(self.rest):
             dy = layer.backward(dy)
         self.first.differentiate(dy)  # nobody asks for the gradient by x, a large product
-        return loss
 
 
 def _named_views(flat: Array, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:

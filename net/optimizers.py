@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from net.arrays import Array, blocks
+from net.losses import L2Penalty
 
 
 class Optimizer(ABC):
@@ -35,8 +36,20 @@ class Optimizer(ABC):
         self._parameters: Array | None = None
         self._gradients: Array | None = None
 
-    def step(self, parameters: Array, gradients: Array, scale: float = 1.0) -> None:
-        """One step with a learning rate of lr * scale."""
+    def step(
+        self,
+        parameters: Array,
+        gradients: Array,
+        scale: float = 1.0,
+        penalty: L2Penalty | None = None,
+    ) -> None:
+        """One step with a learning rate of lr * scale.
+
+        A penalty is one whose gradient is not in the gradients yet; it is on the first of the
+        parameters.
+        """
+        if penalty is not None:
+            penalty.add_gradient()
         if self._parameters is None:
             self._tie(parameters, gradients)
         if parameters is not self._parameters or gradients is not self._gradients:
@@ -59,6 +72,22 @@ class Optimizer(ABC):
 
 class SGD(Optimizer):
     """p ← p - lr g (6.1.2)."""
+
+    def step(
+        self,
+        parameters: Array,
+        gradients: Array,
+        scale: float = 1.0,
+        penalty: L2Penalty | None = None,
+    ) -> None:
+        """One step; what a penalty is on makes its step along with the penalty's (see there)."""
+        if penalty is not None:
+            lr = self.lr * scale
+            penalty.descend(lr)
+            self.update(parameters[penalty.size :], gradients[penalty.size :], lr)
+            self.steps += 1
+        else:
+            super().step(parameters, gradients, scale)
 
     def update(self, p: Array, g: Array, lr: float) -> None:
         """p ← p - lr g."""

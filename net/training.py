@@ -111,12 +111,13 @@ def fit(
         batch_size=batch_size,
         shuffle_rng=shuffle_rng,
         dropout_rng=dropout_rng,
-        penalty=L2Penalty(network.weights, network.weight_gradients, weight_decay),
+        penalty=L2Penalty(network.decayed, weight_decay) if weight_decay else None,
         factor=partial(learning_rate_factor, schedule, steps=steps * epochs, warmup=steps * warmup),
         clip_norm=clip_norm,
+        record_steps=record_steps,
     )
     parts = _Part(network, x, labels), _Part(network, *_as_examples(network, validation))
-    return _epochs(network, trainer, parts, epochs, patience, record_steps)
+    return _epochs(network, trainer, parts, epochs, patience)
 
 
 def _epochs(
@@ -125,7 +126,6 @@ def _epochs(
     parts: tuple["_Part", "_Part"],
     epochs: int,
     patience: int | None,
-    record_steps: bool,
 ) -> Generator[Epoch, None, None]:
     train, validation = parts
     best, least, kept = 0, math.inf, _copy(network.state)
@@ -145,7 +145,7 @@ def _epochs(
             train_accuracy=train_accuracy,
             val_loss=val_loss,
             val_accuracy=val_accuracy,
-            step_losses=tuple(losses) if record_steps else None,
+            step_losses=tuple(losses) if trainer.record_steps else None,
             best=best,
         )
         if patience is not None and number - best >= patience:
@@ -171,14 +171,16 @@ class _Trainer:
         batch_size: int,
         shuffle_rng: np.random.Generator,
         dropout_rng: np.random.Generator,
-        penalty: L2Penalty,
+        penalty: L2Penalty | None,
         factor: Callable[[int], float],
         clip_norm: float | None,
+        record_steps: bool,
     ) -> None:
         self.network, self.optimizer = network, optimizer
         self.x, self.labels = x, labels
         self.shuffle_rng = shuffle_rng
         self.penalty, self.factor, self.clip_norm = penalty, factor, clip_norm
+        self.record_steps = record_steps
         self.step = 0
         size = min(batch_size, len(x))
         batch_x, batch_labels = np.empty_like(x[:size]), np.empty_like(labels[:size])
@@ -190,7 +192,7 @@ class _Trainer:
             self.batches.append((chain, batch_x[:rest], batch_labels[:rest]))
 
     def epoch(self) -> list[float]:
-        """Train on each example once; the losses of the mini-batches."""
+        """Train on each example once; the losses of the mini-batches, if they are recorded."""
         network, losses, start = self.network, [], 0
         order = self.shuffle_rng.permutation(len(self.x))
         for chain, x, labels in self.batches:
@@ -198,12 +200,17 @@ class _Trainer:
             start += len(x)
             self.x.take(rows, axis=0, out=x, mode="clip")  # "raise", the default, would buffer
             self.labels.take(rows, out=labels, mode="clip")
-            losses.append(chain.differentiate(x, labels))
-            if self.penalty.rate:
-                self.penalty.add_gradient()
+            chain.differentiate(x, labels)
+            if self.record_steps:
+                losses.append(chain.loss.value())
+            penalty = self.penalty
             if self.clip_norm is not None:
+                if penalty is not None:
+                    penalty.add_gradient()
+                    penalty = None
                 clip(network.gradients, self.clip_norm)
-            self.optimizer.step(network.parameters, network.gradients, self.factor(self.step))
+            factor = self.factor(self.step)
+            self.optimizer.step(network.parameters, network.gradients, factor, penalty)
             self.step += 1
         return losses
 
@@ -223,7 +230,8 @@ class _Part:
         loss, right = 0.0, 0
         for chain, x, labels, size in self.chunks:
             logits = chain.forward(x)
-            loss += chain.loss.forward(logits, labels) * size
+            chain.loss.forward(logits, labels)
+            loss += chain.loss.value() * size
             right += int(np.count_nonzero(np.argmax(logits, axis=1) == labels))
         return loss / self.size, right / self.size
 

@@ -212,8 +212,11 @@ def kill_group(process: subprocess.Popen[str]) -> None:
 
 
 def _lives(group: int) -> bool:
-    """Whether a process of a group is there that has not ended (proc(5): state and pgrp)."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    """Whether a thread of a group is there that has not ended (proc(5): state and pgrp).
+
+    A process's first thread may be a zombie while its others still hold its files.
+    """
+    for stat in Path("/proc").glob("[0-9]*/task/[0-9]*/stat"):
         try:
             state, _, found = stat.read_text().rpartition(")")[2].split()[:3]
         except OSError:  # it has ended meanwhile

@@ -1,6 +1,7 @@
 """The losses and the penalty."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import net
+from net.arrays import Array
 from net.gradient import relative_error
 
 FLOAT64 = np.dtype(np.float64)
@@ -16,12 +18,18 @@ seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 7)
 
 
+def value(loss: net.SoftmaxCrossEntropy | net.MeanSquaredError, y: Array, target: Any) -> float:
+    """The loss of a batch."""
+    loss.forward(y, target)
+    return loss.value()
+
+
 def test_cross_entropy_by_hand() -> None:
     """Of the probabilities 0.6 and 0.05 it is -log 0.6 and -log 0.05 (4.2.2), here averaged."""
     p = np.array([[0.1, 0.6, 0.3], [0.05, 0.9, 0.05]])
     loss = net.SoftmaxCrossEntropy(2, 3, FLOAT64)
     expected = -(math.log(0.6) + math.log(0.05)) / 2
-    assert loss.forward(np.log(p) + 7, np.array([1, 2])) == pytest.approx(expected)
+    assert value(loss, np.log(p) + 7, np.array([1, 2])) == pytest.approx(expected)
     np.testing.assert_allclose(loss.probabilities(np.log(p) - 7), p)
 
 
@@ -34,7 +42,7 @@ def test_cross_entropy_gradient(seed: int, n: int, classes: int) -> None:
     t = rng.integers(0, classes, n)
     loss.forward(x, t)
     dx = loss.backward().copy()
-    assert relative_error(dx, net.numerical_gradient(lambda x: loss.forward(x, t), x)) <= 1e-7
+    assert relative_error(dx, net.numerical_gradient(lambda x: value(loss, x, t), x)) <= 1e-7
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -42,7 +50,7 @@ def test_cross_entropy_at_extreme_logits(dtype: type[np.float32]) -> None:
     """At ±1e4 loss, probabilities and gradient are finite, and the loss is half their distance."""
     logits = np.array([[1e4, -1e4], [-1e4, 1e4]], dtype)
     loss = net.SoftmaxCrossEntropy(2, 2, np.dtype(dtype))
-    assert loss.forward(logits, np.array([0, 0])) == pytest.approx(1e4)
+    assert value(loss, logits, np.array([0, 0])) == pytest.approx(1e4)
     assert loss.backward().tolist() == [[0, 0], [-0.5, 0.5]]
     assert loss.probabilities(logits).tolist() == [[1, 0], [0, 1]]
 
@@ -55,15 +63,28 @@ def test_mean_squared_error(seed: int, n: int, outputs: int) -> None:
     y, t = rng.normal(size=(2, n, outputs))
     loss = net.MeanSquaredError(n, outputs, FLOAT64)
     by_hand = sum((a - b) ** 2 for a, b in zip(y.flat, t.flat, strict=True)) / 2 / n
-    assert loss.forward(y, t) == pytest.approx(by_hand)
+    assert value(loss, y, t) == pytest.approx(by_hand)
     dy = loss.backward().copy()
-    assert relative_error(dy, net.numerical_gradient(lambda y: loss.forward(y, t), y)) <= 1e-7
+    assert relative_error(dy, net.numerical_gradient(lambda y: value(loss, y, t), y)) <= 1e-7
 
 
 def test_penalty_adds_its_gradient() -> None:
     """λ W is added to the gradient, over arrays longer than a block too."""
-    rng = np.random.default_rng(0)
-    weights, gradients = rng.normal(size=(2, 200_003))
-    expected = gradients + 0.1 * weights
-    net.L2Penalty(weights, gradients, 0.1).add_gradient()
-    np.testing.assert_allclose(gradients, expected, rtol=1e-12)
+    rows = np.random.default_rng(0).normal(size=(2, 200_003))
+    expected = rows[1] + 0.1 * rows[0]
+    net.L2Penalty(rows, 0.1).add_gradient()
+    np.testing.assert_allclose(rows[1], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_penalty_descends_as_sgd_would(dtype: type[np.float32]) -> None:
+    """W - lr (g + λ W), and next to nothing else is lost where lr λ is below the type's epsilon."""
+    rows = np.random.default_rng(0).normal(size=(2, 200_003)).astype(dtype)
+    weights, gradients = rows.astype(np.float64)
+    net.L2Penalty(rows, 1e-7).descend(0.1)
+    step = 0.1 * (gradients + 1e-7 * weights)
+    epsilon = np.finfo(dtype).eps
+    np.testing.assert_allclose(rows[0], weights - step, rtol=epsilon, atol=2 * epsilon)
+    assert np.mean((rows[0] - weights + 0.1 * gradients) * weights) == pytest.approx(
+        -0.1 * 1e-7 * np.mean(weights**2), rel=0.2
+    )

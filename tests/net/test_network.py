@@ -35,7 +35,9 @@ def test_state_is_views_of_the_flat_parameters() -> None:
     net_.parameters[:] = np.arange(net_.parameters.size)
     values = np.concatenate([net_.state[name].ravel() for name in shapes])
     np.testing.assert_array_equal(values, net_.parameters)
-    assert net_.weights.size == 5 * 4 + 4 * 3 + 3 * 2
+    net_.gradients[:] = -net_.parameters
+    weights = np.arange(5 * 4 + 4 * 3 + 3 * 2)
+    np.testing.assert_array_equal(net_.decayed, [weights, -weights])
 
 
 def test_the_book_network_by_hand() -> None:

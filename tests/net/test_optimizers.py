@@ -115,6 +115,22 @@ def test_float32_stays_float32_and_finite_without_gradient(name: str) -> None:
     assert parameters.tolist() == [1, 1, 1]
 
 
+@pytest.mark.parametrize("name", net.OPTIMIZERS)
+def test_a_penalty_is_part_of_the_gradient(name: str) -> None:
+    """A step with a penalty on the first parameters is one down the sum of both gradients."""
+    optimizers = [net.make_optimizer(name, lr=0.1) for _ in range(2)]
+    both, by_hand = np.empty((2, 7)), np.linspace(-1, 1, 7)
+    both[0] = by_hand
+    (parameters, gradients), penalty = both, net.L2Penalty(both[:, :5], 0.3)
+    whole = np.empty(7)
+    for _ in range(3):
+        gradients[:] = np.linspace(2, -1, 7)
+        whole[:] = gradients + 0.3 * np.r_[by_hand[:5], 0, 0]
+        optimizers[0].step(parameters, gradients, 0.5, penalty)
+        optimizers[1].step(by_hand, whole, 0.5)
+        np.testing.assert_allclose(parameters, by_hand, rtol=1e-12)
+
+
 def test_an_optimizer_serves_one_network() -> None:
     """A step with other arrays than the first one's is an error."""
     optimizer = net.make_optimizer("adam", lr=0.1)

@@ -252,8 +252,16 @@ class Recorder(net.SGD):
         self.scales: list[float] = []
         self.norms: list[float] = []
 
-    def step(self, parameters: Array, gradients: Array, scale: float = 1.0) -> None:
+    def step(
+        self,
+        parameters: Array,
+        gradients: Array,
+        scale: float = 1.0,
+        penalty: net.L2Penalty | None = None,
+    ) -> None:
         """Note, then step."""
+        if penalty:
+            penalty.add_gradient()
         self.scales.append(scale)
         self.norms.append(float(np.linalg.norm(gradients)))
         super().step(parameters, gradients, scale)
@@ -277,19 +285,22 @@ def test_long_gradients_are_clipped_and_short_ones_left() -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, {"batch_norm": True}, {"dropout": 0.2}])
-def test_a_step_allocates_no_batch(changes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("kind", "clip_norm"), [(net.Adam, 1.0), (net.SGD, None)])
+def test_a_step_allocates_no_batch(
+    kind: type[net.Optimizer], clip_norm: float | None, changes: dict[str, Any]
+) -> None:
     """From the second step on a step allocates less than one number for each of its examples.
 
     (What it does allocate is of fixed size: NumPy's buffers for 8,192 converted elements, and
     dropout's random words for a piece of a mask, 32 KiB each.)
     """
 
-    class Watch(net.Adam):
-        """Adam that notes the most memory in use between its steps, beyond that after a step."""
+    class Watch(kind):  # type: ignore[valid-type, misc]
+        """One that notes the most memory in use between its steps, beyond that after a step."""
 
-        def step(self, parameters: Array, gradients: Array, scale: float = 1.0) -> None:
+        def step(self, *arguments: Any) -> None:
             """Step, then note."""
-            super().step(parameters, gradients, scale)
+            super().step(*arguments)
             now, peak = tracemalloc.get_traced_memory()
             if self.steps > 1:
                 peaks.append(peak - in_use[-1])
@@ -306,7 +317,7 @@ def test_a_step_allocates_no_batch(changes: dict[str, Any]) -> None:
         parts=(data(3 * batch), data(30)),
         batch_size=batch,
         weight_decay=1e-4,
-        clip_norm=1.0,
+        clip_norm=clip_norm,
     )
     tracemalloc.start()
     next(epochs)
