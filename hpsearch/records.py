@@ -24,6 +24,8 @@ Steps: TypeAlias = NDArray[np.float64]
 """(steps,), the loss of each mini-batch as it was trained on; empty unless it is recorded."""
 
 NO_STEPS: Steps = np.zeros(0)
+STEP_LOSS = "step_loss"
+"""What these losses are called where they stand beside ``CURVES``."""
 
 
 def curve(rows: Iterable[Iterable[float]] = ()) -> Curve:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hpsearch import study_file
 from hpsearch.config import dumps
-from hpsearch.records import Counts, Curve, Trial
+from hpsearch.records import NO_STEPS, Counts, Curve, Steps, Trial
 from hpsearch.records import curve as no_curve
 from hpsearch.seams import seam
 from hpsearch.settings import Settings
@@ -154,9 +154,14 @@ class Runs:
         for number in sorted(index.children.keys() - {trial.number for trial in trials}):
             why = f"there is no trial {number}"
             self._remove(tracking, index.children[number].run_id, why, removed)
-        for trial, curve in self._with_curves(trials):
+        for trial, curve, steps in self._with_curves(trials):
             found = index.children.get(trial.number)
-            changes += self._judge(tracking, trial, curve, found, removed)
+            whole = (
+                found is not None
+                and trial.state.finished
+                and tracking.complete(found, trial, curve, steps)
+            )
+            changes += self._judge(tracking, trial, found, removed, whole=whole)
         return changes + len(removed)
 
     def _find_parent(self, index: Index) -> None:
@@ -173,18 +178,17 @@ class Runs:
         self,
         tracking: Tracking,
         trial: Trial,
-        curve: Curve,
         found: Found | None,
         removed: list[str],
+        *,
+        whole: bool,
     ) -> int:
         """Keep a trial's run, to be written on if need be, or delete it; set the mark right."""
-        changes, whole = 0, False
-        if found is not None:
-            whole = trial.state.finished and tracking.complete(found, trial, curve)
-            if not whole and not tracking.mendable(found, trial):
-                why = f"it does not agree with trial {trial.number}"
-                self._remove(tracking, found.run_id, why, removed)
-                found = None
+        changes = 0
+        if found is not None and not whole and not tracking.mendable(found, trial):
+            why = f"it does not agree with trial {trial.number}"
+            self._remove(tracking, found.run_id, why, removed)
+            found = None
         if found is not None:
             self._runs[trial.number] = _Run(found.run_id, found.status == "RUNNING", whole)
             if found.tags.get(PARENT) != self._parent:
@@ -206,12 +210,12 @@ class Runs:
 
     def _write(self, tracking: Tracking, lacking: Sequence[Trial], removed: list[str]) -> int:
         finished = [t for t in lacking if t.state.finished and not t.in_mlflow]
-        for trial, curve in self._with_curves(finished):
+        for trial, curve, steps in self._with_curves(finished):
             run = self._standing(tracking, trial, removed)
             self._alone()
-            run_id = tracking.write(
-                trial, curve, run.id if run else None, self._parent or "", self._commit(trial)
-            )
+            run_id = run.id if run else None
+            commit = self._commit(trial)
+            run_id = tracking.write(trial, curve, steps, run_id, self._parent or "", commit)
             self._runs[trial.number] = _Run(run_id, ended=True)
             self._store.mark_mlflow(self._record.id, trial.number, run_id, True)
         return len(finished)
@@ -296,13 +300,15 @@ class Runs:
 
     # -- reading
 
-    def _with_curves(self, trials: Sequence[Trial]) -> Iterator[tuple[Trial, Curve]]:
+    def _with_curves(self, trials: Sequence[Trial]) -> Iterator[tuple[Trial, Curve, Steps]]:
         for start in range(0, len(trials), _BATCH):
             batch = trials[start : start + _BATCH]
             finished = [trial.number for trial in batch if trial.state.finished]
             curves = self._store.curves(self._record.id, finished)
+            steps = self._store.steps(self._record.id, finished)
             for trial in batch:
-                yield trial, curves.get(trial.number, no_curve())
+                number = trial.number
+                yield trial, curves.get(number, no_curve()), steps.get(number, NO_STEPS)
 
     def _commit(self, trial: Trial) -> str | None:
         """The commit that a trial was trained by, where that was recorded."""

@@ -35,7 +35,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hpsearch import study_file
 from hpsearch.config import dumps
 from hpsearch.errors import TrackingError
-from hpsearch.records import CURVES, Curve, State, Trial
+from hpsearch.records import CURVES, STEP_LOSS, Curve, State, Steps, Trial
 from hpsearch.seams import seam
 from hpsearch.settings import Settings
 from hpsearch.store import StudyRecord
@@ -172,10 +172,10 @@ class Tracking:
             and all(params.get(key, value) == value for key, value in found.params.items())
         )
 
-    def complete(self, found: Found, trial: Trial, curve: Curve) -> bool:
+    def complete(self, found: Found, trial: Trial, curve: Curve, steps: Steps) -> bool:
         """Whether a run holds all of a finished trial, as far as a search shows it."""
         tags, params = self._tags(trial), self._params(trial)
-        last = {metric.key: metric.value for metric in self._metrics(trial, curve)}
+        last = {metric.key: metric.value for metric in self._metrics(trial, curve, steps)}
         return (
             found.status == STATUS[trial.state]
             and found.start == _milliseconds(trial.started)
@@ -213,7 +213,13 @@ class Tracking:
             self._client.set_terminated(run_id, "KILLED", round(time.time() * 1000))
 
     def write(
-        self, trial: Trial, curve: Curve, run_id: str | None, parent: str, commit: str | None
+        self,
+        trial: Trial,
+        curve: Curve,
+        steps: Steps,
+        run_id: str | None,
+        parent: str,
+        commit: str | None,
     ) -> str:
         """Write all of a finished trial, to a run that is there or a new one. Returns its id."""
         from mlflow.entities import Param, RunTag
@@ -229,7 +235,7 @@ class Tracking:
                 tags = [RunTag(key, value) for key, value in known.items()]
             seam("run-created")
             params = [Param(key, value) for key, value in self._params(trial).items()]
-            self._client.log_batch(run_id, self._metrics(trial, curve), params, tags)
+            self._client.log_batch(run_id, self._metrics(trial, curve, steps), params, tags)
             if trial.params.keys() == self._study.space.keys():
                 resolved = self._study.resolve(trial.params, trial.seed)
                 text = study_file.toml(self._study.of_trial(trial.number, resolved))
@@ -353,7 +359,7 @@ class Tracking:
             "seed": str(trial.seed)
         }
 
-    def _metrics(self, trial: Trial, curve: Curve) -> list[Any]:
+    def _metrics(self, trial: Trial, curve: Curve, steps: Steps) -> list[Any]:
         from mlflow.entities import Metric
 
         # Fixed times: a metric that is written again is the same, and adds nothing.
@@ -362,6 +368,10 @@ class Tracking:
             Metric(name, value, start + epoch, epoch)
             for epoch, row in enumerate(curve.tolist(), start=1)
             for name, value in zip(CURVES, row, strict=True)
+        ]
+        metrics += [
+            Metric(STEP_LOSS, loss, start + step, step)
+            for step, loss in enumerate(steps.tolist(), start=1)
         ]
         if trial.value is not None:
             metrics.append(Metric("value", trial.value, start + len(curve), len(curve)))

@@ -73,6 +73,11 @@ class CurveRow:
         cut = self.epochs[: len(self.epochs) // size * size]
         return np.frombuffer(cut, dtype="<f8").reshape(-1, len(CURVES))
 
+    @property
+    def losses(self) -> NDArray[np.float64]:
+        """(steps,), of the steps that are whole."""
+        return np.frombuffer(self.steps[: len(self.steps) // 8 * 8], dtype="<f8")
+
 
 @dataclass(frozen=True, slots=True)
 class CopiedTrial:

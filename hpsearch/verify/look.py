@@ -61,6 +61,11 @@ class Look:
         curve = self.ledger.curves.get(trial.number)
         return np.zeros((0, len(CURVES))) if curve is None else curve.rows
 
+    def losses(self, trial: TrialRow) -> NDArray[np.float64]:
+        """A trial's losses by step, (steps,); empty if it has recorded none."""
+        curve = self.ledger.curves.get(trial.number)
+        return np.zeros(0) if curve is None else curve.losses
+
     @property
     def reproduced(self) -> bool | None:
         """Whether the best trial gave the same bits when trained again; None if it was not."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hpsearch.config import dumps
 from hpsearch.errors import TrackingError
-from hpsearch.records import CURVES, weights_digest
+from hpsearch.records import CURVES, STEP_LOSS, weights_digest
 from hpsearch.verify.ledger_reading import TrialRow
 from hpsearch.verify.look import WEIGHTS_FILE, Check, Look
 from hpsearch.verify.tracking_reading import NUMBER, PARENT, STUDY, Points, Run, as_kept
@@ -126,7 +126,10 @@ def _run_params(seen: Look) -> Iterator[str]:
 
 
 def _run_curves(seen: Look) -> Iterator[str]:
-    """A run's metrics are its trial's curves bit for bit, a row an epoch and none beside."""
+    """A run's metrics are its trial's curves bit for bit, a row a step and none beside.
+
+    MLflow's steps are epochs, but for the losses of mini-batches, where those were recorded.
+    """
     for run, what in _bent(seen):
         yield f"run {run.id} {what}"
 
@@ -140,9 +143,10 @@ def _bent(seen: Look) -> Iterator[tuple[Run, str]]:
     for trial, run in seen.pairs():
         rows, first = seen.rows(trial), _milliseconds(trial.started)
         wanted = {name: rows[:, column] for column, name in enumerate(CURVES)}
-        epochs = np.arange(1, len(rows) + 1)
+        wanted[STEP_LOSS] = seen.losses(trial)
         for name, values in wanted.items():
-            difference = _difference(run.metrics.get(name, Points()), epochs, values, first)
+            steps = np.arange(1, len(values) + 1)
+            difference = _difference(run.metrics.get(name, Points()), steps, values, first)
             if difference:
                 yield run, f"of trial {trial.number}: {name} {difference}"
         value = np.array([] if trial.value is None else [trial.value])
@@ -157,17 +161,17 @@ def _difference(
 ) -> str | None:
     """Where logged rows are not what they are to be."""
     if points.steps != steps.tolist():
-        return f"has {len(points.steps)} rows, not one for each of {len(steps)} epochs"
+        return f"has {len(points.steps)} rows, not one for each of {len(steps)} steps"
     logged, wanted = as_kept(np.array(points.values, dtype=np.float64)), as_kept(values)
     same = (logged == wanted) | (np.isnan(logged) & np.isnan(wanted))
     if not same.all():
         place = int(same.argmin())
         return (
-            f"after epoch {steps[place]} is {points.values[place]!r}, "
+            f"at step {steps[place]} is {points.values[place]!r}, "
             f"in the ledger {float(values[place])!r}"
         )
     if points.times != (steps + first).tolist():
-        return "has times that are not the start and the epoch"
+        return "has times that are not the start and the step"
     return None
 
 

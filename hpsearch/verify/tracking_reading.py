@@ -29,13 +29,13 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hpsearch.errors import TrackingError
-from hpsearch.records import CURVES
+from hpsearch.records import CURVES, STEP_LOSS
 from hpsearch.settings import Settings
 
 LARGEST = np.finfo(np.float64).max
 STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
 PARENT = "mlflow.parentRunId"
-METRICS = (*CURVES, "value")
+METRICS = (*CURVES, STEP_LOSS, "value")
 """The metrics of a trial's run."""
 
 _TIMEOUT = 30.0
@@ -269,6 +269,7 @@ def _read_rest(rest: _Rest, study: str, own: str | None) -> list[Run]:
         ([place for place, name in names.items() if name == own], ""),
     ]
     found: dict[str, dict[str, Any]] = {}
+    latest: dict[str, set[str]] = {}  # the metrics that a run has
     for experiments, text in searches:
         for some in _batches(experiments, _RUNS):
             body = {"experiment_ids": some, "filter": text, "run_view_type": "ACTIVE_ONLY"}
@@ -276,8 +277,10 @@ def _read_rest(rest: _Rest, study: str, own: str | None) -> list[Run]:
                 tags = _pairs(entry, "tags")
                 if any(key.startswith("hpsearch.") for key in tags):
                     found[entry["info"]["run_id"]] = entry
+                    latest[entry["info"]["run_id"]] = set(_pairs(entry, "metrics"))
+    bearers = {key: sorted(run for run in found if key in latest[run]) for key in METRICS}
     with ThreadPoolExecutor(len(METRICS)) as threads:  # a server has several workers
-        histories = threads.map(lambda key: dict(_histories(rest, sorted(found), key)), METRICS)
+        histories = threads.map(lambda key: dict(_histories(rest, bearers[key], key)), METRICS)
         metrics = dict(zip(METRICS, histories, strict=True))
     return [
         Run(

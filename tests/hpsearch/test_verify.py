@@ -121,7 +121,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     home = tmp_path_factory.mktemp("verify") / "home"
     file = home.with_name("small.toml")
     file.write_text(
-        study_file.toml(study(search__trials=8, search__pruner="median", search__lag=2))
+        study_file.toml(
+            study(search__trials=8, search__pruner="median", search__lag=2, training__record="step")
+        )
     )
     command(home, "run", str(file), "--workers", "1")
     query = "SELECT number, state FROM hpsearch_trials ORDER BY state, value DESC, number"
@@ -369,7 +371,11 @@ LEDGER: dict[str, tuple[tuple[str, ...], set[str]]] = {
         {"curves"},
     ),
     "steps-torn": (
-        ("UPDATE hpsearch_curves SET steps = x'00' WHERE number = :c",), {"curves"},
+        ("UPDATE hpsearch_curves SET steps = CAST(steps || x'00' AS BLOB) WHERE number = :c",),
+        {"curves"},
+    ),
+    "steps-short": (
+        ("UPDATE hpsearch_curves SET steps = substr(steps, 9) WHERE number = :c",), {"run-curves"},
     ),
     "curve-short": (
         ("UPDATE hpsearch_curves SET epochs = substr(epochs, 33) WHERE number = :c",),
@@ -430,6 +436,7 @@ LEDGER: dict[str, tuple[tuple[str, ...], set[str]]] = {
 }  # fmt: skip
 
 METRIC = "WHERE run_uuid = :run_c AND key = 'val_loss' AND step = 2"
+STEP = "WHERE run_uuid = :run_c AND key = 'step_loss' AND step = 5"
 TRACKING: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "run-deleted": (
         ("UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid = :run_c",), {"one-run"}
@@ -527,6 +534,13 @@ TRACKING: dict[str, tuple[tuple[str, ...], set[str]]] = {
     ),
     "metric-at-another-time": (
         (f"UPDATE metrics SET timestamp = timestamp + 9 {METRIC}",), {"run-curves"}
+    ),
+    "loss-of-a-step-altered": (
+        (f"UPDATE metrics SET value = value * (1 + 3e-16) {STEP}",), {"run-curves"}
+    ),
+    "loss-of-a-step-deleted": ((f"DELETE FROM metrics {STEP}",), {"run-curves"}),
+    "losses-of-steps-deleted": (
+        ("DELETE FROM metrics WHERE run_uuid = :run_c AND key = 'step_loss'",), {"run-curves"}
     ),
     "metrics-of-value-deleted": (
         ("DELETE FROM metrics WHERE run_uuid = :run_c AND key = 'value'",), {"run-curves"}
