@@ -41,6 +41,8 @@ _DEAF = {
     "tcp_user_timeout": 20_000,
 }
 """A PostgreSQL that was cut off says nothing at all: after 20 s or so that is an outage, too."""
+_LOCKED = "55P03"
+"""What PostgreSQL calls a lock that another holds for too long."""
 
 
 class Lock:
@@ -239,6 +241,16 @@ def immediate(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
+def bounded(engine: Engine) -> None:
+    """Have PostgreSQL wait for another's lock no longer than SQLite does."""
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(driver: Any, _: Any) -> None:
+        with driver.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {int(BUSY * 1000)}")
+        driver.commit()
+
+
 def outages(url: sa.URL) -> dict[str, int]:
     """The driver's arguments by which a PostgreSQL that was cut off is noticed."""
     return {key: value for key, value in _DEAF.items() if key not in url.query}
@@ -274,7 +286,9 @@ def _engine(url: sa.URL) -> Engine:
         immediate(engine)
         return engine
     try:
-        return sa.create_engine(url, pool_pre_ping=True, connect_args=outages(url))
+        engine = sa.create_engine(url, pool_pre_ping=True, connect_args=outages(url))
+        bounded(engine)
+        return engine
     except ImportError:
         raise StoreOpenError(
             "PostgreSQL needs its driver: pip install 'hpsearch[postgres]'"
@@ -319,7 +333,7 @@ def _advice(error: BaseException) -> str:
     name = str(getattr(original, "sqlite_errorname", "") or getattr(original, "sqlstate", ""))
     if name in ("SQLITE_FULL", "53100"):
         return "; make room and run again"
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", _LOCKED)):
         return f" by another program for {BUSY:.0f} s and more; end that, and run again"
     return ""
 
@@ -336,4 +350,6 @@ def _away(error: BaseException) -> bool:
 def _reason(error: BaseException) -> str:
     """The driver's own words on one line."""
     original = getattr(error, "orig", None) or error
+    if getattr(original, "sqlstate", None) == _LOCKED:
+        return "database is locked"
     return " ".join(str(original).split())

@@ -26,7 +26,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
-from hpsearch.database import BUSY, Database, immediate, outages
+from hpsearch.database import BUSY, Database, bounded, immediate, outages
 from hpsearch.errors import StoreError
 from hpsearch.records import FINISHED, Curve, Trial
 from hpsearch.search import frozen
@@ -198,9 +198,8 @@ def _open(database: Database) -> RDBStorage:
     with database.lock("optuna-schema", timeout=-1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         storage = RDBStorage(url, engine_kwargs=arguments)
-    if database.file:
-        immediate(storage.engine)
-        storage.engine.dispose()  # the connections that were made before
+    (immediate if database.file else bounded)(storage.engine)
+    storage.engine.dispose()  # the connections that were made before
     return storage
 
 

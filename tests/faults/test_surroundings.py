@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from hpsearch import database
 from hpsearch.errors import StoreError
@@ -40,6 +41,21 @@ def test_store_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(StoreError, match="locked by another program"), opened.write():
             pass
     opened.engine.dispose()
+
+
+def test_store_locked_on_postgresql(fresh_postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same there, where a lock is on a row or a table."""
+    monkeypatch.setattr(database, "BUSY", 0.1)
+    opened, other = (database.Database(fresh_postgres) for _ in range(2))
+    lock = sa.text("LOCK TABLE hpsearch_studies IN ACCESS EXCLUSIVE MODE")
+    said = "database is locked by another program"
+    with other.write() as holder:
+        holder.execute(lock)
+        with pytest.raises(StoreError, match=said) as caught, opened.write() as connection:
+            connection.execute(lock)
+    assert type(caught.value) is StoreError  # nothing that is waited for as an outage
+    for each in (opened, other):
+        each.engine.dispose()
 
 
 def test_artifacts_gone(embedded: Place) -> None:
