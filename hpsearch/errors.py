@@ -14,6 +14,7 @@ HpsearchError                    1  it ran and failed
 │   └── StoreAwayError           1  a store that cannot be reached now, and may be back
 ├── DigestConflictError          1  one trial finished twice with different bits
 ├── TrackingError                1  MLflow that could not be reached or written
+│   └── TrackingDiskError        1  MLflow's files on this machine that could not be written
 └── NotComparableError           4  cannot be compared here
 
 Every message is one line: what is wrong, where, and what to do.
@@ -80,6 +81,10 @@ class DigestConflictError(HpsearchError):
 
 class TrackingError(HpsearchError):
     """MLflow could not be reached or refused a write."""
+
+
+class TrackingDiskError(TrackingError):
+    """MLflow's own files, on this machine, could not be read or written."""
 
 
 class NotComparableError(HpsearchError):

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 from hpsearch import environment, leases
-from hpsearch.errors import HpsearchError, StoreAwayError
+from hpsearch.errors import HpsearchError, StoreAwayError, UsageError
 from hpsearch.owner import Owner
 from hpsearch.records import Counts, Trial
 from hpsearch.settings import Settings
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hpsearch.projector import Projector
 
 _LOOK = 0.1  # seconds between two looks at the workers
+_GLANCE = 0.5  # the same where nobody watches the study
 _GRACE = 2.5  # seconds a worker has to hand its trial back
 _FAREWELL = 3.0  # seconds after which a run that was cut short ends, whatever is yet to be written
 _MOST_RESPAWNS = 20  # workers that die one after another with no trial finished between
@@ -57,7 +58,7 @@ class Launch:
         record: The study.
         settings: The workspace.
         workers: Number of processes.
-        projector: What writes the projections beside them.
+        projector: What writes the projections beside them; none if another launch's does.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class Launch:
         settings: Settings,
         *,
         workers: int,
-        projector: Projector,
+        projector: Projector | None,
     ) -> None:
         self._store = store
         self._record = record
@@ -81,7 +82,7 @@ class Launch:
         self._end = math.inf  # by the monotonic clock
         self._last = Progress(store.counts(record.id), None)
         self._away = False
-        self.failure: str | None = None
+        self.failure: HpsearchError | None = None
         """What failed in a worker, if that ended the run."""
 
     def stop(self) -> None:
@@ -106,13 +107,7 @@ class Launch:
 
     def watch(self) -> Iterator[Progress]:
         """Run until nothing is left to do, it fails, or it is stopped."""
-        thread = threading.Thread(
-            target=self._projector.follow,
-            args=(self._projected, self._messages.append),
-            name="projector",
-            daemon=True,
-        )
-        thread.start()
+        thread = self._project()
         try:
             yield from self._work()
         finally:
@@ -121,9 +116,21 @@ class Launch:
             self._end = min(self._end, time.monotonic() + _FAREWELL)
         yield self._progress()
         self._projected.set()
-        while thread.is_alive() and time.monotonic() < self._end:
+        while thread is not None and thread.is_alive() and time.monotonic() < self._end:
             thread.join(_LOOK)
             yield self._progress()
+
+    def _project(self) -> threading.Thread | None:
+        if self._projector is None:
+            return None
+        thread = threading.Thread(
+            target=self._projector.follow,
+            args=(self._projected, self._messages.append),
+            name="projector",
+            daemon=True,
+        )
+        thread.start()
+        return thread
 
     def _work(self) -> Iterator[Progress]:
         finished, respawns = 0, 0
@@ -137,17 +144,19 @@ class Launch:
                 finished, respawns = progress.counts.finished, 0
             for worker in [w for w in self._workers if w.process.poll() is not None]:
                 self._workers.remove(worker)
-                code = worker.process.returncode
+                code, said = worker.process.returncode, worker.close()
                 if code > 0:
-                    self.failure = worker.last_words() or f"a worker ended with exit code {code}"
+                    said = said or f"a worker ended with exit code {code}"
+                    kind = UsageError if code == UsageError.exit_code else HpsearchError
+                    self.failure = kind(said)
                 elif code < 0:
                     respawns += 1
                     self._bury(worker, code)
                     if respawns > _MOST_RESPAWNS:
-                        self.failure = f"{respawns} workers died one after another"
+                        self.failure = HpsearchError(f"{respawns} workers died one after another")
                     else:
                         self._workers.append(self._spawn())
-            self._stop.wait(_LOOK)
+            self._stop.wait(_LOOK if self._projector else _GLANCE)
 
     def _spawn(self) -> _Process:
         process = subprocess.Popen(
@@ -162,7 +171,7 @@ class Launch:
                 "HPSEARCH_STORAGE": self._settings.storage,
             },
         )
-        return _Process(process, Owner.of(process.pid))
+        return _Process(process, Owner.of(process.pid, launcher=os.getpid()))
 
     def _bury(self, worker: _Process, code: int) -> None:
         lost: list[int] = []
@@ -184,6 +193,7 @@ class Launch:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
+            worker.close()
             if worker.process.returncode < 0 and self.failure is None:
                 with suppress(HpsearchError):  # else the trial is free when its lease has run out
                     leases.released(self._store.database, self._record.id, worker.owner)
@@ -218,11 +228,18 @@ class _Process:
         self._reader.start()
 
     def _read(self, stream: IO[bytes]) -> None:
-        for line in stream:
-            self._lines.append(line.decode(errors="replace").rstrip())
+        with stream:
+            for line in stream:
+                self._lines.append(line.decode(errors="replace").rstrip())
 
-    def last_words(self) -> str:
-        """The last line that it wrote, without the program's name before it."""
+    def close(self) -> str:
+        """To be called when it has ended.
+
+        Returns:
+            The last line that it wrote, without the program's name before it.
+        """
+        assert self.process.stdin is not None
+        self.process.stdin.close()
         self._reader.join(1.0)
         lines = [line for line in self._lines if line]
         return lines[-1].removeprefix("hpsearch: ") if lines else ""

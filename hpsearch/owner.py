@@ -17,28 +17,37 @@ class Owner:
     pid: int
     born: str
     """The process's start time as its host counts it; empty where that cannot be read."""
+    launcher: tuple[int, str] | None = None
+    """The pid and start time of the process that looks after this one, if one does."""
 
     @classmethod
-    def of(cls, pid: int | None = None) -> Owner:
-        """The owner that a process of this host is (default: this process)."""
+    def of(cls, pid: int | None = None, launcher: int | None = None) -> Owner:
+        """The owner that a process of this host is (default: this process), and its launcher."""
         pid = os.getpid() if pid is None else pid
-        return cls(_host(), pid, _born(pid) or "")
+        above = None if launcher is None else (launcher, _born(launcher) or "")
+        return cls(_host(), pid, _born(pid) or "", above)
 
     @classmethod
     def parse(cls, text: str) -> Owner:
         """The owner that ``str`` wrote."""
-        host, pid, born = text.rsplit(":", 2)
-        return cls(host, int(pid), born)
+        own, _, above = text.partition("+")
+        host, pid, born = own.rsplit(":", 2)
+        launcher, _, since = above.partition(":")
+        return cls(host, int(pid), born, (int(launcher), since) if above else None)
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.pid}:{self.born}"
+        above = "+{}:{}".format(*self.launcher) if self.launcher else ""
+        return f"{self.host}:{self.pid}:{self.born}{above}"
 
     def gone(self) -> bool:
-        """Whether the process certainly lives no more; False where that cannot be known."""
-        if self.host != _host():
+        """Whether certainly nobody sees to what the process held; False if that is not known.
+
+        Its launcher does as long as it lives: it is told of the process's end, counts that as the
+        fault of the trial that was held, and frees it.
+        """
+        if self.host != _host() or _lives(self.pid, self.born):
             return False
-        born = _born(self.pid)
-        return born is None or born != self.born
+        return self.launcher is None or not _lives(*self.launcher)
 
 
 def _host() -> str:
@@ -60,6 +69,10 @@ def _link(path: str) -> str:
         return os.readlink(path).replace(":", "")
     except OSError:
         return ""
+
+
+def _lives(pid: int, born: str) -> bool:
+    return _born(pid) == born
 
 
 def _born(pid: int) -> str | None:

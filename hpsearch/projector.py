@@ -13,7 +13,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from hpsearch.database import Lock
-from hpsearch.errors import HpsearchError, StoreError, TrackingError, UsageError
+from hpsearch.errors import (
+    HpsearchError,
+    StoreError,
+    TrackingDiskError,
+    TrackingError,
+    UsageError,
+)
 from hpsearch.optuna_copy import OptunaCopy
 from hpsearch.records import Trial
 from hpsearch.runs import Retrained, Runs, Written
@@ -60,6 +66,8 @@ class Projector:
         self._id = store.study(name).id
         self._copy = OptunaCopy(store, store.study(name))
         self._runs = Runs(store, store.study(name), settings, retrain) if tracking else None
+        self.failure: TrackingDiskError | None = None
+        """What keeps ``follow`` from writing MLflow's files, as long as it does."""
 
     def sync(self) -> Written:
         """Compare the projections with the ledger and write what is missing; else nothing.
@@ -144,10 +152,12 @@ class Projector:
             try:
                 if ending or outage.over:
                     self._bring(lock, ending=ending)
+                    self.failure = None
                     outage.end()
                 else:
                     self._bring_copy(lock)
             except TrackingError as error:
+                self.failure = error if isinstance(error, TrackingDiskError) else None
                 outage.begin(error)
             if ending:
                 return

@@ -34,7 +34,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hpsearch import study_file
 from hpsearch.config import dumps
-from hpsearch.errors import TrackingError
+from hpsearch.errors import TrackingDiskError, TrackingError
 from hpsearch.records import CURVES, STEP_LOSS, Curve, State, Steps, Trial
 from hpsearch.seams import seam
 from hpsearch.settings import Settings
@@ -131,7 +131,7 @@ class Tracking:
         self._study = record.study
         self._user = _user()
         self._server = settings.tracking_uri.startswith("http")
-        file = _file(settings.tracking_uri)
+        self._file = file = _file(settings.tracking_uri)
         # On a server another ledger may hold a study of the same name, whose runs are not ours to
         # delete. A workspace's own database holds nothing but this workspace's.
         self._shared = file is None or settings.home not in file.parents
@@ -488,7 +488,11 @@ class Tracking:
             sqlite3.Error,
             OSError,
         ) as error:
-            raise TrackingError(f"MLflow at {self.where}: {_said(error)}") from error
+            files = self._file is not None or (
+                isinstance(error, OSError) and not isinstance(error, RequestException)
+            )
+            kind = TrackingDiskError if files and not self._server else TrackingError
+            raise kind(f"MLflow at {self.where}: {_said(error)}") from error
 
 
 def _open(settings: Settings) -> MlflowClient:

@@ -81,18 +81,19 @@ def run(
             f"hpsearch: {size} workers, but a trial waits for those {search.lag} older (lag): "
             f"{size - search.lag} of them will often wait"
         )
+    projector = Projector(
+        store,
+        record.name,
+        places,
+        tracking=not no_tracking,
+        retrain=lambda trial: confirm(store, record, trial, splits),
+    )
     launch = Launch(
         store,
         record,
         places,
         workers=min(size, counts.budget - counts.finished),
-        projector=Projector(
-            store,
-            record.name,
-            places,
-            tracking=not no_tracking,
-            retrain=lambda trial: confirm(store, record, trial, splits),
-        ),
+        projector=projector,
     )
     with signals(launch.stop, launch.kill) as received:
         _watch(launch, record)
@@ -109,12 +110,15 @@ def run(
     if best is not None:
         _conclude(store, store.study(record.name), best, splits, tracking=not no_tracking)
     if launch.failure is not None:
-        raise HpsearchError(launch.failure)
+        raise launch.failure
     if not counts.done:
         raise HpsearchError(why_stopped(store, record))
     if best is None:
         look = f"hpsearch trials {shlex.quote(record.name)}"
         raise HpsearchError(f"no trial of {record.name!r} completed; see: {look}")
+    if projector.failure is not None:
+        mend = f"hpsearch sync {shlex.quote(record.name)}"
+        raise HpsearchError(f"{projector.failure}; the ledger is whole, now mend MLflow: {mend}")
 
 
 def _conclude(
@@ -180,25 +184,44 @@ def worker(
     tied: Annotated[bool, typer.Option("--tied", hidden=True)] = False,
 ) -> None:
     """Join a study that is in the store: one more worker, from this shell or another host."""
-    from hpsearch.leases import Idle, released
+    if tied:
+        _work(name)
+        return
+    from hpsearch.launch import Launch
+
+    store = open_store()
+    record = store.study(name)
+    unchanged_splits(record)
+    # In a process of its own, so that this one is left to count whom a trial takes down.
+    launch = Launch(store, record, settings.read(), workers=1, projector=None)
+    with signals(launch.stop, launch.kill) as received:
+        for progress in launch.watch():
+            for message in progress.messages:
+                say(f"hpsearch: {message}")
+    if received:
+        raise typer.Exit(128 + received[0])
+    if launch.failure is not None:
+        raise launch.failure
+    if not store.counts(record.id).done:
+        raise HpsearchError(why_stopped(store, record))
+
+
+def _work(name: str) -> None:
+    """What a process does that a launcher has started and tied to itself."""
+    from hpsearch.leases import released
     from hpsearch.owner import Owner
     from hpsearch.worker import Worker, patiently, tie
 
-    stop = threading.Event()
-    with signals(stop.set, lambda: os._exit(130), ignore_interrupt=tied) as received:
-        if tied:
-            tie()
+    stop, owner = threading.Event(), Owner.of(launcher=os.getppid())
+    with signals(stop.set, lambda: os._exit(130), ignore_interrupt=True) as received:
+        tie()
         # One that takes another's place during an outage waits for its end, as the others do.
-        store = patiently(stop, open_store) if tied else open_store()
+        store = patiently(stop, open_store)
         record = patiently(stop, lambda: store.study(name))
-        with patience(stop, received, lambda: released(store.database, record.id, Owner.of())):
-            ended = Worker(store, record, unchanged_splits(record), Owner.of()).run(stop)
+        with patience(stop, received, lambda: released(store.database, record.id, owner)):
+            Worker(store, record, unchanged_splits(record), owner).run(stop)
     if received:
         raise typer.Exit(128 + received[0])
-    if tied:
-        return
-    if ended is Idle.STOPPED:
-        raise HpsearchError(why_stopped(store, record))
 
 
 @app.command(epilog="Example: hpsearch retry book && hpsearch run book")

@@ -73,7 +73,7 @@ def rows() -> list[Row]:
     found += [
         Row("disk full", lambda place, _: cases.disk_full(place)),
         Row("store read-only", lambda place, _: cases.store_read_only(place)),
-        Row("store locked for long", lambda place, _: cases.store_locked(place), sqlite),
+        Row("store locked for long", lambda place, _: cases.store_locked(place)),
         Row("artifacts gone", lambda place, _: cases.artifacts_gone(place)),
         Row("memory limit", lambda place, _: cases.memory_limit(place)),
         Row("database's clock", lambda place, _: cases.clock_steps(place)),

@@ -809,7 +809,7 @@ def fault(tmp_path: Path) -> Fault:
     def environ(statement: str) -> dict[str, str]:
         (tmp_path / "fault").touch()
         program = f"""
-            import pathlib, time, net
+            import os, pathlib, time, net
             fit = net.fit
             def faulty(*arguments, **options):
                 if pathlib.Path({str(tmp_path / "fault")!r}).exists():
@@ -821,6 +821,28 @@ def fault(tmp_path: Path) -> Fault:
         return os.environ | {"PYTHONPATH": str(tmp_path)}
 
     return environ
+
+
+@pytest.mark.parametrize("command", ["run", "worker"])
+def test_a_trial_that_takes_its_worker_down(
+    hpsearch: Run, call: Call, write: Write, fault: Fault, ran: Path, command: str
+) -> None:
+    """After five workers it is given up as lost, whoever started them; the study goes on."""
+    described = study(name="deadly")
+    store(ran).register(described, store(ran).study("small").data_digests)
+    run = ["run", write(described), "--no-tracking", "--workers", "4"]
+    words = {"run": run, "worker": ["worker", "deadly"]}
+    small = call("trials", "small", "--json").json
+    deadly = small[2]["params"]["training.lr"]
+    env = fault(f"arguments[1].lr == {deadly!r} and os.kill(os.getpid(), 9)")
+    ended = hpsearch(*words[command], env=env)
+    assert "hpsearch: trial 2 took its worker down 5 times: given up (lost)" in ended.stderr
+    assert ended.returncode == 0
+    trials = call("trials", "deadly", "--json").json
+    assert (trials[2]["state"], trials[2]["reason"], trials[2]["attempts"]) == ("FAIL", "lost", 5)
+    for trial in small:
+        if trial["number"] != 2:
+            assert trial["weights_sha256"] == trials[trial["number"]]["weights_sha256"]
 
 
 def test_ten_failures_stop_and_retry_mends(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -57,10 +58,10 @@ def join(database: Database, record: StudyRecord) -> Join:
     return joined
 
 
-def dead() -> Owner:
+def dead(launcher: int | None = None) -> Owner:
     """A process of this host that has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.DEVNULL)
-    owner = Owner.of(process.pid)
+    owner = Owner.of(process.pid, launcher)
     process.wait()
     return owner
 
@@ -157,6 +158,20 @@ def test_dead_process_of_this_host_frees_its_lease(join: Join) -> None:
     """A lease whose process on this host is gone is free at once, however long it would last."""
     assert number(join(owner=dead()).claim()) == 0
     assert number(join(owner=HERE).claim()) == 0
+
+
+def test_dead_process_is_left_to_its_launcher(
+    database: Database, record: StudyRecord, join: Join
+) -> None:
+    """As long as that lives: else others would take the trial up, and nobody count the crash."""
+    looked_after, orphan = dead(os.getpid()), dead(dead().pid)
+    assert [looked_after, orphan] == [Owner.parse(str(o)) for o in (looked_after, orphan)]
+    assert number(join(owner=looked_after).claim()) == 0
+    assert number(join().claim()) == 1
+    assert crashed(database, record.id, looked_after) == []
+    assert number(join().claim()) == 0
+    assert number(join(owner=orphan).claim()) == 2
+    assert number(join().claim()) == 2
 
 
 def test_living_process_keeps_its_lease(join: Join) -> None:
