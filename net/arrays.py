@@ -1,4 +1,4 @@
-"""What the modules of this package say about arrays: their types, and how long ones are walked."""
+"""What the modules of this package share about arrays: types, long ones in blocks, constants."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -46,19 +46,3 @@ def constant(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.
 
 
 _constants: WeakValueDictionary[Any, npt.NDArray[Any]] = WeakValueDictionary()
-
-
-class View:
-    """An array's memory, read as another type of number.
-
-    It is made anew only where another array comes, which in training is never.
-    """
-
-    def __init__(self, dtype: np.dtype[Any]) -> None:
-        self._dtype = dtype
-        self._array = self._view = np.empty(0, dtype)
-
-    def __call__(self, array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        if array is not self._array:
-            self._array, self._view = array, array.view(self._dtype)
-        return self._view

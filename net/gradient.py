@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from net.arrays import Array
-from net.network import Network
+from net.network import Chain, Network
 
 
 def numerical_derivative(f: Callable[[float], float], x: float, *, h: float = 1e-4) -> float:
@@ -64,16 +64,23 @@ def gradient_check(
         h: how far the parameters are moved. Differences over h and 2h are combined so that their
             errors of the order of h² cancel (Richardson), which leaves room for a larger h and its
             smaller rounding.
+
+    Raises:
+        ValueError: x or labels do not fit the network.
     """
-    x, t = network.as_inputs(x), np.asarray(labels, np.intp)
+    x = network.as_inputs(x)
+    t = network.as_labels(labels, len(x))
     before = {name: array.copy() for name, array in network.state.items()}
 
-    def loss(_: Array) -> float:
-        chain = network.chain(len(x), dropout_rng=np.random.default_rng(seed))
-        chain.differentiate(x, t)
-        return chain.loss.value()
+    def chain() -> Chain:
+        return network.chain(len(x), dropout_rng=np.random.default_rng(seed))
 
-    loss(network.parameters)
+    def loss(_: Array) -> float:
+        made = chain()
+        made.loss.forward(made.forward(x), t)
+        return made.loss.value()
+
+    chain().differentiate(x, t)
     backpropagated = {name: p.gradient.copy() for name, p in network.named_parameters.items()}
     errors = {}
     for name, parameter in network.named_parameters.items():

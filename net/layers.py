@@ -2,9 +2,8 @@
 
 A layer is made for batches of one size, and allocates then all that it will ever need. What it
 returns is its own memory, written anew by its next call. An elementwise layer works in the memory
-it is handed, which nobody reads again: an Affine layer remembers its input, never its output. What
-an activation returned in `forward` is used up by its `backward`, when the layer after it, which
-alone reads it, has gone back already.
+it is handed, which nobody reads again: an Affine layer remembers its input, never its output. An
+activation goes back in the memory of its own output, too, which only the layer after it has read.
 
 Shapes: x is (n, inputs), y is (n, outputs), and dx, dy, the gradients of the loss L, are like them.
 """
@@ -13,7 +12,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from net.arrays import Array, Float, Parameter, View, constant
+from net.arrays import Array, Float, Parameter, constant
 
 
 class Layer(ABC):
@@ -25,7 +24,7 @@ class Layer(ABC):
 
     @abstractmethod
     def backward(self, dy: Array) -> Array:
-        """dL/dx from dL/dy, at the x of the last `forward`."""
+        """dL/dx from dL/dy, at the x of the last `forward`; once, as it uses up dy and y."""
 
 
 class Affine(Layer):
@@ -35,7 +34,6 @@ class Affine(Layer):
         inputs, outputs = weight.value.shape
         dtype = weight.value.dtype
         self.weight, self.bias = weight, bias
-        self._transposed = weight.value.T
         self._y = np.empty((size, outputs), dtype)
         self._dx = np.empty((size, inputs), dtype)
         self._ones = np.ones(size, dtype)
@@ -61,7 +59,7 @@ class Affine(Layer):
     def backward(self, dy: Array) -> Array:
         """dL/dx = dy Wᵀ, and the gradients of the parameters as in `differentiate`."""
         self.differentiate(dy)
-        return np.matmul(dy, self._transposed, out=self._dx)
+        return np.matmul(dy, self.weight.value.T, out=self._dx)
 
 
 class ReLU(Layer):
@@ -70,9 +68,8 @@ class ReLU(Layer):
     def __init__(self, size: int, units: int, dtype: Float) -> None:
         # Whole arrays of constants, since `maximum` of an array and a number is four times slower.
         self._zeros: Array = constant(0, (size, units), dtype)
-        integer = np.dtype(f"i{dtype.itemsize}")
-        self._ones = constant(1, (size, units), integer)
-        self._bits_of_y, self._bits_of_dy = View(integer), View(integer)
+        self._integer = np.dtype(f"i{dtype.itemsize}")
+        self._ones = constant(1, (size, units), self._integer)
 
     def forward(self, x: Array) -> Array:
         """y = max(x, 0)."""
@@ -84,10 +81,11 @@ class ReLU(Layer):
 
         The bits of a y above 0, read as an integer, are 1 or more; those of 0 are 0. The lesser of
         them and 1 is therefore the slope, and times it the bits of dy stay or are cleared: two
-        passes over integers, where y > 0 would have to be converted from bools, at twice the time.
-        (Where y is NaN, so are the loss and its other gradients, and this one is any number.)
+        passes over integers, where y > 0 would have to be converted from bools, which takes longer.
+        (Where y is NaN, dx is any number, and so may be the gradients of the layers before. The
+        loss is NaN then, and so are the gradients of the last layer.)
         """
-        y, dx = self._bits_of_y(self._y), self._bits_of_dy(dy)
+        y, dx = self._y.view(self._integer), dy.view(self._integer)
         np.minimum(y, self._ones, out=y)
         np.multiply(dx, y, out=dx)
         return dy

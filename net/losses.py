@@ -11,8 +11,8 @@ from net.arrays import Array, Float, Labels, blocks
 class SoftmaxCrossEntropy:
     """Softmax and cross-entropy in one: -log p_t, averaged over the batch (5.6.3).
 
-    It works on classes × examples, the transpose of the logits: NumPy then goes over long rows of
-    examples, not over many short rows of classes, which is several times faster.
+    exp and its sums are taken on classes × examples, the transpose of the logits: NumPy then goes
+    over long rows of examples, not over many short rows of classes, which is several times faster.
     """
 
     def __init__(self, size: int, classes: int, dtype: Float) -> None:
@@ -33,7 +33,12 @@ class SoftmaxCrossEntropy:
         return self._exp.T
 
     def forward(self, logits: Array, labels: Labels) -> None:
-        """Take in a batch, for `value` and `backward`."""
+        """Take in a batch, for `value` and `backward`.
+
+        Args:
+            logits: (n, classes), to stay as they are until `value` has been asked for.
+            labels: (n,), integers from 0 to classes - 1, which is not checked.
+        """
         self._logits = logits
         self._exponentials(logits)
         np.add(self._rows, labels, out=self._target)  # the place of x_t in all the logits
@@ -50,7 +55,7 @@ class SoftmaxCrossEntropy:
         return float(np.add.reduce(self._scratch)) / self._scratch.size
 
     def backward(self) -> Array:
-        """dL/dx = (p - one-hot(t)) / n, (n, classes)."""
+        """dL/dx = (p - one-hot(t)) / n, (n, classes); once for each `forward`."""
         np.multiply(self._sum, self._sum.size, out=self._scratch)
         np.divide(self._exp, self._scratch, out=self._exp)
         np.copyto(self._dx, self._exp.T)
@@ -80,7 +85,7 @@ class MeanSquaredError:
         self._dx = np.empty((size, outputs), dtype)
 
     def forward(self, y: Array, target: Array) -> None:
-        """Take in a batch, for `value` and `backward`."""
+        """Take in a batch, for `value` and `backward`: outputs and targets, (n, outputs) each."""
         np.subtract(y, target, out=self._difference)
 
     def value(self) -> float:
@@ -101,20 +106,24 @@ class L2Penalty:
     loss.
 
     Args:
-        weights: the weights and, in the second row, the gradients of the loss by them: (2, n).
+        decayed: the weights and, in the second row, the gradients of the loss by them: (2, n).
         rate: λ.
+
+    Attributes:
+        size: n.
     """
 
-    def __init__(self, weights: Array, rate: float) -> None:
-        self.rate, self.size = rate, weights.shape[1]
-        self._blocks = [block for (block,) in blocks(weights)]
+    def __init__(self, decayed: Array, rate: float) -> None:
+        self.size = decayed.shape[1]
+        self._rate = rate
+        self._blocks = [block for (block,) in blocks(decayed)]
         self._scratch = np.empty_like(self._blocks[0][0])
 
     def add_gradient(self) -> None:
         """gradient += rate * W."""
         for weights, gradients in self._blocks:
             scratch = self._scratch[: weights.size]
-            np.multiply(weights, self.rate, out=scratch)
+            np.multiply(weights, self._rate, out=scratch)
             np.add(gradients, scratch, out=gradients)
 
     def descend(self, lr: float) -> None:
@@ -123,7 +132,7 @@ class L2Penalty:
         lr (gradient + rate * W) is the product of (lr * rate, lr) with both rows. BLAS reads them
         once for it, where two multiplications and an addition go over them three times.
         """
-        factors = np.array([lr * self.rate, lr], self._scratch.dtype)
+        factors = np.array([lr * self._rate, lr], self._scratch.dtype)
         for block in self._blocks:
             weights = block[0]
             step = np.matmul(factors, block, out=self._scratch[: weights.size])

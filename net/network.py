@@ -187,6 +187,22 @@ class Network:
             training=training,
         )
 
+    def as_labels(self, labels: npt.ArrayLike, n: int) -> Labels:
+        """The classes of n examples as contiguous integers.
+
+        Raises:
+            ValueError: they are not n integers from 0 to outputs - 1.
+        """
+        array = np.asarray(labels)
+        if array.shape != (n,) or not np.issubdtype(array.dtype, np.integer):
+            raise ValueError(f"labels must be {n} integers, one for each row of x")
+        classes = self.widths[-1]
+        if n and (array.min() < 0 or array.max() >= classes):
+            raise ValueError(
+                f"labels go from {array.min()} to {array.max()}, not 0 to {classes - 1}"
+            )
+        return np.ascontiguousarray(array, np.intp)
+
     def as_inputs(self, x: npt.ArrayLike) -> Array:
         """x as a contiguous array of the network's dtype (itself, if it is one).
 

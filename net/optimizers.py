@@ -1,7 +1,8 @@
 """How a gradient becomes a step (6.1), in the order of their complexity.
 
-An optimizer sees parameters and gradients, one flat array each, and nothing else. Notation: p the
-parameters, g their gradient, lr the learning rate (with the schedule's factor already in it).
+An optimizer sees parameters and gradients, one flat array each, and perhaps a penalty on the first
+of them. Notation: p the parameters, g their gradient, lr the learning rate (with the schedule's
+factor already in it).
 """
 
 import math
@@ -43,25 +44,35 @@ class Optimizer(ABC):
         scale: float = 1.0,
         penalty: L2Penalty | None = None,
     ) -> None:
-        """One step with a learning rate of lr * scale.
+        """One step down the gradients, with a learning rate of lr * scale.
 
-        A penalty is one whose gradient is not in the gradients yet; it is on the first of the
-        parameters.
+        Args:
+            parameters, gradients: flat, (n,).
+            scale: the schedule's factor.
+            penalty: one on the first `penalty.size` parameters, whose gradient is not in
+                `gradients` yet.
+
+        Raises:
+            ValueError: other arrays than the first step's; nothing is changed then.
         """
-        if penalty is not None:
-            penalty.add_gradient()
         if self._parameters is None:
             self._tie(parameters, gradients)
         if parameters is not self._parameters or gradients is not self._gradients:
             raise ValueError("an optimizer serves the arrays of its first step: make a new one")
         self.steps += 1
-        lr = self.lr * scale
-        for p, g, *memory in self._blocks:
-            self.update(p, g, lr, *memory)
+        self._apply(parameters, gradients, self.lr * scale, penalty)
 
     @abstractmethod
     def update(self, p: Array, g: Array, lr: float, *memory: Any) -> None:
         """Change p by g, and what is remembered about these parameters along with it."""
+
+    def _apply(
+        self, parameters: Array, gradients: Array, lr: float, penalty: L2Penalty | None
+    ) -> None:
+        if penalty is not None:
+            penalty.add_gradient()
+        for p, g, *memory in self._blocks:
+            self.update(p, g, lr, *memory)
 
     def _tie(self, parameters: Array, gradients: Array) -> None:
         self._parameters, self._gradients = parameters, gradients
@@ -73,21 +84,14 @@ class Optimizer(ABC):
 class SGD(Optimizer):
     """p ← p - lr g (6.1.2)."""
 
-    def step(
-        self,
-        parameters: Array,
-        gradients: Array,
-        scale: float = 1.0,
-        penalty: L2Penalty | None = None,
+    def _apply(
+        self, parameters: Array, gradients: Array, lr: float, penalty: L2Penalty | None
     ) -> None:
-        """One step; what a penalty is on makes its step along with the penalty's (see there)."""
-        if penalty is not None:
-            lr = self.lr * scale
+        if penalty is None:
+            super()._apply(parameters, gradients, lr, None)
+        else:  # weights under a penalty are stepped by `L2Penalty.descend`, in half the time
             penalty.descend(lr)
             self.update(parameters[penalty.size :], gradients[penalty.size :], lr)
-            self.steps += 1
-        else:
-            super().step(parameters, gradients, scale)
 
     def update(self, p: Array, g: Array, lr: float) -> None:
         """p ← p - lr g."""

@@ -239,21 +239,17 @@ class _Part:
 def clip(gradients: Array, norm: float) -> None:
     """Shorten a gradient in place to a length (L2 norm), if it is longer (Pascanu et al., 2013)."""
     length = math.sqrt(np.dot(gradients, gradients))
+    if math.isinf(length):  # it need not be: the squares of a long float32 gradient overflow
+        length = float(np.linalg.norm(gradients.astype(np.float64)))
     if length > norm:
         np.multiply(gradients, norm / length, out=gradients)
 
 
 def _as_examples(network: Network, examples: Examples) -> tuple[Array, Labels]:
     x = network.as_inputs(examples[0])
-    labels = np.asarray(examples[1])
-    classes = network.widths[-1]
     if len(x) == 0:
         raise ValueError("there are no examples")
-    if labels.shape != (len(x),) or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels must be {len(x)} integers, one for each row of x")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"labels go from {labels.min()} to {labels.max()}, not 0 to {classes - 1}")
-    return x, np.ascontiguousarray(labels, np.intp)
+    return x, network.as_labels(examples[1], len(x))
 
 
 def _copy(state: Mapping[str, Array]) -> dict[str, Array]:

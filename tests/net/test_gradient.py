@@ -89,3 +89,10 @@ def test_check_finds_a_wrong_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     errors = net.gradient_check(network, rng.normal(size=(8, 3)), rng.integers(0, 4, 8))
     assert errors["layers.0.weight"] > 1e-3
     assert errors["layers.1.weight"] <= 1e-7
+
+
+def test_check_refuses_labels_of_no_class() -> None:
+    """Labels that are no class of the network are an error."""
+    network = net.Network(3, [5], 2, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="labels go from -1 to 2"):
+        net.gradient_check(network, np.ones((2, 3)), [2, -1])

@@ -1,5 +1,6 @@
 """Each layer: values by hand, gradients against numerical ones, extreme inputs."""
 
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import net
-from net.arrays import Array, Parameter
+from net.arrays import Array, Parameter, constant
 from net.gradient import relative_error
 
 FLOAT64 = np.dtype(np.float64)
@@ -99,6 +100,31 @@ def test_activations_at_extreme_inputs(kind: type[net.ReLU], dtype: type[np.floa
     assert np.isfinite(y).all()
     assert np.isfinite(dx).all()
     assert y[0, 0] <= y[0, 1] == y[0, 2] < y[0, 3]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_relu_passes_what_it_let_through(dtype: type[np.float32]) -> None:
+    """Every gradient goes back where x is above 0, however little, and none where it is not."""
+    least = np.finfo(dtype).smallest_subnormal
+    layer = net.ReLU(2, 3, np.dtype(dtype))
+    for sign in (1, -1):  # a layer is used again and again
+        x = np.array([[-1, -0.0, 0.0], [least, np.inf, 2]], dtype) * dtype(sign)
+        dy = np.array([[np.nan, np.inf, 0.3], [0.3, -np.inf, -0.3]], dtype)
+        expected = np.where(x > 0, dy, 0)
+        layer.forward(x)
+        np.testing.assert_array_equal(layer.backward(dy), expected)
+
+
+def test_constants_are_shared_while_they_are_used() -> None:
+    """Layers of a shape have the same read-only array, which goes with the last of them."""
+    one = constant(1, (3, 4), FLOAT64)
+    assert one is constant(1, (3, 4), FLOAT64)
+    assert one is not constant(0, (3, 4), FLOAT64)
+    assert one.tolist() == np.ones((3, 4)).tolist()
+    assert not one.flags.writeable
+    gone = weakref.ref(one)
+    del one
+    assert gone() is None
 
 
 @settings(max_examples=30, deadline=None)

@@ -40,8 +40,9 @@ def test_cross_entropy_gradient(seed: int, n: int, classes: int) -> None:
     rng = np.random.default_rng(seed)
     loss, x = net.SoftmaxCrossEntropy(n, classes, FLOAT64), rng.normal(size=(n, classes))
     t = rng.integers(0, classes, n)
-    loss.forward(x, t)
+    before = value(loss, x, t)
     dx = loss.backward().copy()
+    assert loss.value() == before
     assert relative_error(dx, net.numerical_gradient(lambda x: value(loss, x, t), x)) <= 1e-7
 
 
@@ -78,7 +79,7 @@ def test_penalty_adds_its_gradient() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_penalty_descends_as_sgd_would(dtype: type[np.float32]) -> None:
-    """W - lr (g + λ W), and next to nothing else is lost where lr λ is below the type's epsilon."""
+    """W - lr (g + λ W) to the type's rounding; decay is there on average below its epsilon, too."""
     rows = np.random.default_rng(0).normal(size=(2, 200_003)).astype(dtype)
     weights, gradients = rows.astype(np.float64)
     net.L2Penalty(rows, 1e-7).descend(0.1)

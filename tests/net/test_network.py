@@ -147,3 +147,14 @@ def test_inputs_of_another_width() -> None:
     """Inputs of another width are an error that gives both."""
     with pytest.raises(ValueError, match=r"\(3, 4\): it must be \(n, 5\)"):
         network().predict(np.zeros((3, 4)))
+
+
+def test_nan_anywhere_is_seen_in_the_loss() -> None:
+    """An input that is not a number makes the loss and the last layer's gradients NaN."""
+    net_ = network(hidden=[4, 3])
+    chain = net_.chain(2, dropout_rng=np.random.default_rng(0))
+    x = np.ones((2, 5), np.float32)
+    x[0, 0] = -np.float32(np.nan)
+    chain.differentiate(x, np.array([0, 1]))
+    assert np.isnan(chain.loss.value())
+    assert np.isnan(net_.named_parameters["layers.2.weight"].gradient).all()

@@ -131,12 +131,17 @@ def test_a_penalty_is_part_of_the_gradient(name: str) -> None:
         np.testing.assert_allclose(parameters, by_hand, rtol=1e-12)
 
 
-def test_an_optimizer_serves_one_network() -> None:
-    """A step with other arrays than the first one's is an error."""
-    optimizer = net.make_optimizer("adam", lr=0.1)
-    optimizer.step(np.zeros(3), np.zeros(3))
+@pytest.mark.parametrize("penalized", [False, True])
+@pytest.mark.parametrize("name", net.OPTIMIZERS)
+def test_an_optimizer_serves_one_network(name: str, penalized: bool) -> None:
+    """A step with other arrays than the first one's is an error, and changes nothing."""
+    optimizer = net.make_optimizer(name, lr=0.1)
+    optimizer.step(*np.ones((2, 3)))
+    others = np.ones((2, 3))
+    penalty = net.L2Penalty(others, 0.1) if penalized else None
     with pytest.raises(ValueError, match="first step"):
-        optimizer.step(np.zeros(3), np.zeros(3))
+        optimizer.step(*others, penalty=penalty)
+    assert others.tolist() == np.ones((2, 3)).tolist()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import net
+from net import training
 from net.arrays import Array
 
 FEATURES, CLASSES = 6, 3
@@ -134,6 +135,18 @@ def test_same_arguments_same_bits() -> None:
         runs.append((epochs, {name: a.tobytes() for name, a in network.state.items()}))
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
+
+
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh"])
+def test_recording_steps_changes_no_bit(activation: str) -> None:
+    """The losses of mini-batches are looked at, and nothing else."""
+    runs = []
+    for record_steps in (False, True):
+        network = make_network(activation=activation, dropout=0.3, batch_norm=True)
+        epochs = train(network, weight_decay=1e-3, record_steps=record_steps)
+        losses = [dataclasses.replace(epoch, step_losses=None) for epoch in epochs]
+        runs.append((losses, {name: a.tobytes() for name, a in network.state.items()}))
+    assert runs[0] == runs[1]
 
 
 def test_global_random_state_is_neither_read_nor_changed() -> None:
@@ -282,6 +295,14 @@ def test_long_gradients_are_clipped_and_short_ones_left() -> None:
     limit = float(np.median(plain.norms))
     list(train(make_network(), clipped, weight_decay=0.1, clip_norm=limit))
     assert clipped.norms == pytest.approx(np.minimum(plain.norms, limit), rel=1e-4)
+
+
+def test_a_gradient_of_any_length_is_clipped() -> None:
+    """The squares of a long float32 gradient overflow, its length does not."""
+    gradients = np.full(4, 1e30, np.float32)
+    with np.errstate(over="ignore"):
+        training.clip(gradients, 1.0)
+    np.testing.assert_allclose(gradients, 0.5, rtol=1e-6)
 
 
 @pytest.mark.parametrize("changes", [{}, {"batch_norm": True}, {"dropout": 0.2}])
