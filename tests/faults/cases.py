@@ -119,23 +119,34 @@ def _sprung(workspace: Workspace, place: Place, *, tracking: bool = True) -> int
 
 
 def random_kills(place: Place, random: Random, kills: int = 10) -> int:
-    """Workers and whole groups are killed at random times, until that was often enough."""
-    workspace, killed = place.workspace(STEADY), 0
+    """Workers and whole groups are killed at random times, in one study after another."""
+    killed = 0
     while killed < kills:
+        workspace = place.workspace(STEADY)
+        killed += _killed_at_random(workspace, random, kills - killed)
+        workspace(*workspace.command())
+        workspace.check(place.expected(STEADY))
+    return killed
+
+
+def _killed_at_random(workspace: Workspace, random: Random, most: int) -> int:
+    """Kill, and begin again whom there is nobody left of, until the study is done."""
+    killed = 0
+    while killed < most and workspace.finished() < workspace.definition.trials:
         with workspace.running() as process:
             begun = workspace.finished()
-            workspace.wait_for(lambda: workspace.finished() > begun, process)  # noqa: B023
-            while killed < kills:
+            while workspace.finished() == begun and process.poll() is None:
+                time.sleep(0.05)
+            while killed < most:
                 time.sleep(random.uniform(0.0, 0.3))
-                assert process.poll() is None, "it ended before it was killed often enough"
                 victims = children(process.pid)
+                if process.poll() is not None:
+                    break
                 killed += 1
                 if random.random() < 0.3 or not victims:
                     kill_group(process)
                     break
                 os.kill(random.choice(victims), signal.SIGKILL)
-    workspace(*workspace.command())
-    workspace.check(place.expected(STEADY))
     return killed
 
 
