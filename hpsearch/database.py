@@ -91,7 +91,8 @@ class Database:
             self._bring_up_to_date()
         except (SQLAlchemyError, OSError) as error:
             kind = StoreUnreachableError if not self.file and _away(error) else StoreOpenError
-            raise kind(f"{self.where}: cannot be opened: {_reason(error)}") from error
+            said = f"{_reason(error)}{_advice(error)}"
+            raise kind(f"{self.where}: cannot be opened: {said}") from error
 
     @property
     def now(self) -> sa.ColumnElement[float]:
@@ -241,19 +242,14 @@ def immediate(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def bounded(engine: Engine) -> None:
-    """Have PostgreSQL wait for another's lock no longer than SQLite does."""
+def patience(url: sa.URL) -> dict[str, int | str]:
+    """The driver's arguments by which nobody waits for ever for PostgreSQL.
 
-    @sa.event.listens_for(engine, "connect")
-    def connect(driver: Any, _: Any) -> None:
-        with driver.cursor() as cursor:
-            cursor.execute(f"SET lock_timeout = {int(BUSY * 1000)}")
-        driver.commit()
-
-
-def outages(url: sa.URL) -> dict[str, int]:
-    """The driver's arguments by which a PostgreSQL that was cut off is noticed."""
-    return {key: value for key, value in _DEAF.items() if key not in url.query}
+    One that was cut off is noticed, and a lock that another holds is waited for as long as SQLite
+    does.
+    """
+    arguments: dict[str, int | str] = {**_DEAF, "options": f"-c lock_timeout={int(BUSY * 1000)}"}
+    return {key: value for key, value in arguments.items() if key not in url.query}
 
 
 def _parse(url: str) -> sa.URL:
@@ -286,9 +282,7 @@ def _engine(url: sa.URL) -> Engine:
         immediate(engine)
         return engine
     try:
-        engine = sa.create_engine(url, pool_pre_ping=True, connect_args=outages(url))
-        bounded(engine)
-        return engine
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=patience(url))
     except ImportError:
         raise StoreOpenError(
             "PostgreSQL needs its driver: pip install 'hpsearch[postgres]'"

@@ -14,7 +14,7 @@ HpsearchError                    1  it ran and failed
 │   └── StoreAwayError           1  a store that cannot be reached now, and may be back
 ├── DigestConflictError          1  one trial finished twice with different bits
 ├── TrackingError                1  MLflow that could not be reached or written
-│   └── TrackingDiskError        1  MLflow's files on this machine that could not be written
+│   └── TrackingDiskError        1  MLflow's files on this machine, not to be read or written
 └── NotComparableError           4  cannot be compared here
 
 Every message is one line: what is wrong, where, and what to do.

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
 from hpsearch import environment, leases
-from hpsearch.errors import HpsearchError, StoreAwayError, UsageError
+from hpsearch.errors import HpsearchError, StoreAwayError
 from hpsearch.owner import Owner
 from hpsearch.records import Counts, Trial
 from hpsearch.settings import Settings
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from hpsearch.projector import Projector
 
 _LOOK = 0.1  # seconds between two looks at the workers
-_GLANCE = 0.5  # the same where nobody watches the study
 _GRACE = 2.5  # seconds a worker has to hand its trial back
 _FAREWELL = 3.0  # seconds after which a run that was cut short ends, whatever is yet to be written
-_MOST_RESPAWNS = 20  # workers that die one after another with no trial finished between
+_MOST_DEATHS = 20  # workers that die one after another with no trial finished between
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +74,15 @@ class Launch:
         self._settings = settings
         self._size = workers
         self._workers: list[_Process] = []
+        self._dead: list[_Process] = []
+        self._deaths = 0  # with no trial finished since
         self._projector = projector
         self._projected = threading.Event()
         self._messages: deque[str] = deque()
         self._stop = threading.Event()
         self._end = math.inf  # by the monotonic clock
         self._last = Progress(store.counts(record.id), None)
+        self._finished = self._last.counts.finished
         self._away = False
         self.failure: HpsearchError | None = None
         """What failed in a worker, if that ended the run."""
@@ -133,30 +135,27 @@ class Launch:
         return thread
 
     def _work(self) -> Iterator[Progress]:
-        finished, respawns = 0, 0
         self._workers = [self._spawn() for _ in range(self._size)]
         while self._workers and not self.stopped:
             if self.failure is not None:
                 return
-            progress = self._progress()
-            yield progress
-            if progress.counts.finished > finished:
-                finished, respawns = progress.counts.finished, 0
+            yield self._progress()
             for worker in [w for w in self._workers if w.process.poll() is not None]:
                 self._workers.remove(worker)
                 code, said = worker.process.returncode, worker.close()
                 if code > 0:
-                    said = said or f"a worker ended with exit code {code}"
-                    kind = UsageError if code == UsageError.exit_code else HpsearchError
-                    self.failure = kind(said)
+                    self.failure = HpsearchError(said or f"a worker ended with exit code {code}")
                 elif code < 0:
-                    respawns += 1
-                    self._bury(worker, code)
-                    if respawns > _MOST_RESPAWNS:
-                        self.failure = HpsearchError(f"{respawns} workers died one after another")
-                    else:
-                        self._workers.append(self._spawn())
-            self._stop.wait(_LOOK if self._projector else _GLANCE)
+                    self._messages.append(
+                        f"a worker died (signal {-code}); another takes its place"
+                    )
+                    self._dead.append(worker)
+                    self._deaths += 1
+                    self._workers.append(self._spawn())
+            self._bury()
+            if self._deaths > _MOST_DEATHS:
+                self.failure = HpsearchError(f"{self._deaths} workers died one after another")
+            self._stop.wait(_LOOK)
 
     def _spawn(self) -> _Process:
         process = subprocess.Popen(
@@ -173,15 +172,22 @@ class Launch:
         )
         return _Process(process, Owner.of(process.pid, launcher=os.getpid()))
 
-    def _bury(self, worker: _Process, code: int) -> None:
-        lost: list[int] = []
-        with suppress(StoreAwayError):  # its lease is seen to be free when the store is back
-            lost = leases.crashed(self._store.database, self._record.id, worker.owner)
-        self._messages.append(f"a worker died (signal {-code}); another takes its place")
-        for number in lost:
-            self._messages.append(
-                f"trial {number} took its worker down {leases.MOST_CRASHES} times: given up (lost)"
-            )
+    def _bury(self) -> None:
+        """Free what the dead held, and give up what took too many down; once the store is there."""
+        while self._dead:
+            try:
+                lost = leases.crashed(self._store.database, self._record.id, self._dead[0].owner)
+                counts = self._store.counts(self._record.id)
+            except StoreAwayError:
+                return
+            del self._dead[0]
+            if counts.finished > self._finished:
+                self._finished, self._deaths = counts.finished, 0
+            for number in lost:
+                self._messages.append(
+                    f"trial {number} took its worker down {leases.MOST_CRASHES} times: given up "
+                    f"(lost)"
+                )
 
     def _end_workers(self) -> None:
         for worker in self._workers:
@@ -194,15 +200,25 @@ class Launch:
                 worker.process.kill()
                 worker.process.wait()
             worker.close()
-            if worker.process.returncode < 0 and self.failure is None:
-                with suppress(HpsearchError):  # else the trial is free when its lease has run out
-                    leases.released(self._store.database, self._record.id, worker.owner)
+        killed = [w.owner for w in self._workers if w.process.returncode < 0]
         self._workers = []
+        if killed and self.failure is None:
+            # Without this their trials are free as soon as this process has ended, too. A store
+            # that is away or locked is not to keep it from that.
+            thread = threading.Thread(target=self._release, args=(killed,), daemon=True)
+            thread.start()
+            thread.join(_FAREWELL - _GRACE)
+
+    def _release(self, owners: list[Owner]) -> None:
+        with suppress(HpsearchError):
+            leases.released(self._store.database, self._record.id, owners)
 
     def _progress(self) -> Progress:
         messages = []
         while self._messages:
             messages.append(self._messages.popleft())
+        if self._projector is None:  # nobody looks at the study here
+            return replace(self._last, messages=messages)
         try:
             counts = self._store.counts(self._record.id)
             best = self._store.best(self._record)

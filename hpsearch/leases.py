@@ -8,7 +8,7 @@ wins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -96,7 +96,7 @@ class Leases:
             number: int = study.next_number
             if not unfinished and number >= study.budget:
                 return Idle.DONE
-            if self._failing(connection):
+            if _failing(connection, self._study_id):
                 return Idle.STOPPED
             until = study.now + self.lease
             for row in unfinished:
@@ -211,16 +211,6 @@ class Leases:
         rows = connection.execute(query).all()
         return sorted(rows, key=lambda row: (row.owner != self._owner, row.number))
 
-    def _failing(self, connection: Connection) -> bool:
-        last = connection.execute(
-            sa.select(trials.c.state)
-            .where(self._mine, trials.c.state.in_(FINISHED))
-            .order_by(trials.c.number.desc())
-            .limit(FAILS_IN_A_ROW)
-        ).scalars()
-        states = list(last)
-        return len(states) == FAILS_IN_A_ROW and set(states) == {State.FAIL}
-
     def _take_over(
         self, connection: Connection, row: sa.Row[tuple[object, ...]], until: float
     ) -> bool:
@@ -265,15 +255,32 @@ class Leases:
         )
 
 
-def released(database: Database, study_id: int, owner: Owner) -> None:
-    """Free the trials of a worker that was made to end: that is no trial's fault."""
+def stopped(database: Database, study_id: int) -> bool:
+    """Whether nobody gets a trial of a study any more, because too many failed in a row."""
+    with database.read() as connection:
+        return _failing(connection, study_id)
+
+
+def _failing(connection: Connection, study_id: int) -> bool:
+    last = connection.execute(
+        sa.select(trials.c.state)
+        .where(trials.c.study_id == study_id, trials.c.state.in_(FINISHED))
+        .order_by(trials.c.number.desc())
+        .limit(FAILS_IN_A_ROW)
+    ).scalars()
+    states = list(last)
+    return len(states) == FAILS_IN_A_ROW and set(states) == {State.FAIL}
+
+
+def released(database: Database, study_id: int, owners: Iterable[Owner]) -> None:
+    """Free the trials of workers that were made to end: that is no trial's fault."""
     with database.write() as connection:
         connection.execute(
             sa.update(trials)
             .where(
                 trials.c.study_id == study_id,
                 trials.c.state == State.RUNNING,
-                trials.c.owner == str(owner),
+                trials.c.owner.in_(map(str, owners)),
             )
             .values(state=State.WAITING, owner=None, lease_until=None)
         )
@@ -281,6 +288,8 @@ def released(database: Database, study_id: int, owner: Owner) -> None:
 
 def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
     """Free the trials of a worker that died by itself, and give up those it keeps dying of.
+
+    It may be called again, if an answer was lost: what the worker held is counted once.
 
     Returns:
         The numbers that were given up: FAIL with reason ``lost``.

@@ -26,7 +26,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
-from hpsearch.database import BUSY, Database, bounded, immediate, outages
+from hpsearch.database import BUSY, Database, immediate, patience
 from hpsearch.errors import StoreError
 from hpsearch.records import FINISHED, Curve, Trial
 from hpsearch.search import frozen
@@ -191,15 +191,16 @@ class OptunaCopy:
 
 def _open(database: Database) -> RDBStorage:
     """Optuna's storage in the ledger's database, its tables made by one process alone."""
-    arguments: dict[str, Any] = {"pool_pre_ping": True, "connect_args": outages(database.url)}
+    arguments: dict[str, Any] = {"pool_pre_ping": True, "connect_args": patience(database.url)}
     if database.file:
         arguments = {"connect_args": {"timeout": BUSY}, "execution_options": {"writes": True}}
     url = database.url.render_as_string(hide_password=False)
     with database.lock("optuna-schema", timeout=-1), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         storage = RDBStorage(url, engine_kwargs=arguments)
-    (immediate if database.file else bounded)(storage.engine)
-    storage.engine.dispose()  # the connections that were made before
+    if database.file:
+        immediate(storage.engine)
+        storage.engine.dispose()  # the connections that were made before
     return storage
 
 

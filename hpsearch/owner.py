@@ -30,14 +30,12 @@ class Owner:
     @classmethod
     def parse(cls, text: str) -> Owner:
         """The owner that ``str`` wrote."""
-        own, _, above = text.partition("+")
-        host, pid, born = own.rsplit(":", 2)
-        launcher, _, since = above.partition(":")
-        return cls(host, int(pid), born, (int(launcher), since) if above else None)
+        host, pid, born, launcher, since = text.rsplit(":", 4)
+        return cls(host, int(pid), born, (int(launcher), since) if launcher else None)
 
     def __str__(self) -> str:
-        above = "+{}:{}".format(*self.launcher) if self.launcher else ""
-        return f"{self.host}:{self.pid}:{self.born}{above}"
+        launcher, since = self.launcher or ("", "")
+        return f"{self.host}:{self.pid}:{self.born}:{launcher}:{since}"
 
     def gone(self) -> bool:
         """Whether certainly nobody sees to what the process held; False if that is not known.

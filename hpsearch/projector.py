@@ -148,7 +148,7 @@ class Projector:
     def _follow_alone(self, lock: Lock, stop: threading.Event, outage: _Outage) -> None:
         self._forget()
         while True:
-            ending = stop.is_set()
+            ending, sudden = stop.is_set(), not outage.pause
             try:
                 if ending or outage.over:
                     self._bring(lock, ending=ending)
@@ -159,6 +159,8 @@ class Projector:
             except TrackingError as error:
                 self.failure = error if isinstance(error, TrackingDiskError) else None
                 outage.begin(error)
+                if ending and sudden:  # a run that somebody deleted, perhaps: look at all once more
+                    continue
             if ending:
                 return
             stop.wait(_LOOK)

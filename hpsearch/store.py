@@ -85,6 +85,17 @@ class Store:
             )
         return self.study(study.name)
 
+    def touch(self, study_id: int) -> None:
+        """Write to a study, and change nothing.
+
+        Raises:
+            StoreOpenError: If the store may only be read.
+        """
+        with self.database.write() as connection:
+            connection.execute(
+                sa.update(studies).where(studies.c.id == study_id).values(budget=studies.c.budget)
+            )
+
     def studies(self) -> list[StudyRecord]:
         """All studies, in the order of their creation."""
         with self.database.read() as connection:
@@ -222,7 +233,9 @@ class Store:
         with self.database.read() as connection:
             budget = connection.execute(
                 sa.select(studies.c.budget).where(studies.c.id == study_id)
-            ).scalar_one()
+            ).scalar_one_or_none()
+            if budget is None:
+                raise UnknownStudyError("the study was deleted meanwhile")
             rows = connection.execute(query).all()
         count: Counter[State] = Counter()
         unprojected = 0
@@ -267,7 +280,7 @@ class Store:
         return sorted(map(_trial, rows), key=lambda trial: trial.number)
 
     def held(self, study_id: int) -> set[int]:
-        """Numbers of the trials that a worker holds now; not of those whose worker is gone."""
+        """Numbers of the trials that are held now: their owners are not gone, nor the leases."""
         query = sa.select(trials.c.number, trials.c.owner).where(
             trials.c.study_id == study_id,
             trials.c.state == State.RUNNING,

@@ -30,7 +30,7 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 from filelock import FileLock
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from hpsearch import study_file
 from hpsearch.config import dumps
@@ -131,7 +131,7 @@ class Tracking:
         self._study = record.study
         self._user = _user()
         self._server = settings.tracking_uri.startswith("http")
-        self._file = file = _file(settings.tracking_uri)
+        file = _file(settings.tracking_uri)
         # On a server another ledger may hold a study of the same name, whose runs are not ours to
         # delete. A workspace's own database holds nothing but this workspace's.
         self._shared = file is None or settings.home not in file.parents
@@ -175,7 +175,11 @@ class Tracking:
     def complete(self, found: Found, trial: Trial, curve: Curve, steps: Steps) -> bool:
         """Whether a run holds all of a finished trial, as far as a search shows it."""
         tags, params = self._tags(trial), self._params(trial)
-        last = {metric.key: metric.value for metric in self._metrics(trial, curve, steps)}
+        last = dict(zip(CURVES, curve[-1].tolist(), strict=True)) if len(curve) else {}
+        if len(steps):
+            last[STEP_LOSS] = float(steps[-1])
+        if trial.value is not None:
+            last["value"] = trial.value
         return (
             found.status == STATUS[trial.state]
             and found.start == _milliseconds(trial.started)
@@ -488,10 +492,7 @@ class Tracking:
             sqlite3.Error,
             OSError,
         ) as error:
-            files = self._file is not None or (
-                isinstance(error, OSError) and not isinstance(error, RequestException)
-            )
-            kind = TrackingDiskError if files and not self._server else TrackingError
+            kind = TrackingError if self._server or not _of_files(error) else TrackingDiskError
             raise kind(f"MLflow at {self.where}: {_said(error)}") from error
 
 
@@ -566,11 +567,21 @@ def _fixed(record: StudyRecord) -> dict[str, str]:
     }
 
 
+def _of_files(error: BaseException) -> bool:
+    """Whether files could not be read or written, a database's among them."""
+    kinds = (OSError, sqlite3.Error, OperationalError)
+    return isinstance(error, kinds) or isinstance(_root(error), kinds)
+
+
+def _root(error: BaseException) -> BaseException:
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return error
+
+
 def _said(error: BaseException) -> str:
     """What went wrong, on a line of no great length."""
-    root = error
-    while root.__cause__ or root.__context__:
-        root = root.__cause__ or root.__context__ or root
+    root = _root(error)
     if isinstance(root, ConnectionError | TimeoutError | gaierror):
         return f"cannot be reached: {root.strerror or root}"
     return _without_password(" ".join(str(error).split()))[:300]

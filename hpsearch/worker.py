@@ -62,7 +62,7 @@ class Worker:
 
         Raises:
             HpsearchError: If memory or disk failed, and the running trial was handed back; or the
-                store, and then it is free as soon as this process has ended.
+                store, and then it is free as soon as this process and its launcher have ended.
         """
         with environment.single_thread():
             here = environment.current()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 import threading
 from collections.abc import Mapping
@@ -16,7 +17,6 @@ from hpsearch.commands.wiring import (
     Name,
     find,
     open_store,
-    patience,
     say,
     signals,
     splits_of,
@@ -60,6 +60,7 @@ def run(
     """Run a study, or go on with it, until it has all its trials."""
     from hpsearch import study_file, views
     from hpsearch.launch import Launch, default_workers
+    from hpsearch.leases import stopped
     from hpsearch.projector import Projector
     from hpsearch.reproduce import confirm
 
@@ -111,8 +112,10 @@ def run(
         _conclude(store, store.study(record.name), best, splits, tracking=not no_tracking)
     if launch.failure is not None:
         raise launch.failure
-    if not counts.done:
+    if stopped(store.database, record.id):
         raise HpsearchError(why_stopped(store, record))
+    if not counts.done:
+        raise HpsearchError(f"{record.name!r} has been given more trials meanwhile; run it again")
     if best is None:
         look = f"hpsearch trials {shlex.quote(record.name)}"
         raise HpsearchError(f"no trial of {record.name!r} completed; see: {look}")
@@ -188,10 +191,12 @@ def worker(
         _work(name)
         return
     from hpsearch.launch import Launch
+    from hpsearch.leases import stopped
 
     store = open_store()
     record = store.study(name)
     unchanged_splits(record)
+    store.touch(record.id)
     # In a process of its own, so that this one is left to count whom a trial takes down.
     launch = Launch(store, record, settings.read(), workers=1, projector=None)
     with signals(launch.stop, launch.kill) as received:
@@ -202,26 +207,25 @@ def worker(
         raise typer.Exit(128 + received[0])
     if launch.failure is not None:
         raise launch.failure
-    if not store.counts(record.id).done:
+    if stopped(store.database, record.id):
         raise HpsearchError(why_stopped(store, record))
 
 
 def _work(name: str) -> None:
     """What a process does that a launcher has started and tied to itself."""
-    from hpsearch.leases import released
     from hpsearch.owner import Owner
     from hpsearch.worker import Worker, patiently, tie
 
     stop, owner = threading.Event(), Owner.of(launcher=os.getppid())
-    with signals(stop.set, lambda: os._exit(130), ignore_interrupt=True) as received:
-        tie()
-        # One that takes another's place during an outage waits for its end, as the others do.
-        store = patiently(stop, open_store)
-        record = patiently(stop, lambda: store.study(name))
-        with patience(stop, received, lambda: released(store.database, record.id, owner)):
-            Worker(store, record, unchanged_splits(record), owner).run(stop)
-    if received:
-        raise typer.Exit(128 + received[0])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the launcher, who says so
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    tie()
+    # One that takes another's place during an outage waits for its end, as the others do.
+    store = patiently(stop, open_store)
+    record = patiently(stop, lambda: store.study(name))
+    Worker(store, record, unchanged_splits(record), owner).run(stop)
+    if stop.is_set():
+        raise typer.Exit(128 + signal.SIGTERM)
 
 
 @app.command(epilog="Example: hpsearch retry book && hpsearch run book")

@@ -6,9 +6,8 @@ import os
 import shlex
 import signal
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -108,7 +107,7 @@ def why_stopped(store: Store, record: StudyRecord) -> str:
 
 
 @contextmanager
-def signals(stop: Any, kill: Any, *, ignore_interrupt: bool = False) -> Iterator[list[int]]:
+def signals(stop: Any, kill: Any) -> Iterator[list[int]]:
     """First SIGINT or SIGTERM: stop in order. Another SIGINT: at once.
 
     Yields:
@@ -123,34 +122,12 @@ def signals(stop: Any, kill: Any, *, ignore_interrupt: bool = False) -> Iterator
             kill()
             os._exit(128 + signal.SIGINT)
 
-    numbers = [signal.SIGTERM, *([] if ignore_interrupt else [signal.SIGINT])]
-    before = {number: signal.signal(number, handle) for number in numbers}
-    if ignore_interrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def patience(stop: threading.Event, received: list[int], release: Any) -> Iterator[None]:
-    """End the process if an epoch goes on for too long after ``stop``; its trial is handed back."""
-    over = threading.Event()
-
-    def watch() -> None:
-        stop.wait()
-        if not over.wait(_GRACE):
-            with suppress(HpsearchError):
-                release()
-            os._exit(128 + received[0])
-
-    threading.Thread(target=watch, name="patience", daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
 
 
 def say(line: str) -> None:

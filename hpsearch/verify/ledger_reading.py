@@ -43,7 +43,7 @@ class TrialRow:
     owner: str | None
     lease_until: float | None
     leased: bool
-    """Its lease has not run out, and its owner's process is not known to be gone."""
+    """Its lease has not run out, and its owner is not known to be gone."""
     mlflow_run_id: str | None
     in_optuna: bool
     in_mlflow: bool

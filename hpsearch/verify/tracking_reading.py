@@ -269,7 +269,6 @@ def _read_rest(rest: _Rest, study: str, own: str | None) -> list[Run]:
         ([place for place, name in names.items() if name == own], ""),
     ]
     found: dict[str, dict[str, Any]] = {}
-    latest: dict[str, set[str]] = {}  # the metrics that a run has
     for experiments, text in searches:
         for some in _batches(experiments, _RUNS):
             body = {"experiment_ids": some, "filter": text, "run_view_type": "ACTIVE_ONLY"}
@@ -277,8 +276,8 @@ def _read_rest(rest: _Rest, study: str, own: str | None) -> list[Run]:
                 tags = _pairs(entry, "tags")
                 if any(key.startswith("hpsearch.") for key in tags):
                     found[entry["info"]["run_id"]] = entry
-                    latest[entry["info"]["run_id"]] = set(_pairs(entry, "metrics"))
-    bearers = {key: sorted(run for run in found if key in latest[run]) for key in METRICS}
+    logged = {run: _pairs(entry, "metrics") for run, entry in sorted(found.items())}
+    bearers = {key: [run for run in logged if key in logged[run]] for key in METRICS}
     with ThreadPoolExecutor(len(METRICS)) as threads:  # a server has several workers
         histories = threads.map(lambda key: dict(_histories(rest, bearers[key], key)), METRICS)
         metrics = dict(zip(METRICS, histories, strict=True))

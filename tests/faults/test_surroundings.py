@@ -59,7 +59,7 @@ def test_store_locked_on_postgresql(fresh_postgres: str, monkeypatch: pytest.Mon
 
 
 def test_artifacts_gone(embedded: Place) -> None:
-    """The search does not need them; `sync` writes what they lack."""
+    """The search does not need them; in the end `run` says so, and run again adds them."""
     cases.artifacts_gone(embedded)
 
 

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from hpsearch import cli, environment, study_file, tables
+from hpsearch import cli, data, environment, study_file, tables
 from hpsearch.config import Study
 from hpsearch.database import Database
 from hpsearch.leases import Leases
@@ -967,6 +967,32 @@ def finished(home: Path) -> int:
     opened = store(home)
     names = {record.name: record.id for record in opened.studies()}
     return opened.counts(names["long"]).finished if "long" in names else 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_signals_of_a_worker(
+    hpsearch: Run, call: Call, ran: Path, undisturbed: str, number: signal.Signals
+) -> None:
+    """A worker ends with its process, too, and nothing is held; the next one goes on."""
+    splits = data.split(data.load("digits"), train=1000, validation=30, seed=0)
+    store(ran).register(study(**AT_WORK), splits.digests)
+    with subprocess.Popen(
+        [sys.executable, "-m", "hpsearch", "worker", "long"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        wait_for(lambda: finished(ran) > 1)
+        began = time.monotonic()
+        (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
+        said = process.communicate(timeout=30)  # to the end of the last who can write there
+    assert time.monotonic() - began < 5
+    ended = -number if number == signal.SIGKILL else 128 + number
+    assert (ended, ("", "")) == (process.returncode, said)
+    assert finished(ran) < 8
+    assert hpsearch("worker", "long").returncode == 0
+    assert undisturbed == call("digest", "long").out.strip()
 
 
 @pytest.mark.parametrize("command", ["run", "worker"])

@@ -229,7 +229,7 @@ class Model(RuleBasedStateMachine):
         self.workers[slot] = self.hired(slot)
         held = [n for n, told in enumerate(self.told) if told.owner == str(worker.owner)]
         if launcher == "ended it":
-            leases.released(self.database, self.id, worker.owner)
+            leases.released(self.database, self.id, [worker.owner])
             for number in held:
                 self.freed(self.told[number])
         elif launcher == "saw a crash":

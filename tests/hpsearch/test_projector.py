@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -472,6 +473,43 @@ def test_mlflow_down_to_the_end(book: Workspace, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(TrackingError, match=r"^MLflow at .*: gone$"):
             book.sync()
     assert book.sync().mlflow == 6
+
+
+def test_a_run_that_is_deleted_while_it_follows(book: Workspace) -> None:
+    """The last look compares all of MLflow once more, if something is not as it was left."""
+    troubles: list[str] = []
+    end = followed(book, troubles)
+    book.run(COMPLETE)
+    until(lambda: projected(book))
+    book.client.delete_run(book.parent().info.run_id)
+    book.complete()
+    end()
+    assert projected(book)
+    assert set(range(6)) == book.runs().keys()
+    assert book.parent().info.status == "FINISHED"
+    assert not book.sync()
+
+
+def test_mlflows_files_are_out_of_reach(book: Workspace) -> None:
+    """What keeps it from writing is known as long as it does."""
+    book.run(COMPLETE)
+    book.sync()
+    folder = book.settings.artifacts
+    shutil.rmtree(folder)
+    folder.touch()
+    stop, troubles = threading.Event(), list[str]()
+    projecting = book.projector()
+    thread = threading.Thread(target=projecting.follow, args=(stop, troubles.append))
+    thread.start()
+    book.run(COMPLETE)
+    until(lambda: projecting.failure is not None)
+    assert "Not a directory" in str(projecting.failure)
+    folder.unlink()
+    until(lambda: projecting.failure is None)
+    stop.set()
+    thread.join(20)
+    assert len(troubles) == 1
+    assert projected(book)
 
 
 def test_one_projector_at_a_time(book: Workspace) -> None:

@@ -671,7 +671,7 @@ def test_postgresql_and_a_server(tmp_path: Path, fresh_postgres: str, address: s
 
     home, file = tmp_path / "home", tmp_path / "small.toml"
     places = {"HPSEARCH_STORAGE": fresh_postgres, "MLFLOW_TRACKING_URI": address}
-    file.write_text(study_file.toml(study(search__trials=4)))
+    file.write_text(study_file.toml(study(search__trials=4, training__record="step")))
     command(home, "run", str(file), "--workers", "1", **places)
     said = command(home, "verify", "small", "--json", **places)
     assert json.loads(said) == {"ok": True, "violations": []}
@@ -687,6 +687,8 @@ def test_postgresql_and_a_server(tmp_path: Path, fresh_postgres: str, address: s
     runs = look.take(database, "small", known).runs
     by_number = {int(r.tags["hpsearch.number"]): r for r in runs if "hpsearch.number" in r.tags}
     assert sorted(by_number) == [0, 1, 2, 3]
+    client.log_metric(by_number[3].id, "step_loss", 1.0, step=99)
+    assert {"run-curves"} == named()
     client.log_metric(by_number[0].id, "val_loss", 1.0, step=3)
     assert {"run-curves"} == named()
     client.set_tag(by_number[1].id, "hpsearch.seed", "1")
