@@ -112,7 +112,7 @@ def run(
         _conclude(store, store.study(record.name), best, splits, tracking=not no_tracking)
     if launch.failure is not None:
         raise launch.failure
-    if stopped(store.database, record.id):
+    if not counts.done and stopped(store.database, record.id):
         raise HpsearchError(why_stopped(store, record))
     if not counts.done:
         raise HpsearchError(f"{record.name!r} has been given more trials meanwhile; run it again")
@@ -207,7 +207,7 @@ def worker(
         raise typer.Exit(128 + received[0])
     if launch.failure is not None:
         raise launch.failure
-    if stopped(store.database, record.id):
+    if not store.counts(record.id).done and stopped(store.database, record.id):
         raise HpsearchError(why_stopped(store, record))
 
 

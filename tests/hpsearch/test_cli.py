@@ -874,6 +874,20 @@ def test_ten_failures_stop_and_retry_mends(
     assert Outcome(0, "no trial failed\n", "") == call("retry", "failing")
 
 
+def test_a_study_that_ends_with_ten_failures_is_done(
+    hpsearch: Run, write: Write, fault: Fault, tmp_path: Path, ran: Path
+) -> None:
+    """Only what is left to do can be stopped: here nothing is."""
+    run = ("--no-tracking", "--workers", "1", "--name", "late")
+    assert hpsearch("run", write(study(search__trials=2)), *run).returncode == 0
+    twelve = write(study(search__trials=12))
+    assert hpsearch("run", twelve, *run, env=fault("raise RuntimeError('no luck')")).returncode == 0
+    (tmp_path / "fault").unlink()
+    for words in (["run", twelve, *run], ["worker", "late"]):
+        ended = hpsearch(*words)
+        assert (ended.returncode, "stopped" in ended.stderr) == (0, False)
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
