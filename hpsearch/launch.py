@@ -176,8 +176,8 @@ class Launch:
         """Free what the dead held, and give up what took too many down; once the store is there."""
         while self._dead:
             try:
-                lost = leases.crashed(self._store.database, self._record.id, self._dead[0].owner)
                 counts = self._store.counts(self._record.id)
+                lost = leases.crashed(self._store.database, self._record.id, self._dead[0].owner)
             except StoreAwayError:
                 return
             del self._dead[0]

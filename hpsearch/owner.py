@@ -30,12 +30,11 @@ class Owner:
     @classmethod
     def parse(cls, text: str) -> Owner:
         """The owner that ``str`` wrote."""
-        host, pid, born, launcher, since = text.rsplit(":", 4)
-        return cls(host, int(pid), born, (int(launcher), since) if launcher else None)
+        host, pid, born, *above = text.split(":")
+        return cls(host, int(pid), born, (int(above[0]), above[1]) if above else None)
 
     def __str__(self) -> str:
-        launcher, since = self.launcher or ("", "")
-        return f"{self.host}:{self.pid}:{self.born}:{launcher}:{since}"
+        return ":".join(map(str, (self.host, self.pid, self.born, *(self.launcher or ()))))
 
     def gone(self) -> bool:
         """Whether certainly nobody sees to what the process held; False if that is not known.

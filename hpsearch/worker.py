@@ -57,8 +57,8 @@ class Worker:
             lease=lease(LEASE),
         )
 
-    def run(self, stop: threading.Event) -> Idle | None:
-        """Work until the study has all its trials, or ``stop`` is set (then None).
+    def run(self, stop: threading.Event) -> None:
+        """Work until there is nothing left to do, or ``stop`` is set.
 
         Raises:
             HpsearchError: If memory or disk failed, and the running trial was handed back; or the
@@ -72,14 +72,13 @@ class Worker:
             while not stop.is_set():
                 claim = patiently(stop, self._leases.claim)
                 if claim in (Idle.DONE, Idle.STOPPED):
-                    return claim
+                    return
                 if isinstance(claim, Claim):
                     self._run(claim, digest, stop)
                     wait = _SHORTEST_WAIT
                 else:
                     stop.wait(wait)
                     wait = min(2 * wait, _LONGEST_WAIT)
-        return None
 
     def _run(self, claim: Claim, environment_digest: str, stop: threading.Event) -> None:
         number, leases = claim.number, self._leases

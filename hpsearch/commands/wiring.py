@@ -32,7 +32,6 @@ TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The tri
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 
 FOLDED = 1000  # rows that are folded to fit a terminal; 10,000 would take 4 s
-_GRACE = 2.5  # seconds after which an epoch that goes on is broken off
 
 
 def open_store(*, create: bool = False) -> Store:

@@ -165,7 +165,8 @@ def test_dead_process_is_left_to_its_launcher(
 ) -> None:
     """As long as that lives: else others would take the trial up, and nobody count the crash."""
     looked_after, orphan = dead(os.getpid()), dead(dead().pid)
-    assert [looked_after, orphan] == [Owner.parse(str(o)) for o in (looked_after, orphan)]
+    owners = [HERE, looked_after, orphan]
+    assert owners == [Owner.parse(str(owner)) for owner in owners]
     assert number(join(owner=looked_after).claim()) == 0
     assert number(join().claim()) == 1
     assert crashed(database, record.id, looked_after) == []
