@@ -36,15 +36,20 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
-from hpsearch import config, data, environment, search, study_file, tables
-from hpsearch.config import Params, Study
-from hpsearch.database import Database
-from hpsearch.leases import Claim, Leases
-from hpsearch.owner import Owner
-from hpsearch.projector import Projector
-from hpsearch.records import Curve, Result, State, curve, encode
+from hpsearch.data import splits as data
+from hpsearch.ledger import tables
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.leases import Claim, Leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import Curve, Result, State, curve, encode
+from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.projections.projector import Projector
+from hpsearch.search import suggest as search
 from hpsearch.settings import Settings
-from hpsearch.store import Store, StudyRecord
+from hpsearch.study import config
+from hpsearch.study import file as study_file
+from hpsearch.study.config import Params, Study
+from hpsearch.trust import environment
 
 FEW = 100
 MEASURED = 60
@@ -335,7 +340,7 @@ class Workspace:
 
     def polling(self) -> Iterator[Row]:
         """What ``run`` spends on showing how far it is."""
-        from hpsearch import launch
+        from hpsearch.work import launch
 
         looks = 100
         begun = time.process_time()

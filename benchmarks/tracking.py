@@ -20,14 +20,15 @@ from statistics import median
 
 import numpy as np
 
-from hpsearch import records, study_file
-from hpsearch.database import Database
-from hpsearch.leases import Claim, Leases
-from hpsearch.owner import Owner
-from hpsearch.projector import Projector
-from hpsearch.records import CURVES, Curve, Result, State
+from hpsearch.ledger import records
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.leases import Claim, Leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import CURVES, Curve, Result, State
+from hpsearch.ledger.store import Store
+from hpsearch.projections.projector import Projector
 from hpsearch.settings import Settings
-from hpsearch.store import Store
+from hpsearch.study import file as study_file
 
 EPOCHS = 50
 ROUND = 10

@@ -13,12 +13,12 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from hpsearch import environment
 from hpsearch.commands import keep, run, show, trust
 from hpsearch.commands.wiring import say
 from hpsearch.errors import (
     HpsearchError,
 )
+from hpsearch.trust import environment
 
 app = typer.Typer(
     name="hpsearch",

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from hpsearch import study_file
-from hpsearch.config import Study
-from hpsearch.database import Database
+from hpsearch.ledger.database import Database
+from hpsearch.study import file as study_file
+from hpsearch.study.config import Study
 
 settings.register_profile("soak", max_examples=500, stateful_step_count=60, deadline=None)
 

@@ -1,1 +1,1 @@
-"""The commands, by what they are for; ``cli`` puts them together."""
+"""What can a person ask?"""

@@ -27,9 +27,9 @@ from hpsearch.errors import (
 )
 
 if TYPE_CHECKING:
-    from hpsearch.records import Trial
-    from hpsearch.reproduce import Reproduction
-    from hpsearch.store import Store, StudyRecord
+    from hpsearch.ledger.records import Trial
+    from hpsearch.ledger.store import Store, StudyRecord
+    from hpsearch.trust.reproduce import Reproduction
 
 app = typer.Typer()
 
@@ -42,8 +42,8 @@ def sync(
     ] = False,
 ) -> None:
     """Write what Optuna's storage and MLflow lack; nothing when they lack nothing."""
-    from hpsearch.projector import Projector, mend
-    from hpsearch.reproduce import confirm
+    from hpsearch.projections.projector import Projector, mend
+    from hpsearch.trust.reproduce import confirm
 
     places = settings.read()
     store = open_store()
@@ -92,7 +92,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on this workspace."""
-    from hpsearch.tracking import Tracking
+    from hpsearch.projections.mlflow_runs import Tracking
 
     places = settings.read()
     server = places.tracking_uri.startswith("http")
@@ -122,7 +122,7 @@ def backup(
     force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
 ) -> None:
     """Copy the study store to a file, also while it is in use."""
-    from hpsearch.backup import backup as copy
+    from hpsearch.ledger.backup import backup as copy
 
     content = copy(open_store().database, file, force=force)
     print(f"{file}: a copy of {content}")
@@ -136,7 +136,7 @@ def restore(
     ] = False,
 ) -> None:
     """Put a copy back as the study store; `sync` then brings MLflow to what it says."""
-    from hpsearch.backup import restore as put_back
+    from hpsearch.ledger.backup import restore as put_back
 
     content, kept = put_back(settings.read().storage, file, force=force)
     if kept is not None:
@@ -153,7 +153,7 @@ def delete(
     ] = False,
 ) -> None:
     """Remove a study, and what Optuna's storage and MLflow have of it."""
-    from hpsearch import projector
+    from hpsearch.projections import projector
 
     store = open_store()
     record = store.study(name)

@@ -29,10 +29,10 @@ from hpsearch.errors import (
 )
 
 if TYPE_CHECKING:
-    from hpsearch.data import Splits
-    from hpsearch.launch import Launch
-    from hpsearch.records import Trial
-    from hpsearch.store import Store, StudyRecord
+    from hpsearch.data.splits import Splits
+    from hpsearch.ledger.records import Trial
+    from hpsearch.ledger.store import Store, StudyRecord
+    from hpsearch.work.launch import Launch
 
 app = typer.Typer()
 
@@ -58,11 +58,12 @@ def run(
     ] = False,
 ) -> None:
     """Run a study, or go on with it, until it has all its trials."""
-    from hpsearch import study_file, views
-    from hpsearch.launch import Launch, default_workers
-    from hpsearch.leases import stopped
-    from hpsearch.projector import Projector
-    from hpsearch.reproduce import confirm
+    from hpsearch.ledger.leases import stopped
+    from hpsearch.projections.projector import Projector
+    from hpsearch.report import views
+    from hpsearch.study import file as study_file
+    from hpsearch.trust.reproduce import confirm
+    from hpsearch.work.launch import Launch, default_workers
 
     places = settings.read()
     changes = list(overrides or [])
@@ -128,7 +129,7 @@ def _conclude(
     store: Store, record: StudyRecord, best: Trial, splits: Splits, *, tracking: bool
 ) -> None:
     """Say what came out, that it reproduces, and how to go on."""
-    from hpsearch import views
+    from hpsearch.report import views
 
     study, counts = record.study, store.counts(record.id)
     name = shlex.quote(record.name)
@@ -162,7 +163,7 @@ def _confirmed(
     store: Store, record: StudyRecord, best: Trial, splits: Splits
 ) -> Mapping[str, Any] | None:
     """How training the best trial again ended, which the projector may have done already."""
-    from hpsearch.reproduce import confirm
+    from hpsearch.trust.reproduce import confirm
 
     done = record.reproduced
     if done and done["number"] == best.number:
@@ -190,8 +191,8 @@ def worker(
     if tied:
         _work(name)
         return
-    from hpsearch.launch import Launch
-    from hpsearch.leases import stopped
+    from hpsearch.ledger.leases import stopped
+    from hpsearch.work.launch import Launch
 
     store = open_store()
     record = store.study(name)
@@ -213,8 +214,8 @@ def worker(
 
 def _work(name: str) -> None:
     """What a process does that a launcher has started and tied to itself."""
-    from hpsearch.owner import Owner
-    from hpsearch.worker import Worker, patiently, tie
+    from hpsearch.ledger.owner import Owner
+    from hpsearch.work.worker import Worker, patiently, tie
 
     stop, owner = threading.Event(), Owner.of(launcher=os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the launcher, who says so
@@ -238,6 +239,6 @@ def retry(name: Name) -> None:
 
 def _watch(launch: Launch, record: StudyRecord) -> None:
     """Show the progress on standard error: live on a terminal, a line now and then elsewhere."""
-    from hpsearch.display import live, plain
+    from hpsearch.commands.display import live, plain
 
     (live if sys.stderr.isatty() else plain)(launch.watch(), record)

@@ -35,7 +35,7 @@ app = typer.Typer()
 @app.command(epilog="Example: hpsearch studies --json")
 def studies(as_json: Json = False) -> None:
     """List the studies in the store."""
-    from hpsearch import views
+    from hpsearch.report import views
 
     try:
         store = open_store()
@@ -71,7 +71,7 @@ def studies(as_json: Json = False) -> None:
 @app.command(epilog="Example: hpsearch status book")
 def status(name: Name, as_json: Json = False) -> None:
     """Count a study's trials."""
-    from hpsearch import views
+    from hpsearch.report import views
 
     store = open_store()
     record = store.study(name)
@@ -90,7 +90,7 @@ def status(name: Name, as_json: Json = False) -> None:
 @app.command(epilog="Example: hpsearch trials book --json")
 def trials(name: Name, as_json: Json = False) -> None:
     """List a study's trials."""
-    from hpsearch import views
+    from hpsearch.report import views
 
     store = open_store()
     record = store.study(name)
@@ -122,7 +122,8 @@ def trials(name: Name, as_json: Json = False) -> None:
 @app.command(epilog="Example: hpsearch best book")
 def best(name: Name, as_json: Json = False) -> None:
     """Show the best trial."""
-    from hpsearch import config, views
+    from hpsearch.report import views
+    from hpsearch.study import config
 
     store = open_store()
     record = store.study(name)
@@ -145,7 +146,8 @@ def best(name: Name, as_json: Json = False) -> None:
 @app.command(name="config", epilog="Example: hpsearch config book --trial 37 > winner.toml")
 def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
     """Print a study's file, or a trial's resolved one: `run` accepts both."""
-    from hpsearch import study_file, views
+    from hpsearch.report import views
+    from hpsearch.study import file as study_file
 
     store = open_store()
     record = store.study(name)
@@ -161,7 +163,8 @@ def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> Non
 @app.command(epilog="Example: hpsearch curve book --trial 37 --json")
 def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
     """Show the epochs of a trial (default: the best)."""
-    from hpsearch import records, views
+    from hpsearch.ledger import records
+    from hpsearch.report import views
 
     store = open_store()
     record = store.study(name)
@@ -184,7 +187,8 @@ def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
 @app.command(epilog="Example: hpsearch digest book")
 def digest(name: Name, as_json: Json = False) -> None:
     """Print one SHA-256 over all finished trials: equal studies have equal ones."""
-    from hpsearch import records, views
+    from hpsearch.ledger import records
+    from hpsearch.report import views
 
     store = open_store()
     record = store.study(name)
@@ -204,7 +208,7 @@ def report(
     ] = None,
 ) -> None:
     """Draw a study: figures as PNG, which its MLflow run gets, too."""
-    from hpsearch import report as reports
+    from hpsearch.report import figures as reports
 
     places = settings.read()
     store = open_store()

@@ -20,7 +20,7 @@ from hpsearch.errors import (
 )
 
 if TYPE_CHECKING:
-    from hpsearch.reproduce import Reproduction
+    from hpsearch.trust.reproduce import Reproduction
 
 app = typer.Typer()
 
@@ -28,8 +28,8 @@ app = typer.Typer()
 @app.command(epilog="Example: hpsearch reproduce book --trial 37")
 def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
     """Train a trial (default: the best) again, and compare every epoch and the weights."""
-    from hpsearch import views
-    from hpsearch.reproduce import reproduce as train_again
+    from hpsearch.report import views
+    from hpsearch.trust.reproduce import reproduce as train_again
 
     store = open_store()
     record = store.study(name)
@@ -71,8 +71,8 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check that the store, Optuna's copy and MLflow keep what they promise; changes nothing."""
-    from hpsearch import views
-    from hpsearch.reproduce import reproduce as train_again
+    from hpsearch.report import views
+    from hpsearch.trust.reproduce import reproduce as train_again
     from hpsearch.verify import findings, look
 
     places = settings.read()

@@ -23,9 +23,9 @@ from hpsearch.errors import (
 )
 
 if TYPE_CHECKING:
-    from hpsearch.data import Splits
-    from hpsearch.records import Trial
-    from hpsearch.store import Store, StudyRecord
+    from hpsearch.data.splits import Splits
+    from hpsearch.ledger.records import Trial
+    from hpsearch.ledger.store import Store, StudyRecord
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study in the store.")]
 TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The trial's number.")]
@@ -35,8 +35,8 @@ FOLDED = 1000  # rows that are folded to fit a terminal; 10,000 would take 4 s
 
 
 def open_store(*, create: bool = False) -> Store:
-    from hpsearch.database import Database
-    from hpsearch.store import Store
+    from hpsearch.ledger.database import Database
+    from hpsearch.ledger.store import Store
 
     return Store(Database(settings.read().storage, create=create))
 
@@ -56,7 +56,7 @@ def find(study: str) -> Path:
 
 
 def splits_of(described: Any, places: settings.Settings) -> Splits:
-    from hpsearch import data
+    from hpsearch.data import splits as data
 
     dataset = data.load(described.dataset, cache=places.cache)
     return data.split(
@@ -94,8 +94,8 @@ def best_of(store: Store, record: StudyRecord) -> Trial:
 
 
 def why_stopped(store: Store, record: StudyRecord) -> str:
-    from hpsearch.leases import FAILS_IN_A_ROW
-    from hpsearch.records import State
+    from hpsearch.ledger.leases import FAILS_IN_A_ROW
+    from hpsearch.ledger.records import State
 
     failed = store.trials(record.id, [State.FAIL])
     reason = f"the last with: {failed[-1].reason}" if failed else "see hpsearch trials"

@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hpsearch.errors import HpsearchError
-from hpsearch.records import State
-from hpsearch.reproduce import Reproduction
+from hpsearch.ledger.records import State
+from hpsearch.trust.reproduce import Reproduction
 from hpsearch.verify import ledger_invariants, tracking_invariants
 from hpsearch.verify.ledger_reading import Ledger
 from hpsearch.verify.look import Look

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.config import dumps
-from hpsearch.records import CURVES, State
+from hpsearch.ledger.records import CURVES, State
+from hpsearch.study.config import dumps
 from hpsearch.verify.ledger_reading import CurveRow, Ledger, TrialRow
 from hpsearch.verify.look import Check, Look
 

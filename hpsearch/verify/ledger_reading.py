@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from sqlalchemy.engine import Connection
 
-from hpsearch.database import Database
 from hpsearch.errors import UnknownStudyError
-from hpsearch.owner import Owner
-from hpsearch.records import CURVES, FINISHED
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import CURVES, FINISHED
 
 
 @dataclass(frozen=True, slots=True)

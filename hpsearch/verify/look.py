@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.database import Database
-from hpsearch.records import CURVES
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.records import CURVES
 from hpsearch.settings import Settings
 from hpsearch.verify import ledger_reading, tracking_reading
 from hpsearch.verify.ledger_reading import Ledger, TrialRow

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.config import dumps
 from hpsearch.errors import TrackingError
-from hpsearch.records import CURVES, STEP_LOSS, weights_digest
+from hpsearch.ledger.records import CURVES, STEP_LOSS, weights_digest
+from hpsearch.study.config import dumps
 from hpsearch.verify.ledger_reading import TrialRow
 from hpsearch.verify.look import WEIGHTS_FILE, Check, Look
 from hpsearch.verify.tracking_reading import NUMBER, PARENT, STUDY, Points, Run, as_kept

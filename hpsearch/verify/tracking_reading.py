@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hpsearch.errors import TrackingError
-from hpsearch.records import CURVES, STEP_LOSS
+from hpsearch.ledger.records import CURVES, STEP_LOSS
 from hpsearch.settings import Settings
 
 LARGEST = np.finfo(np.float64).max

@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch import data, environment, search, study_file
-from hpsearch.config import DataConfig, Params, Study, TrialConfig
-from hpsearch.data import Dataset, Splits
-from hpsearch.objective import Training
-from hpsearch.records import CURVES, Curve, curve
+from hpsearch.data import splits as data
+from hpsearch.data.splits import Dataset, Splits
+from hpsearch.ledger.records import CURVES, Curve, curve
+from hpsearch.search import suggest as search
+from hpsearch.study import file as study_file
+from hpsearch.study.config import DataConfig, Params, Study, TrialConfig
+from hpsearch.training.network import Training
+from hpsearch.trust import environment
 
 STUDIES = Path(__file__).parents[2] / "studies"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hpsearch import search, study_file
+from hpsearch.search import suggest as search
+from hpsearch.study import file as study_file
 from tests.experiments.study_files import STUDIES, points, train
 
 

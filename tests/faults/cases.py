@@ -23,7 +23,7 @@ from random import Random
 import pytest
 import sqlalchemy as sa
 
-from hpsearch.owner import Owner
+from hpsearch.ledger.owner import Owner
 from tests.faults.servers import Proxy
 from tests.faults.workspace import (
     PATIENCE,

@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from hpsearch import runs
-from hpsearch.database import Database
 from hpsearch.errors import StoreAwayError
-from hpsearch.leases import Claim, Leases
-from hpsearch.owner import Owner
-from hpsearch.projector import Projector
-from hpsearch.records import Result, State, curve
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.leases import Claim, Leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import Result, State, curve
+from hpsearch.ledger.store import Store
+from hpsearch.projections import runs
+from hpsearch.projections.mlflow_runs import Index
+from hpsearch.projections.projector import Projector
 from hpsearch.settings import Settings
-from hpsearch.store import Store
-from hpsearch.tracking import Index
 from tests.conftest import study
 
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from hpsearch.database import Database
-from hpsearch.leases import Claim, Leases
-from hpsearch.owner import Owner
-from hpsearch.records import Result, State, curve
-from hpsearch.store import Store
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.leases import Claim, Leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import Result, State, curve
+from hpsearch.ledger.store import Store
 from tests.conftest import study
 
 STARTERS, ROUNDS = 6, 10

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from hpsearch import database
 from hpsearch.errors import StoreError
+from hpsearch.ledger import database
 from tests.faults import cases
 from tests.faults.servers import Cluster
 from tests.faults.workspace import Place

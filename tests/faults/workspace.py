@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from hpsearch import records
-from hpsearch.database import Database
-from hpsearch.store import Store
+from hpsearch.ledger import records
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.store import Store
 from tests.faults.servers import Cluster
 
 PATIENCE = 240.0

@@ -16,9 +16,9 @@ from tests.hpsearch.workspace import Workspace
 @pytest.fixture(scope="session")
 def mlflow_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database of MLflow's, which takes a second to make and none to copy."""
-    from hpsearch.database import Database
-    from hpsearch.store import Store
-    from hpsearch.tracking import Tracking
+    from hpsearch.ledger.database import Database
+    from hpsearch.ledger.store import Store
+    from hpsearch.projections.mlflow_runs import Tracking
     from tests.conftest import study
 
     home = tmp_path_factory.mktemp("mlflow")

@@ -23,13 +23,17 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from hpsearch import cli, data, environment, study_file, tables
-from hpsearch.config import Study
-from hpsearch.database import Database
-from hpsearch.leases import Leases
-from hpsearch.owner import Owner
-from hpsearch.records import Result, State, curve
-from hpsearch.store import Store
+from hpsearch import cli
+from hpsearch.data import splits as data
+from hpsearch.ledger import tables
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.leases import Leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import Result, State, curve
+from hpsearch.ledger.store import Store
+from hpsearch.study import file as study_file
+from hpsearch.study.config import Study
+from hpsearch.trust import environment
 from tests.conftest import Run, study
 
 COMMANDS = {

@@ -12,16 +12,16 @@ import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from rich.console import Console
 
-from hpsearch import search
 from hpsearch.commands import wiring
-from hpsearch.database import Database
-from hpsearch.leases import Claim, Leases
-from hpsearch.optuna_copy import OptunaCopy
-from hpsearch.owner import Owner
-from hpsearch.records import Curve, Result, State, Trial, curve, encode
-from hpsearch.store import Store, StudyRecord
-from hpsearch.tables import curves, studies, trials
-from hpsearch.worker import Worker
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.leases import Claim, Leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import Curve, Result, State, Trial, curve, encode
+from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.tables import curves, studies, trials
+from hpsearch.projections.optuna_copy import OptunaCopy
+from hpsearch.search import suggest as search
+from hpsearch.work.worker import Worker
 from tests.conftest import study
 
 SHORT, LONG = 200, 2000

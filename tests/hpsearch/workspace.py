@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hpsearch.config import Params, Study
-from hpsearch.database import Database
-from hpsearch.leases import Claim, Leases
-from hpsearch.owner import Owner
-from hpsearch.projector import Projector, Written
-from hpsearch.records import Curve, Result, State, Trial, weights_digest
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.leases import Claim, Leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import Curve, Result, State, Trial, weights_digest
+from hpsearch.ledger.store import Store
+from hpsearch.projections.projector import Projector, Written
 from hpsearch.settings import Settings
-from hpsearch.store import Store
+from hpsearch.study.config import Params, Study
 from tests.conftest import study as small
 
 MLFLOWS_WARNINGS = pytest.mark.filterwarnings(
@@ -179,7 +179,7 @@ class Workspace:
 
     def check_curves(self) -> None:
         """Every curve in MLflow is the ledger's, bit for bit, and whole."""
-        from hpsearch.records import CURVES
+        from hpsearch.ledger.records import CURVES
 
         curves = self.store.curves(self.record.id)
         for number, run in self.runs().items():

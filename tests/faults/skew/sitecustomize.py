@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from hpsearch.database import Database
+from hpsearch.ledger.database import Database
 
 _true = Database.now
 _file = Path(os.environ["FAULT_CLOCK"])

@@ -1,0 +1,83 @@
+"""How does a running study look? Live on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable
+
+from hpsearch.ledger.store import StudyRecord
+from hpsearch.report import views
+from hpsearch.work.launch import Progress
+
+_EVERY = 5.0  # seconds between two plain lines
+_WINDOW = 10.0  # seconds over which the current rate is measured, or longer:
+_ENOUGH = 10  # as many trials are counted, so that slow ones do not make it jump
+
+
+class Rate:
+    """Trials a second, of late."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def update(self, finished: int) -> float | None:
+        """The rate now; None while too little is known."""
+        now = time.monotonic()
+        if not self._seen or finished > self._seen[-1][1]:
+            self._seen.append((now, finished))
+        while len(self._seen) > 1 and self._enough(now, finished, *self._seen[1]):
+            self._seen.popleft()
+        (before, first) = self._seen[0]
+        return (finished - first) / (now - before) if finished > first else None
+
+    @staticmethod
+    def _enough(now: float, finished: int, before: float, first: int) -> bool:
+        return now - before >= _WINDOW and finished - first >= _ENOUGH
+
+
+def line(progress: Progress, metric: str, rate: float | None) -> str:
+    """The state of a study on one line."""
+    counts, best = progress.counts, progress.best
+    parts = [f"{counts.finished}/{counts.budget} trials"]
+    if best is not None:
+        parts.append(f"best {metric}{views.value_(best.value)} (trial {best.number})")
+    if rate:
+        parts.append(f"{rate:.2g}/s" if rate < 10 else f"{rate:.0f}/s")
+        left = counts.budget - counts.finished
+        parts.append(f"{views.duration(left / rate)} left" if left else "finishing")
+    return ", ".join(parts)
+
+
+def plain(watched: Iterable[Progress], record: StudyRecord) -> None:
+    """Lines for a log."""
+    metric = f"{record.study.search.metric} "
+    rate, last, said = Rate(), 0.0, ""
+    for progress in watched:
+        for message in progress.messages:
+            print(f"hpsearch: {message}", file=sys.stderr, flush=True)
+        now = line(progress, metric, rate.update(progress.counts.finished))
+        if now != said and time.monotonic() - last > _EVERY:
+            print(f"{record.name}: {now}", file=sys.stderr, flush=True)
+            last, said = time.monotonic(), now
+
+
+def live(watched: Iterable[Progress], record: StudyRecord) -> None:
+    """A bar that moves."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(16), TextColumn("{task.fields[state]}"))
+    rate = Rate()
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(record.name, total=record.study.search.trials, state="starting")
+        for progress in watched:
+            for message in progress.messages:
+                console.print(f"hpsearch: {message}", markup=False, highlight=False)
+            counts = progress.counts
+            # The metric's name stays out: all is to have room on 80 columns.
+            state = line(progress, "", rate.update(counts.finished))
+            bar.update(task, completed=counts.finished, total=counts.budget, state=state)

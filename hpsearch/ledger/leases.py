@@ -1,0 +1,338 @@
+"""Which worker runs which trial, and how does a trial get into the ledger?
+
+A worker holds a trial by a lease. Each step here is one transaction, so that whatever dies, a
+trial is begun or not, finished or not, and nothing in between. Values are pure functions of the
+study file, so running a trial twice does no harm: both give the same bits, and the first finish
+wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hpsearch.errors import DigestConflictError, UnknownStudyError
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import FINISHED, Result, State, encode
+from hpsearch.ledger.tables import curves, studies, trials
+from hpsearch.study.config import Params, dumps
+
+LEASE = 15.0
+"""Seconds a lease holds without being renewed."""
+_LONGEST = 120.0
+"""Seconds that no lease holds."""
+MOST_CRASHES = 5
+"""So often may a trial take its worker down before it is given up."""
+FAILS_IN_A_ROW = 10
+"""So many FAIL trials in a row stop the study."""
+
+
+class Idle(Enum):
+    """Why a worker gets no trial."""
+
+    WAIT = "others are running, and may yet leave something"
+    DONE = "the study has all its trials"
+    STOPPED = f"the last {FAILS_IN_A_ROW} trials failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A trial that this worker is to run now."""
+
+    number: int
+    seed: int
+
+
+class Leases:
+    """One owner's dealings with the trials of one study.
+
+    Args:
+        database: Where the ledger is.
+        study_id: The study.
+        lag: How much older the trials are that a trial looks at; None if it looks at none, and
+            so waits for none.
+        seed: A trial's training seed, by its number.
+        owner: Who holds the leases.
+        lease: Seconds a lease holds.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        study_id: int,
+        *,
+        lag: int | None,
+        seed: Callable[[int], int],
+        owner: Owner,
+        lease: float = LEASE,
+    ) -> None:
+        self._database = database
+        self._study_id = study_id
+        self._lag = lag
+        self._seed = seed
+        self._owner = str(owner)
+        self.lease = lease
+
+    def claim(self) -> Claim | Idle:
+        """Take the lowest trial whose worker is gone or gave it back, else the next number.
+
+        One of one's own comes before all: its claim's answer got lost, and nobody runs it.
+        """
+        with self._database.write() as connection:
+            study = connection.execute(
+                sa.select(studies.c.budget, studies.c.next_number, self._database.now.label("now"))
+                .where(studies.c.id == self._study_id)
+                .with_for_update()
+            ).first()
+            if study is None:
+                raise UnknownStudyError("the study was deleted meanwhile")
+            unfinished = self._unfinished(connection)
+            number: int = study.next_number
+            if not unfinished and number >= study.budget:
+                return Idle.DONE
+            if _failing(connection, self._study_id):
+                return Idle.STOPPED
+            until = study.now + self.lease
+            for row in unfinished:
+                if self._free(row, study.now) and self._take_over(connection, row, until):
+                    return Claim(row.number, row.seed)
+            if number >= study.budget or any(self._needed(row, number) for row in unfinished):
+                return Idle.WAIT
+            seed = self._seed(number)
+            self._begin(connection, number, seed, study.now, until)
+            return Claim(number, seed)
+
+    def show(self, number: int, params: Params) -> None:
+        """Let those who look see what the trial tries, before it ends."""
+        with self._database.write() as connection:
+            connection.execute(self._held(number).values(params=dumps(dict(params))))
+
+    def renew(self, number: int) -> bool:
+        """Hold the trial for another while. False if it is no longer held by this owner."""
+        with self._database.write() as connection:
+            until = self._database.now + self.lease
+            return bool(connection.execute(self._held(number).values(lease_until=until)).rowcount)
+
+    def hand_back(self, number: int) -> None:
+        """Give the trial back unfinished: the next worker takes it at once."""
+        with self._database.write() as connection:
+            connection.execute(
+                self._held(number).values(state=State.WAITING, owner=None, lease_until=None)
+            )
+
+    def finish(self, number: int, result: Result, environment: str | None = None) -> bool:
+        """Enter how a trial ended: state, curve and digest together.
+
+        Returns:
+            Whether this was the first finish; a later one with the same bits changes nothing.
+
+        Raises:
+            DigestConflictError: If it has ended before with other bits.
+            UnknownStudyError: If the study was deleted meanwhile.
+        """
+        with self._database.write() as connection:
+            one = self._mine & (trials.c.number == number)
+            row = connection.execute(sa.select(trials).where(one).with_for_update()).first()
+            if row is None:
+                raise UnknownStudyError("the study was deleted meanwhile")
+            if State(row.state).finished:
+                _compare(number, row, result)
+                return False
+            connection.execute(
+                sa.update(trials)
+                .where(one)
+                .values(
+                    state=result.state,
+                    value=result.value,
+                    params=dumps(dict(result.params)),
+                    epochs=len(result.curve),
+                    weights_sha256=result.weights_sha256,
+                    rungs=dumps(dict(result.rungs)),
+                    reason=result.reason,
+                    hidden=trials.c.hidden | (result.state == State.FAIL),
+                    environment=environment,
+                    ended=self._database.now,
+                    owner=None,
+                    lease_until=None,
+                )
+            )
+            connection.execute(
+                sa.insert(curves).values(
+                    study_id=self._study_id,
+                    number=number,
+                    epochs=encode(result.curve),
+                    steps=encode(result.steps),
+                )
+            )
+            return True
+
+    @property
+    def _mine(self) -> sa.ColumnElement[bool]:
+        return trials.c.study_id == self._study_id
+
+    def _held(self, number: int) -> sa.Update:
+        return sa.update(trials).where(
+            self._mine,
+            trials.c.number == number,
+            trials.c.state == State.RUNNING,
+            trials.c.owner == self._owner,
+        )
+
+    def _free(self, row: sa.Row[tuple[object, ...]], now: float) -> bool:
+        """Whether nobody runs an unfinished trial; one of one's own is a claim that got lost."""
+        if row.state == State.WAITING or row.owner == self._owner:
+            return True
+        # One that ends later than any could that is given now was given by another clock, before
+        # the database's was set back; whoever lives has it replaced within a third of its time.
+        valid = now <= row.lease_until <= now + max(2 * self.lease, _LONGEST)
+        return not valid or Owner.parse(row.owner).gone()
+
+    def _needed(self, row: sa.Row[tuple[object, ...]], number: int) -> bool:
+        """Whether an unfinished trial is one that trial ``number`` looks at."""
+        return self._lag is not None and not row.hidden and row.number <= number - self._lag
+
+    def _unfinished(self, connection: Connection) -> list[Any]:
+        """All trials that have not ended: one's own first, then by number."""
+        query = sa.select(
+            trials.c.number,
+            trials.c.state,
+            trials.c.seed,
+            trials.c.hidden,
+            trials.c.owner,
+            trials.c.lease_until,
+        ).where(self._mine, trials.c.state.in_([State.RUNNING, State.WAITING]))
+        # Sorted here, since for an order by number SQLite would walk through all finished ones.
+        rows = connection.execute(query).all()
+        return sorted(rows, key=lambda row: (row.owner != self._owner, row.number))
+
+    def _take_over(
+        self, connection: Connection, row: sa.Row[tuple[object, ...]], until: float
+    ) -> bool:
+        """Take an unfinished trial as it was read; False if it was finished or renewed meanwhile.
+
+        A finish locks its trial, not the study: on PostgreSQL it may come between the two.
+        """
+        taken = connection.execute(
+            sa.update(trials)
+            .where(
+                self._mine,
+                trials.c.number == row.number,
+                trials.c.state == row.state,
+                trials.c.owner.is_not_distinct_from(row.owner),
+                trials.c.lease_until.is_not_distinct_from(row.lease_until),
+            )
+            .values(
+                state=State.RUNNING,
+                owner=self._owner,
+                lease_until=until,
+                attempts=trials.c.attempts + 1,
+            )
+        )
+        return bool(taken.rowcount)
+
+    def _begin(
+        self, connection: Connection, number: int, seed: int, now: float, until: float
+    ) -> None:
+        connection.execute(
+            sa.insert(trials).values(
+                study_id=self._study_id,
+                number=number,
+                state=State.RUNNING,
+                seed=seed,
+                started=now,
+                owner=self._owner,
+                lease_until=until,
+            )
+        )
+        connection.execute(
+            sa.update(studies).where(studies.c.id == self._study_id).values(next_number=number + 1)
+        )
+
+
+def stopped(database: Database, study_id: int) -> bool:
+    """Whether nobody gets a trial of a study any more, because too many failed in a row."""
+    with database.read() as connection:
+        return _failing(connection, study_id)
+
+
+def _failing(connection: Connection, study_id: int) -> bool:
+    last = connection.execute(
+        sa.select(trials.c.state)
+        .where(trials.c.study_id == study_id, trials.c.state.in_(FINISHED))
+        .order_by(trials.c.number.desc())
+        .limit(FAILS_IN_A_ROW)
+    ).scalars()
+    states = list(last)
+    return len(states) == FAILS_IN_A_ROW and set(states) == {State.FAIL}
+
+
+def released(database: Database, study_id: int, owners: Iterable[Owner]) -> None:
+    """Free the trials of workers that were made to end: that is no trial's fault."""
+    with database.write() as connection:
+        connection.execute(
+            sa.update(trials)
+            .where(
+                trials.c.study_id == study_id,
+                trials.c.state == State.RUNNING,
+                trials.c.owner.in_(map(str, owners)),
+            )
+            .values(state=State.WAITING, owner=None, lease_until=None)
+        )
+
+
+def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
+    """Free the trials of a worker that died by itself, and give up those it keeps dying of.
+
+    It may be called again, if an answer was lost: what the worker held is counted once.
+
+    Returns:
+        The numbers that were given up: FAIL with reason ``lost``.
+    """
+    with database.write() as connection:
+        held = (
+            (trials.c.study_id == study_id)
+            & (trials.c.state == State.RUNNING)
+            & (trials.c.owner == str(owner))
+        )
+        rows = connection.execute(sa.select(trials).where(held).with_for_update()).all()
+        lost = [row.number for row in rows if row.crashes + 1 >= MOST_CRASHES]
+        freed: Mapping[str, object] = {"owner": None, "crashes": trials.c.crashes + 1}
+        connection.execute(
+            sa.update(trials)
+            .where(held, ~trials.c.number.in_(lost))
+            .values(state=State.WAITING, lease_until=None, **freed)
+        )
+        connection.execute(
+            sa.update(trials)
+            .where(held, trials.c.number.in_(lost))
+            .values(
+                state=State.FAIL,
+                reason="lost",
+                hidden=True,
+                ended=database.now,
+                lease_until=None,
+                **freed,
+            )
+        )
+        if lost:
+            nothing = {"study_id": study_id, "epochs": b"", "steps": b""}
+            connection.execute(sa.insert(curves), [nothing | {"number": n} for n in lost])
+        return lost
+
+
+def _compare(number: int, row: sa.Row[tuple[object, ...]], result: Result) -> None:
+    """A second finish: the same bits are fine, and so is a failure of the one or the other."""
+    if State.FAIL in (row.state, result.state):
+        return
+    if (row.state, row.weights_sha256) != (result.state, result.weights_sha256):
+        raise DigestConflictError(
+            f"trial {number} ended twice with different bits: {row.state} "
+            f"{row.weights_sha256} in the store, {result.state} {result.weights_sha256} now; "
+            f"are the workers' environments the same?"
+        )

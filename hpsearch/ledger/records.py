@@ -1,0 +1,152 @@
+"""What is known of a trial? The frozen records that cross every boundary."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.study.config import Params
+
+CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+Curve: TypeAlias = NDArray[np.float64]
+"""(epochs, 4), its columns in the order of ``CURVES``; row *i* is the state after epoch *i + 1*."""
+
+
+Steps: TypeAlias = NDArray[np.float64]
+"""(steps,), the loss of each mini-batch as it was trained on; empty unless it is recorded."""
+
+NO_STEPS: Steps = np.zeros(0)
+STEP_LOSS = "step_loss"
+"""What these losses are called where they stand beside ``CURVES``."""
+
+
+def curve(rows: Iterable[Iterable[float]] = ()) -> Curve:
+    """Rows of ``CURVES`` as one array."""
+    return np.array([list(row) for row in rows], dtype=np.float64).reshape(-1, len(CURVES))
+
+
+class State(StrEnum):
+    """Where a trial stands."""
+
+    WAITING = "WAITING"
+    """Handed back, or to be retried: the next worker takes it."""
+    RUNNING = "RUNNING"
+    COMPLETE = "COMPLETE"
+    PRUNED = "PRUNED"
+    FAIL = "FAIL"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the trial has ended."""
+        return self in FINISHED
+
+
+FINISHED = frozenset({State.COMPLETE, State.PRUNED, State.FAIL})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a training ended."""
+
+    state: State
+    value: float | None
+    params: Params
+    curve: Curve
+    weights_sha256: str | None
+    rungs: Mapping[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    steps: Steps = field(default_factory=lambda: NO_STEPS)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What the ledger says of a trial; times are seconds since 1970, UTC."""
+
+    number: int
+    state: State
+    value: float | None
+    params: Params
+    epochs: int
+    seed: int
+    attempts: int
+    started: float
+    ended: float | None
+    weights_sha256: str | None
+    mlflow_run_id: str | None
+    reason: str | None
+    rungs: Mapping[str, float]
+    environment: str | None
+    """Digest of the environment it finished in."""
+    in_optuna: bool
+    in_mlflow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many trials of a study stand where."""
+
+    budget: int
+    complete: int
+    pruned: int
+    failed: int
+    running: int
+    waiting: int
+    unprojected: int
+
+    @property
+    def finished(self) -> int:
+        """Trials that have ended."""
+        return self.complete + self.pruned + self.failed
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.finished >= self.budget and not self.running and not self.waiting
+
+
+def digest(finished: Iterable[tuple[Trial, Curve]], steps: Mapping[int, Steps]) -> str:
+    """One SHA-256 over finished trials in the order of their numbers.
+
+    It covers numbers, states, values, curves (every bit of them) and weight digests, and nothing
+    that depends on when, where or by how many workers they were run.
+
+    Args:
+        finished: Trials with their curves, in any order.
+        steps: By number, what is recorded by step.
+    """
+    total = hashlib.sha256()
+    for trial, rows in sorted(finished, key=lambda pair: pair[0].number):
+        parts = (
+            str(trial.number).encode(),
+            trial.state.encode(),
+            b"" if trial.value is None else struct.pack("<d", trial.value),
+            encode(rows),
+            encode(steps.get(trial.number, NO_STEPS)),
+            (trial.weights_sha256 or "").encode(),
+        )
+        for part in parts:
+            total.update(struct.pack("<q", len(part)) + part)
+    return total.hexdigest()
+
+
+def encode(array: NDArray[np.float64]) -> bytes:
+    """The bits of an array, in row-major order and little-endian whatever the machine."""
+    return np.ascontiguousarray(array, dtype="<f8").tobytes()
+
+
+def weights_digest(state: Mapping[str, NDArray[np.generic]]) -> str:
+    """SHA-256 over name, dtype, shape and bytes of each array, in the order of the names."""
+    total = hashlib.sha256()
+    for name in sorted(state):
+        array = np.ascontiguousarray(state[name])
+        head = f"{name}\0{array.dtype.str}\0{array.shape}\0"
+        total.update(head.encode() + array.tobytes())
+    return total.hexdigest()

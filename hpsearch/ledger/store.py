@@ -1,0 +1,425 @@
+"""What is in the ledger? Studies, their trials and curves, and what the projections lack.
+
+The ledger is the one truth. ``leases`` is how trials get into it; this module registers studies,
+reads, and keeps the marks of the projections.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from hpsearch.errors import StudyChangedError, UnknownStudyError, UnknownTrialError, UsageError
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import CURVES, FINISHED, Counts, Curve, State, Steps, Trial, curve
+from hpsearch.ledger.tables import curves, environments, studies, trials
+from hpsearch.study import file as study_file
+from hpsearch.study.config import Study, dumps
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A study in the ledger."""
+
+    id: int
+    study: Study
+    """Its definition, with the ledger's budget as ``search.trials``."""
+    created: float
+    data_digests: Mapping[str, str]
+    """SHA-256 of the ``dataset`` and of the parts ``train``, ``validation`` and ``test``."""
+    mlflow_run_id: str | None
+    mlflow_summary: str | None
+    reproduced: Mapping[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.study.name
+
+
+class Store:
+    """The ledger, open."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # -- studies
+
+    def register(self, study: Study, data_digests: Mapping[str, str]) -> StudyRecord:
+        """Enter a study, or find it as it is; its budget becomes ``study.search.trials``.
+
+        The budget never falls below the trials that were begun.
+
+        Raises:
+            StudyChangedError: If another definition, or other data, stands under its name.
+        """
+        budget = study.search.trials
+        named = sa.select(studies).where(studies.c.name == study.name).with_for_update()
+        with self.database.write() as connection:
+            row = connection.execute(named).first()
+            if row is None:  # though another may be entering it at this moment
+                self.database.insert_new(
+                    connection,
+                    studies,
+                    name=study.name,
+                    definition=dumps(study.definition()),
+                    budget=budget,
+                    next_number=0,
+                    created=self.database.now,
+                    data_digests=dumps(dict(data_digests)),
+                )
+                row = connection.execute(named).one()
+            _refuse_change(_study_record(row), study, data_digests)
+            connection.execute(
+                sa.update(studies)
+                .where(studies.c.id == row.id)
+                .values(budget=max(budget, row.next_number))
+            )
+        return self.study(study.name)
+
+    def touch(self, study_id: int) -> None:
+        """Write to a study, and change nothing.
+
+        Raises:
+            StoreOpenError: If the store may only be read.
+        """
+        with self.database.write() as connection:
+            connection.execute(
+                sa.update(studies).where(studies.c.id == study_id).values(budget=studies.c.budget)
+            )
+
+    def studies(self) -> list[StudyRecord]:
+        """All studies, in the order of their creation."""
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(studies).order_by(studies.c.id)).all()
+        return [_study_record(row) for row in rows]
+
+    def study(self, name: str) -> StudyRecord:
+        """The study of that name.
+
+        Raises:
+            UnknownStudyError: If there is none; the message says which exist.
+        """
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(studies).where(studies.c.name == name)).first()
+            names = [] if row else connection.execute(sa.select(studies.c.name)).scalars().all()
+        if row is None:
+            there = f"there are {', '.join(sorted(names))}" if names else "there is none yet"
+            raise UnknownStudyError(f"no study {name!r} in {self.database.where}; {there}")
+        return _study_record(row)
+
+    def refuse_running(self, study_id: int) -> None:
+        """Make sure that no worker holds a trial of the study.
+
+        Raises:
+            UsageError: If one does.
+        """
+        held = len(self.held(study_id))
+        if held:
+            raise UsageError(f"{held} of its trials are running; stop the workers first")
+
+    def delete(self, study_id: int) -> None:
+        """Remove a study with its trials and curves."""
+        with self.database.write() as connection:
+            for table in (curves, trials):
+                connection.execute(sa.delete(table).where(table.c.study_id == study_id))
+            connection.execute(sa.delete(studies).where(studies.c.id == study_id))
+
+    # -- trials
+
+    def trials(
+        self, study_id: int, states: Collection[State] | None = None, above: int = -1
+    ) -> list[Trial]:
+        """Trials in the order of their numbers, those above ``above``."""
+        query = sa.select(trials).where(trials.c.study_id == study_id, trials.c.number > above)
+        if states is not None:
+            query = query.where(trials.c.state.in_(states))
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(trials.c.number)).all()
+        return [_trial(row) for row in rows]
+
+    def trial(self, study_id: int, number: int) -> Trial:
+        """One trial.
+
+        Raises:
+            UnknownTrialError: If it was not begun; the message says which were.
+        """
+        query = sa.select(trials).where(trials.c.study_id == study_id, trials.c.number == number)
+        with self.database.read() as connection:
+            row = connection.execute(query).first()
+            last = sa.select(sa.func.max(trials.c.number)).where(trials.c.study_id == study_id)
+            highest = None if row else connection.execute(last).scalar()
+        if row is None:
+            there = "none was begun yet" if highest is None else f"there are 0 to {highest}"
+            raise UnknownTrialError(f"no trial {number}; {there}")
+        return _trial(row)
+
+    def best(self, record: StudyRecord) -> Trial | None:
+        """The COMPLETE trial with the best value, the first of them where several have it."""
+        value = trials.c.value
+        order = value.desc() if record.study.search.direction == "maximize" else value.asc()
+        query = (
+            sa.select(trials)
+            .where(trials.c.study_id == record.id, trials.c.state == State.COMPLETE)
+            .order_by(order, trials.c.number)
+            .limit(1)
+        )
+        with self.database.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _trial(row)
+
+    def curves(self, study_id: int, numbers: Collection[int] | None = None) -> dict[int, Curve]:
+        """The curves of finished trials, by number."""
+        query = sa.select(curves.c.number, curves.c.epochs).where(curves.c.study_id == study_id)
+        if numbers is not None:
+            query = query.where(curves.c.number.in_(numbers))
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(curves.c.number)).all()
+        return {row.number: _curve(row.epochs) for row in rows}
+
+    def steps(self, study_id: int, numbers: Collection[int] | None = None) -> dict[int, Steps]:
+        """The losses by step of the finished trials that recorded them, by number."""
+        query = sa.select(curves.c.number, curves.c.steps).where(curves.c.study_id == study_id)
+        query = query.where(curves.c.steps != b"")
+        if numbers is not None:
+            query = query.where(curves.c.number.in_(numbers))
+        with self.database.read() as connection:
+            rows = connection.execute(query.order_by(curves.c.number)).all()
+        return {row.number: _decode(row.steps) for row in rows}
+
+    def history(self, study_id: int, above: int, up_to: int) -> list[tuple[Trial, Curve]]:
+        """What samplers and pruners may learn from: numbers above ``above`` and to ``up_to``.
+
+        A trial that ever failed is not among them, even when a retry has completed it since, so
+        that what later trials were told stays what they would be told again.
+        """
+        query = (
+            sa.select(trials, curves.c.epochs.label("rows"))
+            .join(
+                curves,
+                (curves.c.study_id == trials.c.study_id) & (curves.c.number == trials.c.number),
+            )
+            .where(trials.c.study_id == study_id, trials.c.number > above)
+            .where(trials.c.number <= up_to, ~trials.c.hidden)
+            .where(trials.c.state.in_([State.COMPLETE, State.PRUNED]))
+            .order_by(trials.c.number)
+        )
+        with self.database.read() as connection:
+            found = connection.execute(query).all()
+        return [(_trial(row), _curve(row.rows)) for row in found]
+
+    def finished(self, study_id: int) -> list[tuple[Trial, Curve]]:
+        """All finished trials with their curves, in the order of their numbers."""
+        rows = self.curves(study_id)
+        nothing = curve()
+        return [(t, rows.get(t.number, nothing)) for t in self.trials(study_id, FINISHED)]
+
+    def counts(self, study_id: int) -> Counts:
+        """How many trials stand where."""
+        marks = (trials.c.in_optuna, trials.c.in_mlflow)
+        query = (
+            sa.select(trials.c.state, *marks, sa.func.count().label("number"))
+            .where(trials.c.study_id == study_id)
+            .group_by(trials.c.state, *marks)
+        )
+        with self.database.read() as connection:
+            budget = connection.execute(
+                sa.select(studies.c.budget).where(studies.c.id == study_id)
+            ).scalar_one_or_none()
+            if budget is None:
+                raise UnknownStudyError("the study was deleted meanwhile")
+            rows = connection.execute(query).all()
+        count: Counter[State] = Counter()
+        unprojected = 0
+        for row in rows:
+            state = State(row.state)
+            count[state] += row.number
+            if state.finished and not (row.in_optuna and row.in_mlflow):
+                unprojected += row.number
+        return Counts(
+            budget=budget,
+            complete=count[State.COMPLETE],
+            pruned=count[State.PRUNED],
+            failed=count[State.FAIL],
+            running=count[State.RUNNING],
+            waiting=count[State.WAITING],
+            unprojected=unprojected,
+        )
+
+    def ended(self, study_id: int) -> float | None:
+        """When the last of the finished trials ended; None if none has."""
+        query = sa.select(sa.func.max(trials.c.ended)).where(trials.c.study_id == study_id)
+        with self.database.read() as connection:
+            last: float | None = connection.execute(query).scalar()
+        return last
+
+    def unprojected(self, study_id: int, *, mlflow: bool = True) -> list[Trial]:
+        """Trials without the mark of a projection, unfinished ones among them.
+
+        Args:
+            study_id: The study.
+            mlflow: Whether MLflow's mark counts, beside that of Optuna's storage.
+        """
+        # All states are named, since the index finds the marks behind them.
+        ours = (trials.c.study_id == study_id) & trials.c.state.in_(list(State))
+        lacking = sa.select(trials).where(ours, ~trials.c.in_optuna)
+        query: sa.Executable = lacking
+        if mlflow:
+            only_there = trials.c.in_optuna & ~trials.c.in_mlflow
+            query = sa.union_all(lacking, sa.select(trials).where(ours, only_there))
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return sorted(map(_trial, rows), key=lambda trial: trial.number)
+
+    def held(self, study_id: int) -> set[int]:
+        """Numbers of the trials that are held now: their owners are not gone, nor the leases."""
+        query = sa.select(trials.c.number, trials.c.owner).where(
+            trials.c.study_id == study_id,
+            trials.c.state == State.RUNNING,
+            trials.c.lease_until > self.database.now,
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return {row.number for row in rows if not Owner.parse(row.owner).gone()}
+
+    def retry(self, study_id: int) -> int:
+        """Hand all FAIL trials out again, under their numbers. Returns how many."""
+        with self.database.write() as connection:
+            failed = (
+                connection.execute(
+                    sa.select(trials.c.number)
+                    .where(trials.c.study_id == study_id, trials.c.state == State.FAIL)
+                    .with_for_update()
+                )
+                .scalars()
+                .all()
+            )
+            where = (trials.c.study_id == study_id) & trials.c.number.in_(failed)
+            connection.execute(
+                sa.update(trials)
+                .where(where)
+                .values(
+                    state=State.WAITING,
+                    hidden=True,
+                    reason=None,
+                    ended=None,
+                    epochs=0,
+                    crashes=0,
+                    in_mlflow=False,
+                    in_optuna=False,
+                )
+            )
+            connection.execute(
+                sa.delete(curves).where(curves.c.study_id == study_id, curves.c.number.in_(failed))
+            )
+        return len(failed)
+
+    # -- environments
+
+    def remember(self, environment: Mapping[str, Any], digest: str) -> None:
+        """Keep what an environment consists of, once."""
+        with self.database.write() as connection:
+            known = sa.select(environments.c.digest).where(environments.c.digest == digest)
+            if connection.execute(known).first() is None:
+                content = dumps(environment)
+                self.database.insert_new(connection, environments, digest=digest, content=content)
+
+    def environment(self, digest: str) -> dict[str, Any]:
+        """The environment that has this digest."""
+        query = sa.select(environments.c.content).where(environments.c.digest == digest)
+        with self.database.read() as connection:
+            content: dict[str, Any] = json.loads(connection.execute(query).scalar_one())
+        return content
+
+    # -- marks of the projections
+
+    def mark_optuna(self, study_id: int, numbers: Iterable[int], there: bool = True) -> None:
+        """Note that these trials are in Optuna's storage, or no longer."""
+        self._mark(study_id, numbers, in_optuna=there)
+
+    def mark_mlflow(self, study_id: int, number: int, run_id: str | None, there: bool) -> None:
+        """Note the MLflow run of a trial, and whether all of the trial is in it."""
+        self._mark(study_id, [number], mlflow_run_id=run_id, in_mlflow=there)
+
+    def mark_parent(self, study_id: int, run_id: str, summary: str) -> None:
+        """Note the study's parent run and what was written to it."""
+        self._update(study_id, mlflow_run_id=run_id, mlflow_summary=summary)
+
+    def mark_reproduced(self, study_id: int, outcome: Mapping[str, Any]) -> None:
+        """Note how training the best trial again ended."""
+        self._update(study_id, reproduced=dumps(dict(outcome)))
+
+    def _mark(self, study_id: int, numbers: Iterable[int], **values: Any) -> None:
+        where = (trials.c.study_id == study_id) & trials.c.number.in_(list(numbers))
+        with self.database.write() as connection:
+            connection.execute(sa.update(trials).where(where).values(**values))
+
+    def _update(self, study_id: int, **values: Any) -> None:
+        with self.database.write() as connection:
+            connection.execute(sa.update(studies).where(studies.c.id == study_id).values(**values))
+
+
+def _decode(data: bytes) -> NDArray[np.float64]:
+    return np.frombuffer(data, dtype="<f8").astype(np.float64)
+
+
+def _curve(data: bytes) -> Curve:
+    return _decode(data).reshape(-1, len(CURVES))
+
+
+def _refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, str]) -> None:
+    changes = study_file.differences(record.study, study)
+    if changes:
+        raise StudyChangedError(
+            f"study {study.name!r} is in the store with another definition ({'; '.join(changes)});"
+            f" keep it as it was, or give the new one a name of its own with --name"
+        )
+    if dict(record.data_digests) != dict(data_digests):
+        raise StudyChangedError(
+            f"study {study.name!r} was begun on other data (dataset sha256 "
+            f"{record.data_digests['dataset'][:12]}, now {data_digests['dataset'][:12]}); bring the"
+            f" data back, or begin a new study with --name"
+        )
+
+
+def _study_record(row: sa.Row[Any]) -> StudyRecord:
+    study = study_file.parse(json.loads(row.definition)).with_trials(row.budget)
+    return StudyRecord(
+        id=row.id,
+        study=study,
+        created=row.created,
+        data_digests=json.loads(row.data_digests),
+        mlflow_run_id=row.mlflow_run_id,
+        mlflow_summary=row.mlflow_summary,
+        reproduced=json.loads(row.reproduced) if row.reproduced else None,
+    )
+
+
+def _trial(row: sa.Row[Any]) -> Trial:
+    params = json.loads(row.params)
+    return Trial(
+        number=row.number,
+        state=State(row.state),
+        value=row.value,
+        params=params,
+        epochs=row.epochs,
+        seed=params.get("training.seed", row.seed),  # a study may search over seeds
+        attempts=row.attempts,
+        started=row.started,
+        ended=row.ended,
+        weights_sha256=row.weights_sha256,
+        mlflow_run_id=row.mlflow_run_id,
+        reason=row.reason,
+        rungs=json.loads(row.rungs),
+        environment=row.environment,
+        in_optuna=row.in_optuna,
+        in_mlflow=row.in_mlflow,
+    )

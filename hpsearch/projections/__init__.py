@@ -1,0 +1,1 @@
+"""What do Optuna's storage and MLflow hold, and who writes it?"""

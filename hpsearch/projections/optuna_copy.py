@@ -1,0 +1,229 @@
+"""How do finished trials get into Optuna's own storage, for its tools to read?
+
+``optuna.load_study`` and optuna-dashboard find the study there under its name, its trials under
+their numbers. Nothing in hpsearch reads it: it is a copy, and one that does not agree with the
+ledger is deleted and built again.
+
+Optuna numbers trials in the order in which they come, so trial *n* waits for 0 … n - 1. Of the
+curve it gets the epochs that its pruner looked at and the last: 4 ms a trial, where all 50 epochs
+of the book's would cost 20 ms, more than everything else that is written of it. The whole curve is
+in the ledger and in MLflow.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+# Optuna loads this at its first use, on the projector's thread: a query of another thread would
+# meanwhile find it half loaded, and fail.
+import sqlalchemy.orm  # noqa: F401
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+from sqlalchemy.exc import SQLAlchemyError
+
+from hpsearch.errors import StoreError
+from hpsearch.ledger.database import BUSY, Database, immediate, patience
+from hpsearch.ledger.records import FINISHED, Curve, Trial
+from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.search.suggest import frozen
+
+_BATCH = 100
+"""Trials that are read, or marked, at once."""
+_MINE = "hpsearch"
+"""Attribute of a study in Optuna's storage that says who keeps it."""
+
+
+class OptunaCopy:
+    """One study's copy in Optuna's storage. Whoever writes it holds the study's projector lock."""
+
+    def __init__(self, store: Store, record: StudyRecord) -> None:
+        self._store = store
+        self._record = record
+        self._storage: RDBStorage | None = None
+        self._id = -1
+        self._length: int | None = None
+        """Trials that are there and agree; None until it has been looked."""
+        self._alone: Callable[[], None] = lambda: None
+
+    def forget(self) -> None:
+        """Believe nothing of what was seen: the next ``bring`` compares every trial."""
+        self._length = None
+
+    def bring(self, lacking: Iterable[Trial], alone: Callable[[], None] = lambda: None) -> int:
+        """Write what is missing: all of it the first time, later what is new in the ledger.
+
+        Args:
+            lacking: The trials that bear no mark of being there.
+            alone: Raises if another may be writing, too; is asked before every write.
+
+        Returns:
+            How many trials were written.
+
+        Raises:
+            StoreError: If the database failed, or another's study stands under the name.
+        """
+        self._alone = alone
+        with self._failures():
+            waiting = [trial for trial in lacking if trial.state.finished and not trial.in_optuna]
+            # One that was there before: its outcome has changed since, by a retry.
+            changed = any(trial.number < (self._length or 0) for trial in waiting)
+            if changed or self._length is None:
+                self._compare()
+                waiting = [t for t in self._store.trials(self._record.id, FINISHED) if self._new(t)]
+            return self._append([trial for trial in waiting if self._new(trial)])
+
+    def delete(self) -> None:
+        """Remove the copy."""
+        with self._failures():
+            if self._find(self._open()) is not None:
+                self._open().delete_study(self._id)
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back; the next use opens new ones."""
+        if self._storage is not None:
+            self._storage.remove_session()
+            self._storage.engine.dispose()
+        self._storage = self._length = None
+
+    def _new(self, trial: Trial) -> bool:
+        return trial.number >= (self._length or 0)
+
+    def _compare(self) -> None:
+        """See how much is there; what disagrees makes it all be built again."""
+        storage, record = self._open(), self._record
+        present = self._find(storage)
+        finished = self._store.trials(record.id, FINISHED)
+        # As far as the numbers run without a hole.
+        ready = [trial for index, trial in enumerate(finished) if trial.number == index]
+        agrees = present is not None and len(present) <= len(ready)
+        for batch in _batches(ready[: len(present or ())]):
+            if agrees:
+                agrees = all(
+                    _content(present[trial.number]) == _content(wanted)  # type: ignore[index]
+                    for trial, wanted in zip(batch, self._frozen(batch), strict=True)
+                )
+        self._alone()
+        if present is not None and not agrees:
+            self._mark(finished, False)
+            storage.delete_study(self._id)
+            present = None
+        if present is None:
+            maximize = record.study.search.direction == "maximize"
+            direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
+            self._id = storage.create_new_study([direction], record.name)
+            storage.set_study_user_attr(self._id, _MINE, True)
+        self._length = len(present or ())
+        self._mark(finished[: self._length], True)
+        self._mark(finished[self._length :], False)
+
+    def _find(self, storage: RDBStorage) -> list[FrozenTrial] | None:
+        try:
+            self._id = storage.get_study_id_from_name(self._record.name)
+        except KeyError:
+            return None
+        # That takes seconds in a long study, in which workers must not wait for the write lock.
+        storage.engine.update_execution_options(writes=False)
+        try:
+            present = storage.get_all_trials(self._id, deepcopy=False)
+        finally:
+            storage.engine.update_execution_options(writes=True)
+        if _MINE not in storage.get_study_user_attrs(self._id):
+            if present:
+                raise StoreError(
+                    f"{self._store.database.where}: holds an Optuna study {self._record.name!r} "
+                    f"that is not hpsearch's; rename or delete it with Optuna"
+                )
+            storage.set_study_user_attr(self._id, _MINE, True)
+        return present
+
+    def _append(self, waiting: Sequence[Trial]) -> int:
+        first = self._length or 0
+        next_in_line = [t for index, t in enumerate(waiting, start=first) if t.number == index]
+        for batch in _batches(next_in_line):
+            for trial in self._frozen(batch):
+                self._alone()
+                try:
+                    self._open().create_new_trial(self._id, trial)
+                except KeyError:  # someone deleted the study; begin again the next time
+                    self._length = None
+                    raise StoreError(
+                        f"{self._store.database.where}: the Optuna study {self._record.name!r} "
+                        f"was deleted meanwhile"
+                    ) from None
+                self._length = trial.number + 1
+            self._mark(batch, True)
+        return len(next_in_line)
+
+    def _frozen(self, batch: Sequence[Trial]) -> list[FrozenTrial]:
+        curves = self._store.curves(self._record.id, [trial.number for trial in batch])
+        if len(curves) < len(batch):
+            raise StoreError(
+                f"{self._store.database.where}: trials were handed out again meanwhile"
+            )
+        return [_copy(self._record, trial, curves[trial.number]) for trial in batch]
+
+    def _mark(self, trials: Iterable[Trial], there: bool) -> None:
+        for batch in _batches([trial for trial in trials if trial.in_optuna is not there]):
+            self._store.mark_optuna(self._record.id, [t.number for t in batch], there)
+
+    def _open(self) -> RDBStorage:
+        if self._storage is None:
+            self._storage = _open(self._store.database)
+        return self._storage
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+            self._length = None
+            raise self._store.database.failure(error.__cause__ or error) from error
+        except StoreError:
+            self._length = None
+            raise
+
+
+def _open(database: Database) -> RDBStorage:
+    """Optuna's storage in the ledger's database, its tables made by one process alone."""
+    arguments: dict[str, Any] = {"pool_pre_ping": True, "connect_args": patience(database.url)}
+    if database.file:
+        arguments = {"connect_args": {"timeout": BUSY}, "execution_options": {"writes": True}}
+    url = database.url.render_as_string(hide_password=False)
+    with database.lock("optuna-schema", timeout=-1), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        storage = RDBStorage(url, engine_kwargs=arguments)
+    if database.file:
+        immediate(storage.engine)
+        storage.engine.dispose()  # the connections that were made before
+    return storage
+
+
+def _copy(record: StudyRecord, trial: Trial, curve: Curve) -> FrozenTrial:
+    copy = frozen(record.study, trial, curve)
+    known = {"weights_sha256": trial.weights_sha256, "reason": trial.reason}
+    copy.user_attrs = {key: value for key, value in known.items() if value is not None}
+    return copy
+
+
+def _content(trial: FrozenTrial) -> tuple[object, ...]:
+    """All of a trial that the ledger decides."""
+    return (
+        trial.state,
+        trial.value,
+        trial.params,
+        trial.distributions,
+        trial.intermediate_values,
+        trial.user_attrs,
+        trial.system_attrs,
+    )
+
+
+def _batches(trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:
+    for start in range(0, len(trials), _BATCH):
+        yield trials[start : start + _BATCH]

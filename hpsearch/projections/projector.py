@@ -1,0 +1,270 @@
+"""What do Optuna's storage and MLflow lack, and who writes it?
+
+The ledger is the truth; the two are projections of it, written by the one process that holds the
+study's projector lock. Marks in the ledger say what was written, so that a look is cheap; the first
+look does not believe them and compares everything.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from hpsearch.errors import (
+    HpsearchError,
+    StoreError,
+    TrackingDiskError,
+    TrackingError,
+    UsageError,
+)
+from hpsearch.ledger.database import Lock
+from hpsearch.ledger.records import Trial
+from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.projections.mlflow_runs import Tracking
+from hpsearch.projections.optuna_copy import OptunaCopy
+from hpsearch.projections.runs import Retrained, Runs, Written
+from hpsearch.settings import Settings
+from hpsearch.verify import look
+from hpsearch.verify.tracking_invariants import beyond_repair
+
+__all__ = ["Projector", "Retrained", "Written", "delete", "mend"]
+
+_LOOK = 0.3
+"""Seconds between two looks into the ledger."""
+_LONGEST_PAUSE = 5.0
+"""Seconds between two tries to reach MLflow, at most."""
+_PATIENCE = 30.0
+"""Seconds that ``sync`` waits for another projector that does not come to an end."""
+_FAREWELL = 3.0
+"""Seconds that ``follow`` waits for one after it was told to stop."""
+
+
+class Projector:
+    """Writes one study's projections.
+
+    Args:
+        store: The ledger.
+        name: The study.
+        settings: Where MLflow is.
+        tracking: Whether MLflow is written at all; without it only Optuna's storage is.
+        retrain: Trains a trial again; given, the best trial's weights are kept once the study is
+            done.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        settings: Settings,
+        *,
+        tracking: bool = True,
+        retrain: Callable[[Trial], Retrained] | None = None,
+    ) -> None:
+        self._store = store
+        self._id = store.study(name).id
+        self._copy = OptunaCopy(store, store.study(name))
+        self._runs = Runs(store, store.study(name), settings, retrain) if tracking else None
+        self.failure: TrackingDiskError | None = None
+        """What keeps ``follow`` from writing MLflow's files, as long as it does."""
+
+    def sync(self) -> Written:
+        """Compare the projections with the ledger and write what is missing; else nothing.
+
+        While another process does the same, wait for it.
+
+        Raises:
+            StoreError: If the database failed.
+            TrackingError: If MLflow cannot be reached or refuses, or another projector is stuck.
+        """
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            with _lock(self._store, self._id) as alone:
+                if alone:
+                    self._forget()
+                    try:
+                        return self._bring(alone, ending=True)
+                    finally:
+                        self._copy.close()
+            lacking = self._lacking()
+            if not lacking:
+                return Written()
+            if time.monotonic() > deadline:
+                raise TrackingError(
+                    f"another process is writing this study's projections; "
+                    f"{lacking} trials are still missing, run `hpsearch sync` later"
+                )
+            time.sleep(_LOOK)
+
+    def step(self) -> Written:
+        """Write what is new in the ledger; nothing while another process does.
+
+        Raises:
+            StoreError: If the database failed.
+            TrackingError: If MLflow cannot be reached or refuses.
+        """
+        with _lock(self._store, self._id) as alone:
+            return self._bring(alone, ending=False) if alone else Written()
+
+    def follow(self, stop: threading.Event, on_trouble: Callable[[str], None]) -> None:
+        """Write what is missing and what comes, until ``stop`` is set and all is written.
+
+        Trouble with MLflow or the database never ends this; what could not be written is left
+        for the next one.
+
+        Args:
+            stop: Set when nothing more will come.
+            on_trouble: Is told of an outage, once, in a line.
+        """
+        outage = _Outage(on_trouble)
+        farewell = None
+        while True:
+            ending = stop.is_set()
+            try:
+                with _lock(self._store, self._id) as alone:
+                    if alone:
+                        try:
+                            self._follow_alone(alone, stop, outage)
+                        finally:
+                            self._copy.close()
+                        return
+                    if ending and not self._lacking():
+                        return
+            except StoreError as error:
+                outage.begin(error)
+                if ending:
+                    return
+            except HpsearchError as error:  # the study was deleted, or cannot be retrained here
+                on_trouble(str(error))
+                return
+            if ending:
+                farewell = farewell or time.monotonic() + _FAREWELL
+                if time.monotonic() > farewell:
+                    return
+                time.sleep(_LOOK / 3)
+            stop.wait(max(_LOOK, outage.pause))
+
+    def _follow_alone(self, lock: Lock, stop: threading.Event, outage: _Outage) -> None:
+        self._forget()
+        while True:
+            ending, sudden = stop.is_set(), not outage.pause
+            try:
+                if ending or outage.over:
+                    self._bring(lock, ending=ending)
+                    self.failure = None
+                    outage.end()
+                else:
+                    self._bring_copy(lock)
+            except TrackingError as error:
+                self.failure = error if isinstance(error, TrackingDiskError) else None
+                outage.begin(error)
+                if ending and sudden:  # a run that somebody deleted, perhaps: look at all once more
+                    continue
+            if ending:
+                return
+            stop.wait(_LOOK)
+
+    def _bring(self, lock: Lock, *, ending: bool) -> Written:
+        copied = self._bring_copy(lock)
+        if self._runs is None:
+            return Written(optuna=copied)
+        lacking = self._store.unprojected(self._id)
+        written = self._runs.bring(lacking, lock.check, ending=ending)
+        return Written(copied, written.mlflow, written.removed, written.other)
+
+    def _forget(self) -> None:
+        """Another may have written since; believe nothing of what was seen."""
+        self._copy.forget()
+        if self._runs:
+            self._runs.forget()
+
+    def _bring_copy(self, lock: Lock) -> int:
+        return self._copy.bring(self._store.unprojected(self._id, mlflow=False), lock.check)
+
+    def _lacking(self) -> int:
+        """How many finished trials are not projected yet."""
+        trials = self._store.unprojected(self._id, mlflow=self._runs is not None)
+        return sum(trial.state.finished for trial in trials)
+
+
+class _Outage:
+    """How long MLflow has been away, and when to try again."""
+
+    def __init__(self, on_trouble: Callable[[str], None]) -> None:
+        self._on_trouble = on_trouble
+        self.pause = 0.0
+        self._next = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether it is time for another try."""
+        return time.monotonic() >= self._next
+
+    def begin(self, error: Exception) -> None:
+        """Take note of a failure; the first one is told."""
+        if not self.pause:
+            self._on_trouble(f"{error}; what is missing is written when it is back")
+        self.pause = min(max(2 * self.pause, _LOOK), _LONGEST_PAUSE)
+        self._next = time.monotonic() + self.pause
+
+    def end(self) -> None:
+        """It works again."""
+        self.pause = 0.0
+
+
+def delete(store: Store, record: StudyRecord, settings: Settings, *, tracking: bool) -> None:
+    """Remove a study's projections, so that its name is free again.
+
+    Raises:
+        UsageError: If a projector is at work on it.
+        StoreError: If the database failed.
+        TrackingError: If MLflow cannot be reached or refuses.
+    """
+    with _lock(store, record.id, timeout=_FAREWELL) as held:
+        if not held:
+            raise UsageError(f"study {record.name!r} is running; stop it first")
+        OptunaCopy(store, record).delete()
+        if tracking:
+            Tracking(settings, record, create=False).delete_all()
+
+
+def mend(
+    store: Store,
+    record: StudyRecord,
+    settings: Settings,
+    retrain: Callable[[Trial], Retrained] | None = None,
+) -> Written:
+    """``Projector.sync``, and then a look at every point of every run.
+
+    A search for runs shows the last point of each metric alone. Once all runs are there they are
+    read in full, as ``verify`` reads them; what writing on cannot put right is deleted, in MLflow's
+    sense, and built again.
+
+    Raises:
+        StoreError: If the database failed.
+        TrackingError: If MLflow cannot be reached or refuses, or another projector is stuck.
+    """
+    written = Projector(store, record.name, settings, retrain=retrain).sync()
+    broken = beyond_repair(look.take(store.database, record.name, settings))
+    if not broken:
+        return written
+    with _lock(store, record.id, timeout=_PATIENCE) as alone:
+        if not alone:
+            raise TrackingError("another process is writing this study's projections")
+        tracking = Tracking(settings, record, create=False)
+        for run_id in broken:
+            alone.check()
+            tracking.delete(run_id)
+    again = Projector(store, record.name, settings, retrain=retrain).sync()
+    lines = [f"run {run_id} deleted: it {what}" for run_id, what in broken.items()]
+    return Written(
+        written.optuna + again.optuna,
+        written.mlflow + again.mlflow,
+        [*written.removed, *lines, *again.removed],
+        written.other + again.other,
+    )
+
+
+def _lock(store: Store, study_id: int, timeout: float = 0.0) -> AbstractContextManager[Lock]:
+    return store.database.lock(f"projector-{study_id}", timeout=timeout)

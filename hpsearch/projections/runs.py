@@ -1,0 +1,363 @@
+"""Which of a study's MLflow runs are missing or wrong, and what is done about each?
+
+``tracking`` knows how a run is written; here is decided what. A run that agrees with its trial in
+the ledger stays; one that was cut short is written on; one that claims to be whole and is not, a
+second one, or one of no trial, is deleted. A trial is marked last, so whatever dies on the way, the
+next look finds the run by its tag and goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from hpsearch.ledger.records import NO_STEPS, Counts, Curve, Steps, Trial
+from hpsearch.ledger.records import curve as no_curve
+from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.projections.mlflow_runs import NOTE, PARENT, Found, Index, Summary, Tracking
+from hpsearch.seams import seam
+from hpsearch.settings import Settings
+from hpsearch.study import file as study_file
+from hpsearch.study.config import dumps
+
+_BATCH = 100
+"""Trials whose curves are in memory at once."""
+_EARLY = 3.0
+"""Seconds that a trial runs before its run is begun; a shorter one is written once, when done."""
+_SUMMARY = 3.0
+"""Seconds between two versions of the study's own run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a projector wrote; false if nothing."""
+
+    optuna: int = 0
+    """Trials written to Optuna's storage."""
+    mlflow: int = 0
+    """Trials written to MLflow."""
+    removed: list[str] = field(default_factory=list)
+    """A line for each run that was deleted."""
+    other: int = 0
+    """Other writes: the study's own run, marks, runs begun early, weights."""
+
+    def __bool__(self) -> bool:
+        return bool(self.optuna or self.mlflow or self.removed or self.other)
+
+
+class Retrained(Protocol):
+    """What training a trial again gave."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def identical(self) -> bool: ...
+    @property
+    def weights_sha256(self) -> str | None: ...
+    @property
+    def recorded_sha256(self) -> str | None: ...
+    @property
+    def first_difference(self) -> str | None: ...
+    @property
+    def state(self) -> Mapping[str, NDArray[Any]]: ...
+
+
+@dataclass(slots=True)
+class _Run:
+    """A trial's run as it was last seen or written."""
+
+    id: str
+    running: bool = False
+    ended: bool = False
+    """It is a finished trial's, with all of it."""
+
+
+class Runs:
+    """The runs of one study. Whoever writes them holds the study's projector lock."""
+
+    def __init__(
+        self,
+        store: Store,
+        record: StudyRecord,
+        settings: Settings,
+        retrain: Callable[[Trial], Retrained] | None,
+    ) -> None:
+        self._store = store
+        self._record = record
+        self._settings = settings
+        self._retrain = retrain
+        self._commits: dict[str, str | None] = {}
+        self._alone: Callable[[], None] = lambda: None
+        self.forget()
+
+    def forget(self) -> None:
+        """Believe nothing of what was seen: the next ``bring`` compares every run."""
+        self._tracking: Tracking | None = None
+        self._runs: dict[int, _Run] = {}
+        self._parent: str | None = None
+        self._told: str | None = None
+        self._told_at = 0.0
+        self._held_since: dict[int, float] = {}
+
+    def bring(
+        self, lacking: Sequence[Trial], alone: Callable[[], None] = lambda: None, *, ending: bool
+    ) -> Written:
+        """Write what is missing: all of it the first time, later what is new in the ledger.
+
+        Args:
+            lacking: The trials without a mark, unfinished ones among them.
+            alone: Raises if another may be writing, too; is asked before every write.
+            ending: Nobody looks after the study from now on: the summary is to be the last one,
+                and the best trial's weights are to be there if the study is done.
+
+        Raises:
+            TrackingError: If MLflow cannot be reached or refuses; what is missing stays so.
+        """
+        removed: list[str] = []
+        self._alone = alone
+        try:
+            # Before the trials are read: one that is held no longer has then ended or is free.
+            held = self._store.held(self._record.id)
+            other = 0
+            if self._tracking is None:
+                self._alone()
+                self._tracking = Tracking(self._settings, self._record)
+                other += self._compare(self._tracking, removed, live=bool(held) or not ending)
+                seam("syncing")
+            lacking = self._store.unprojected(self._record.id) if other else lacking
+            written = self._write(self._tracking, lacking, removed)
+            other += self._show_running(self._tracking, lacking, held, removed)
+            if ending or time.monotonic() > self._told_at + _SUMMARY:
+                other += self._tell(self._tracking, live=bool(held) or not ending)
+            if ending and self._keep_best(self._tracking):
+                other += 1 + self._tell(self._tracking, live=bool(held))
+            return Written(mlflow=written, removed=removed, other=other)
+        except BaseException:
+            self.forget()
+            raise
+
+    # -- comparing
+
+    def _compare(self, tracking: Tracking, removed: list[str], *, live: bool) -> int:
+        """Look at every run once. Returns how many things were put right beside deletions."""
+        index = tracking.look()
+        for run_id, why in index.surplus:
+            self._remove(tracking, run_id, why, removed)
+        self._find_parent(index)
+        changes = 0 if self._parent else self._tell(tracking, live=live)
+        trials = self._store.trials(self._record.id)
+        for number in sorted(index.children.keys() - {trial.number for trial in trials}):
+            why = f"there is no trial {number}"
+            self._remove(tracking, index.children[number].run_id, why, removed)
+        for trial, curve, steps in self._with_curves(trials):
+            found = index.children.get(trial.number)
+            whole = (
+                found is not None
+                and trial.state.finished
+                and tracking.complete(found, trial, curve, steps)
+            )
+            changes += self._judge(tracking, trial, found, removed, whole=whole)
+        return changes + len(removed)
+
+    def _find_parent(self, index: Index) -> None:
+        record = self._store.study(self._record.name)
+        if index.parent is None:
+            return
+        self._parent = index.parent.run_id
+        told = json.loads(record.mlflow_summary or "{}")
+        shown = (index.parent.run_id, index.parent.status, index.parent.tags.get(NOTE))
+        if shown == (record.mlflow_run_id, told.get("status"), told.get("note")):
+            self._told = record.mlflow_summary
+
+    def _judge(
+        self,
+        tracking: Tracking,
+        trial: Trial,
+        found: Found | None,
+        removed: list[str],
+        *,
+        whole: bool,
+    ) -> int:
+        """Keep a trial's run, to be written on if need be, or delete it; set the mark right."""
+        changes = 0
+        if found is not None and not whole and not tracking.mendable(found, trial):
+            why = f"it does not agree with trial {trial.number}"
+            self._remove(tracking, found.run_id, why, removed)
+            found = None
+        if found is not None:
+            self._runs[trial.number] = _Run(found.run_id, found.status == "RUNNING", whole)
+            if found.tags.get(PARENT) != self._parent:
+                self._alone()
+                tracking.adopt(found.run_id, self._parent or "")
+                changes += 1
+        run_id = found.run_id if found is not None else None
+        if (trial.mlflow_run_id, trial.in_mlflow) != (run_id, whole):
+            self._store.mark_mlflow(self._record.id, trial.number, run_id, whole)
+            changes += 1
+        return changes
+
+    def _remove(self, tracking: Tracking, run_id: str, why: str, removed: list[str]) -> None:
+        self._alone()
+        tracking.delete(run_id)
+        removed.append(f"run {run_id} deleted: {why}")
+
+    # -- writing
+
+    def _write(self, tracking: Tracking, lacking: Sequence[Trial], removed: list[str]) -> int:
+        finished = [t for t in lacking if t.state.finished and not t.in_mlflow]
+        for trial, curve, steps in self._with_curves(finished):
+            run = self._standing(tracking, trial, removed)
+            self._alone()
+            run_id = run.id if run else None
+            commit = self._commit(trial)
+            run_id = tracking.write(trial, curve, steps, run_id, self._parent or "", commit)
+            self._runs[trial.number] = _Run(run_id, ended=True)
+            self._store.mark_mlflow(self._record.id, trial.number, run_id, True)
+        return len(finished)
+
+    def _standing(self, tracking: Tracking, trial: Trial, removed: list[str]) -> _Run | None:
+        """The run that a trial already has, unless it tells of an end that a retry has undone."""
+        run = self._runs.get(trial.number)
+        if run is not None and run.ended:
+            self._remove(tracking, run.id, f"trial {trial.number} was run again", removed)
+            del self._runs[trial.number]
+            return None
+        return run
+
+    def _show_running(
+        self, tracking: Tracking, lacking: Sequence[Trial], held: set[int], removed: list[str]
+    ) -> int:
+        """Have a run RUNNING exactly if its trial is held, and has been for a while."""
+        changes, now = 0, time.monotonic()
+        self._held_since = {number: self._held_since.get(number, now) for number in held}
+        for trial in lacking:
+            since = self._held_since.get(trial.number)
+            if trial.state.finished or since is None or now - since < _EARLY:
+                continue
+            run = self._standing(tracking, trial, removed)
+            if run is None or not run.running:
+                self._alone()
+                run_id = tracking.begin(trial, run.id if run else None, self._parent or "")
+                self._runs[trial.number] = _Run(run_id, running=True)
+                self._store.mark_mlflow(self._record.id, trial.number, run_id, False)
+                changes += 1
+        for number, run in self._runs.items():
+            if run.running and number not in held:
+                self._alone()
+                tracking.release(run.id)
+                run.running = False
+                changes += 1
+        return changes
+
+    # -- the study as a whole
+
+    def _tell(self, tracking: Tracking, *, live: bool) -> int:
+        """Bring the parent run up to date. Returns whether that took a write."""
+        self._told_at = time.monotonic()
+        record = self._store.study(self._record.name)
+        counts, best = self._store.counts(record.id), self._store.best(record)
+        summary = _summary(
+            record, counts, best, self._store.ended(record.id) if counts.done else None, live=live
+        )
+        text = summary.text()
+        if text == self._told and self._parent:
+            return 0
+        self._alone()
+        self._parent = tracking.write_parent(self._parent, summary)
+        self._told = text
+        self._store.mark_parent(record.id, self._parent, text)
+        return 1
+
+    def _keep_best(self, tracking: Tracking) -> bool:
+        """Train the best trial once more for its weights, unless that was done. Whether it was."""
+        record = self._store.study(self._record.name)
+        best = self._store.best(record)
+        if self._retrain is None or best is None or not self._store.counts(record.id).done:
+            return False
+        run_id = self._runs[best.number].id
+        known = reproduction_of(record, best)
+        if known is not None and (not known or tracking.has_weights(run_id)):
+            return False
+        again = self._retrain(best)
+        self._alone()
+        tracking.write_weights(run_id, again.state if again.identical else None, again.identical)
+        self._store.mark_reproduced(
+            record.id,
+            {
+                "number": again.number,
+                "identical": again.identical,
+                "weights_sha256": again.weights_sha256,
+                "recorded_sha256": again.recorded_sha256,
+                "first_difference": again.first_difference,
+            },
+        )
+        return True
+
+    # -- reading
+
+    def _with_curves(self, trials: Sequence[Trial]) -> Iterator[tuple[Trial, Curve, Steps]]:
+        for start in range(0, len(trials), _BATCH):
+            batch = trials[start : start + _BATCH]
+            finished = [trial.number for trial in batch if trial.state.finished]
+            curves = self._store.curves(self._record.id, finished)
+            steps = self._store.steps(self._record.id, finished)
+            for trial in batch:
+                number = trial.number
+                yield trial, curves.get(number, no_curve()), steps.get(number, NO_STEPS)
+
+    def _commit(self, trial: Trial) -> str | None:
+        """The commit that a trial was trained by, where that was recorded."""
+        digest = trial.environment
+        if digest is None:
+            return None
+        if digest not in self._commits:
+            self._commits[digest] = self._store.environment(digest).get("commit")
+        return self._commits[digest]
+
+
+def reproduction_of(record: StudyRecord, best: Trial) -> bool | None:
+    """Whether the best trial gave the same bits when trained again; None if it was not."""
+    known = record.reproduced or {}
+    if (known.get("number"), known.get("recorded_sha256")) != (best.number, best.weights_sha256):
+        return None
+    return bool(known.get("identical"))
+
+
+def _summary(
+    record: StudyRecord, counts: Counts, best: Trial | None, ended: float | None, *, live: bool
+) -> Summary:
+    study = record.study
+    metrics: dict[str, float] = {
+        "complete": counts.complete,
+        "pruned": counts.pruned,
+        "failed": counts.failed,
+    }
+    lines = [
+        f"{counts.finished} of {counts.budget} trials finished: {counts.complete} complete, "
+        f"{counts.pruned} pruned, {counts.failed} failed."
+    ]
+    reproduced = None
+    if best is not None and best.value is not None:
+        metrics["best_value"] = best.value
+        metrics["best_trial"] = best.number
+        values = ", ".join(f"{path} = {dumps(value)}" for path, value in best.params.items())
+        lines.append(f"Best: trial {best.number}, {study.search.metric} {best.value!r} ({values}).")
+        reproduced = reproduction_of(record, best)
+        if reproduced is not None:
+            said = "gave the same bits" if reproduced else "DIFFERED"
+            difference = (record.reproduced or {}).get("first_difference")
+            lines.append(f"Trained again it {said}{f': {difference}' if difference else ''}.")
+    return Summary(
+        status="FINISHED" if counts.done else "RUNNING" if live else "KILLED",
+        end=None if ended is None else round(ended * 1000),
+        note="\n\n".join(lines)[:8000],
+        metrics=metrics,
+        step=counts.finished,
+        reproduced=reproduced,
+        definition=study_file.toml(study),
+    )

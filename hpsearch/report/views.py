@@ -1,0 +1,122 @@
+"""How are studies and trials shown? The JSON shapes that scripts read, and lines for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from hpsearch.ledger.records import CURVES, Counts, Curve, Trial
+from hpsearch.study.config import Params, Study
+from hpsearch.trust.reproduce import Reproduction
+from hpsearch.verify.findings import Findings
+
+
+def trial(trial: Trial) -> dict[str, Any]:
+    """A trial as ``trials --json`` gives it."""
+    return {
+        "number": trial.number,
+        "state": str(trial.state),
+        "value": trial.value,
+        "params": dict(trial.params),
+        "epochs": trial.epochs,
+        "seed": trial.seed,
+        "attempts": trial.attempts,
+        "started": iso(trial.started),
+        "ended": None if trial.ended is None else iso(trial.ended),
+        "weights_sha256": trial.weights_sha256,
+        "mlflow_run_id": trial.mlflow_run_id,
+        "reason": trial.reason,
+    }
+
+
+def curve(number: int, rows: Curve) -> dict[str, Any]:
+    """A trial's epochs as ``curve --json`` gives them."""
+    epochs = [
+        {"epoch": epoch, **dict(zip(CURVES, row, strict=True))}
+        for epoch, row in enumerate(rows.tolist(), start=1)
+    ]
+    return {"number": number, "epochs": epochs}
+
+
+def status(name: str, counts: Counts) -> dict[str, Any]:
+    """A study's counts as ``status --json`` gives them."""
+    return {
+        "study": name,
+        "budget": counts.budget,
+        "complete": counts.complete,
+        "pruned": counts.pruned,
+        "failed": counts.failed,
+        "running": counts.running,
+        "waiting": counts.waiting,
+        "unprojected": counts.unprojected,
+    }
+
+
+def reproduction(outcome: Reproduction) -> dict[str, Any]:
+    """A comparison as ``reproduce --json`` gives it."""
+    return {
+        "identical": outcome.identical,
+        "number": outcome.number,
+        "weights_sha256": outcome.weights_sha256,
+        "recorded_sha256": outcome.recorded_sha256,
+        "first_difference": outcome.first_difference,
+        "environment_differences": outcome.environment_differences,
+    }
+
+
+def findings(found: Findings) -> dict[str, Any]:
+    """What was found as ``verify --json`` gives it."""
+    violations = [{"invariant": v.invariant, "detail": v.detail} for v in found.violations]
+    return {"ok": found.ok, "violations": violations}
+
+
+def dumps(document: Any) -> str:
+    """One JSON document."""
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def iso(seconds: float) -> str:
+    """A time in ISO 8601, UTC, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def params(values: Params, digits: int = 4) -> str:
+    """Values on one line, short: ``lr=0.00312  dropout=0.1``."""
+    return "  ".join(f"{path.partition('.')[2]}={value_(v, digits)}" for path, v in values.items())
+
+
+def value_(value: Any, digits: int = 4) -> str:
+    """A value as a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.{digits}g}"
+    return "-" if value is None else str(value)
+
+
+def counted(counts: Counts) -> str:
+    """Counts on one line, without what is zero."""
+    parts: Mapping[str, int] = {
+        "complete": counts.complete,
+        "pruned": counts.pruned,
+        "failed": counts.failed,
+        "running": counts.running,
+        "waiting": counts.waiting,
+    }
+    return ", ".join(f"{number} {name}" for name, number in parts.items() if number) or "none yet"
+
+
+def caution(study: Study, counts: Counts, validation: int) -> str:
+    """What the best value is not: said with every best trial (the winner's curse)."""
+    return (
+        f"the best of {counts.complete} on {validation} validation examples flatters: "
+        f"expect less on others"
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time span as a person reads it."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,1 @@
+"""What does trial *n* try, and when is it stopped?"""

@@ -1,0 +1,123 @@
+"""What do the numbers depend on, beside the configuration and the data?
+
+Versions, the BLAS kernel and the CPU features that NumPy found decide how float32 sums are
+rounded; the commit and what was changed since decide what is computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hpsearch.study.config import dumps
+
+THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""One BLAS thread each: more would round differently, and fight over the cores."""
+
+NUMERIC = ("machine", "numpy", "blas", "cpu_features", "threads")
+"""The entries that decide how the same program rounds."""
+
+
+def one_thread() -> None:
+    """Have BLAS use one thread in this process and its children. Call it before NumPy loads."""
+    for name in THREAD_VARIABLES:
+        os.environ[name] = "1"
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """One BLAS thread within, also where NumPy was loaded before."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield
+
+
+def current() -> dict[str, Any]:
+    """This process's environment, to be called within ``single_thread``."""
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas" and _numpys(pool)]
+    return {
+        "hpsearch": version("hpsearch"),
+        "python": platform.python_version(),
+        "optuna": version("optuna"),
+        "numpy": np.__version__,
+        "blas": [
+            f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip()
+            for pool in pools
+        ],
+        "threads": max((pool["num_threads"] for pool in pools), default=1),
+        "cpu_features": _cpu_features(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        **_source(Path(__file__).resolve().parents[2]),
+    }
+
+
+def digest(environment: Mapping[str, Any]) -> str:
+    """SHA-256 of an environment."""
+    return hashlib.sha256(dumps(environment).encode()).hexdigest()
+
+
+def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs, an entry each, those that decide about rounding first."""
+    keys = sorted(recorded.keys() | now.keys(), key=lambda key: (key not in NUMERIC, key))
+    return [
+        f"{key}: recorded {_show(recorded.get(key))}, here {_show(now.get(key))}"
+        for key in keys
+        if recorded.get(key) != now.get(key)
+    ]
+
+
+def rounds_alike(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether the same program must give the same bits in both."""
+    return all(recorded.get(key) == now.get(key) for key in NUMERIC)
+
+
+def _cpu_features() -> list[str]:
+    import numpy as np
+
+    extensions = np.show_config("dicts")["SIMD Extensions"]
+    return sorted([*extensions.get("baseline", []), *extensions.get("found", [])])
+
+
+def _numpys(pool: Mapping[str, Any]) -> bool:
+    """Whether a BLAS is NumPy's own; SciPy brings another, which trains nothing here."""
+    return "scipy.libs" not in str(pool["filepath"])
+
+
+def _source(root: Path) -> dict[str, str]:
+    """The commit of a checkout and a digest of what was changed since; nothing elsewhere."""
+    if not (root / ".git").exists():
+        return {}
+    commit = _git(root, "rev-parse", "HEAD")
+    changed = _git(root, "diff", "HEAD", "--", "hpsearch", "net")
+    if not commit:
+        return {}
+    source = {"commit": commit.decode().strip()}
+    if changed:
+        source["diff_sha256"] = hashlib.sha256(changed).hexdigest()
+    return source
+
+
+def _git(root: Path, *arguments: str) -> bytes:
+    try:
+        run = subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return b""
+    return run.stdout
+
+
+def _show(value: Any) -> str:
+    return "nothing" if value is None else dumps(value)

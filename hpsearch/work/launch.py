@@ -1,0 +1,269 @@
+"""How does a study run on this machine? Worker processes, and the projector beside them.
+
+The store is the only thing they share. A worker is the command ``hpsearch worker NAME``, tied to
+its launcher by a pipe: when the launcher ends, however it ends, the pipe closes and the worker
+ends with it.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import IO, TYPE_CHECKING
+
+from hpsearch.errors import HpsearchError, StoreAwayError
+from hpsearch.ledger import leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import Counts, Trial
+from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.settings import Settings
+from hpsearch.trust import environment
+
+if TYPE_CHECKING:
+    from hpsearch.projections.projector import Projector
+
+_LOOK = 0.1  # seconds between two looks at the workers
+_GRACE = 2.5  # seconds a worker has to hand its trial back
+_FAREWELL = 3.0  # seconds after which a run that was cut short ends, whatever is yet to be written
+_MOST_DEATHS = 20  # workers that die one after another with no trial finished between
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a study is."""
+
+    counts: Counts
+    best: Trial | None
+    messages: list[str] = field(default_factory=list)
+    """What is to be told, a line each."""
+
+
+class Launch:
+    """A study running in local processes.
+
+        >>> launch = Launch(store, record, settings, workers=2, projector=projector)
+        >>> for progress in launch.watch():
+        ...     print(progress.counts)
+
+    Args:
+        store: The ledger.
+        record: The study.
+        settings: The workspace.
+        workers: Number of processes.
+        projector: What writes the projections beside them; none if another launch's does.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        record: StudyRecord,
+        settings: Settings,
+        *,
+        workers: int,
+        projector: Projector | None,
+    ) -> None:
+        self._store = store
+        self._record = record
+        self._settings = settings
+        self._size = workers
+        self._workers: list[_Process] = []
+        self._dead: list[_Process] = []
+        self._deaths = 0  # with no trial finished since
+        self._projector = projector
+        self._projected = threading.Event()
+        self._messages: deque[str] = deque()
+        self._stop = threading.Event()
+        self._end = math.inf  # by the monotonic clock
+        self._last = Progress(store.counts(record.id), None)
+        self._finished = self._last.counts.finished
+        self._away = False
+        self.failure: HpsearchError | None = None
+        """What failed in a worker, if that ended the run."""
+
+    def stop(self) -> None:
+        """Have the workers hand their trials back, and end. May be called from a signal handler."""
+        self._end = min(self._end, time.monotonic() + _FAREWELL)
+        self._stop.set()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stop.is_set()
+
+    @property
+    def counts(self) -> Counts:
+        """The trials as they were last seen: the store may be away."""
+        return self._last.counts
+
+    def kill(self) -> None:
+        """End the workers at once; their trials are free at once, too."""
+        for worker in self._workers:
+            worker.process.kill()
+
+    def watch(self) -> Iterator[Progress]:
+        """Run until nothing is left to do, it fails, or it is stopped."""
+        thread = self._project()
+        try:
+            yield from self._work()
+        finally:
+            self._end_workers()
+        if self.failure is not None:  # it may be the store's, and that of each further write
+            self._end = min(self._end, time.monotonic() + _FAREWELL)
+        yield self._progress()
+        self._projected.set()
+        while thread is not None and thread.is_alive() and time.monotonic() < self._end:
+            thread.join(_LOOK)
+            yield self._progress()
+
+    def _project(self) -> threading.Thread | None:
+        if self._projector is None:
+            return None
+        thread = threading.Thread(
+            target=self._projector.follow,
+            args=(self._projected, self._messages.append),
+            name="projector",
+            daemon=True,
+        )
+        thread.start()
+        return thread
+
+    def _work(self) -> Iterator[Progress]:
+        self._workers = [self._spawn() for _ in range(self._size)]
+        while self._workers and not self.stopped:
+            if self.failure is not None:
+                return
+            yield self._progress()
+            for worker in [w for w in self._workers if w.process.poll() is not None]:
+                self._workers.remove(worker)
+                code, said = worker.process.returncode, worker.close()
+                if code > 0:
+                    self.failure = HpsearchError(said or f"a worker ended with exit code {code}")
+                elif code < 0:
+                    self._messages.append(
+                        f"a worker died (signal {-code}); another takes its place"
+                    )
+                    self._dead.append(worker)
+                    self._deaths += 1
+                    self._workers.append(self._spawn())
+            self._bury()
+            if self._deaths > _MOST_DEATHS:
+                self.failure = HpsearchError(f"{self._deaths} workers died one after another")
+            self._stop.wait(_LOOK)
+
+    def _spawn(self) -> _Process:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hpsearch", "worker", self._record.name, "--tied"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={
+                **os.environ,
+                **dict.fromkeys(environment.THREAD_VARIABLES, "1"),
+                "HPSEARCH_HOME": str(self._settings.home),
+                "HPSEARCH_STORAGE": self._settings.storage,
+            },
+        )
+        return _Process(process, Owner.of(process.pid, launcher=os.getpid()))
+
+    def _bury(self) -> None:
+        """Free what the dead held, and give up what took too many down; once the store is there."""
+        while self._dead:
+            try:
+                counts = self._store.counts(self._record.id)
+                lost = leases.crashed(self._store.database, self._record.id, self._dead[0].owner)
+            except StoreAwayError:
+                return
+            del self._dead[0]
+            if counts.finished > self._finished:
+                self._finished, self._deaths = counts.finished, 0
+            for number in lost:
+                self._messages.append(
+                    f"trial {number} took its worker down {leases.MOST_CRASHES} times: given up "
+                    f"(lost)"
+                )
+
+    def _end_workers(self) -> None:
+        for worker in self._workers:
+            worker.process.terminate()
+        deadline = time.monotonic() + _GRACE
+        for worker in self._workers:
+            try:
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            worker.close()
+        killed = [w.owner for w in self._workers if w.process.returncode < 0]
+        self._workers = []
+        if killed and self.failure is None:
+            # Without this their trials are free as soon as this process has ended, too. A store
+            # that is away or locked is not to keep it from that.
+            thread = threading.Thread(target=self._release, args=(killed,), daemon=True)
+            thread.start()
+            thread.join(_FAREWELL - _GRACE)
+
+    def _release(self, owners: list[Owner]) -> None:
+        with suppress(HpsearchError):
+            leases.released(self._store.database, self._record.id, owners)
+
+    def _progress(self) -> Progress:
+        messages = []
+        while self._messages:
+            messages.append(self._messages.popleft())
+        if self._projector is None:  # nobody looks at the study here
+            return replace(self._last, messages=messages)
+        try:
+            counts = self._store.counts(self._record.id)
+            best = self._store.best(self._record)
+        except StoreAwayError as error:
+            if not self._away:
+                messages.append(f"{error}; the workers go on, and wait for it")
+            self._away = True
+            return replace(self._last, messages=messages)
+        self._away = False
+        self._last = Progress(counts, best)
+        return replace(self._last, messages=messages)
+
+
+class _Process:
+    """A worker's process, and the last lines it wrote."""
+
+    def __init__(self, process: subprocess.Popen[bytes], owner: Owner) -> None:
+        self.process = process
+        self.owner = owner
+        self._lines: deque[str] = deque(maxlen=20)
+        assert process.stderr is not None
+        self._reader = threading.Thread(target=self._read, args=(process.stderr,), daemon=True)
+        self._reader.start()
+
+    def _read(self, stream: IO[bytes]) -> None:
+        with stream:
+            for line in stream:
+                self._lines.append(line.decode(errors="replace").rstrip())
+
+    def close(self) -> str:
+        """To be called when it has ended.
+
+        Returns:
+            The last line that it wrote, without the program's name before it.
+        """
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self._reader.join(1.0)
+        lines = [line for line in self._lines if line]
+        return lines[-1].removeprefix("hpsearch: ") if lines else ""
+
+
+def default_workers() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

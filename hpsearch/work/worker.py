@@ -1,0 +1,238 @@
+"""What does a worker do? Claim a trial, train it, enter how it ended; until nothing is left."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TypeVar
+
+import numpy as np
+
+from hpsearch.data.splits import Splits
+from hpsearch.errors import HpsearchError, StoreAwayError, StoreError
+from hpsearch.ledger.leases import LEASE, Claim, Idle, Leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import CURVES, Result, State, curve
+from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.seams import lease, seam
+from hpsearch.search import suggest as search
+from hpsearch.study.config import Params, Study
+from hpsearch.training.network import Row, Training
+from hpsearch.trust import environment
+
+OUTAGE = 300.0
+"""Seconds that a store may be away before its workers give up."""
+_AT_ONCE = 500  # trials that are read at once, so that joining a long study takes little memory
+_LONGEST_PAUSE = 2.0  # seconds between two tries to reach it
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.01, 0.25  # seconds between two looks when there is nothing to do
+
+_Outcome = TypeVar("_Outcome")
+
+
+class Worker:
+    """One worker of one study, in this process.
+
+    Args:
+        store: The ledger.
+        record: The study.
+        splits: Its data.
+        owner: Under which name leases are held.
+    """
+
+    def __init__(self, store: Store, record: StudyRecord, splits: Splits, owner: Owner) -> None:
+        self._store = store
+        self._study_id = record.id
+        self._study = record.study
+        self._splits = splits
+        self._history = search.History(record.study)
+        self._known = -1  # the history reaches to this number
+        self._leases = Leases(
+            store.database,
+            record.id,
+            lag=record.study.search.lag if record.study.search.looks_back else None,
+            seed=lambda number: search.training_seed(record.study, number),
+            owner=owner,
+            lease=lease(LEASE),
+        )
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until there is nothing left to do, or ``stop`` is set.
+
+        Raises:
+            HpsearchError: If memory or disk failed, and the running trial was handed back; or the
+                store, and then it is free as soon as this process and its launcher have ended.
+        """
+        with environment.single_thread():
+            here = environment.current()
+            digest = environment.digest(here)
+            patiently(stop, lambda: self._store.remember(here, digest))
+            wait = _SHORTEST_WAIT
+            while not stop.is_set():
+                claim = patiently(stop, self._leases.claim)
+                if claim in (Idle.DONE, Idle.STOPPED):
+                    return
+                if isinstance(claim, Claim):
+                    self._run(claim, digest, stop)
+                    wait = _SHORTEST_WAIT
+                else:
+                    stop.wait(wait)
+                    wait = min(2 * wait, _LONGEST_WAIT)
+
+    def _run(self, claim: Claim, environment_digest: str, stop: threading.Event) -> None:
+        number, leases = claim.number, self._leases
+        seam("claimed")
+        try:
+            with _renewed(leases, number) as held:
+                params = patiently(stop, lambda: self._suggest(number))
+                patiently(stop, lambda: leases.show(number, params))
+                seam("shown")
+                result = evaluate(
+                    self._study,
+                    self._history,
+                    claim,
+                    params,
+                    self._splits,
+                    lambda: stop.is_set() or not held.is_set(),
+                )
+            if result is None:
+                leases.hand_back(number)
+                return
+            seam("trained")
+            patiently(stop, lambda: leases.finish(number, result, environment_digest))
+            seam("finished")
+        except (MemoryError, OSError) as error:
+            with suppress(HpsearchError):
+                leases.hand_back(number)
+            raise HpsearchError(
+                f"trial {number}: {type(error).__name__}: {error}; it was handed back, nothing is "
+                f"lost: make room and run again"
+            ) from error
+
+    def _suggest(self, number: int) -> Params:
+        if self._study.search.looks_back:
+            last = number - self._study.search.lag
+            while self._known < last:
+                up_to = min(self._known + _AT_ONCE, last)
+                self._history.add(self._store.history(self._study_id, self._known, up_to))
+                self._known = up_to
+        return search.suggest(self._study, self._history, number)
+
+
+def patiently(stop: threading.Event, step: Callable[[], _Outcome]) -> _Outcome:
+    """Take a step with the store, again and again while it is away.
+
+    Every step may be taken twice: an answer that got lost on the way leaves a claim that is
+    this worker's own, or a finish with the same bits.
+
+    Raises:
+        StoreAwayError: If it stays away, or ``stop`` is set.
+    """
+    deadline = time.monotonic() + OUTAGE
+    pause = _SHORTEST_WAIT
+    while True:
+        try:
+            return step()
+        except StoreAwayError:
+            if stop.wait(pause) or time.monotonic() > deadline:
+                raise
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def evaluate(
+    study: Study,
+    history: search.History,
+    claim: Claim,
+    params: Params,
+    splits: Splits,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Result | None:
+    """Train one trial: a pure function of all but ``interrupted``.
+
+    Returns:
+        How it ended, or None if it was interrupted.
+
+    Raises:
+        MemoryError, OSError: Not the trial's fault; all other exceptions make it FAIL.
+    """
+    pruning = search.Pruning(study, history, claim.number, params)
+    metric = CURVES.index(study.search.metric)
+    rows: list[Row] = []
+    steps: list[float] = []
+    state = State.COMPLETE
+    reason: str | None = None
+    weights: str | None = None
+    value: float | None = None
+    try:
+        training = Training(study.resolve(params, claim.seed), splits)
+        steps = training.steps
+        for row in training:
+            rows.append(row)
+            seam("training")
+            if interrupted():
+                return None
+            if pruning.stops(len(rows), row[metric]):
+                state, reason = State.PRUNED, study.search.pruner
+                break
+        if training.diverged:
+            state, reason = State.PRUNED, "diverged"
+        weights = training.weights_sha256
+        if state is State.COMPLETE:
+            value = (rows[training.best - 1] if rows else training.untrained())[metric]
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        state, reason = State.FAIL, f"{type(error).__name__}: {error}"
+    return Result(
+        state=state,
+        value=value,
+        params=params,
+        curve=curve(rows),
+        weights_sha256=weights,
+        rungs=pruning.rungs,
+        reason=reason,
+        steps=np.array(steps, dtype=np.float64),
+    )
+
+
+@contextmanager
+def _renewed(leases: Leases, number: int) -> Iterator[threading.Event]:
+    """Keep a trial's lease from running out, on a thread of its own.
+
+    Yields:
+        An event that is cleared once the trial is no longer held.
+    """
+    held, over = threading.Event(), threading.Event()
+    held.set()
+
+    def renew() -> None:
+        while not over.wait(leases.lease / 3):
+            # A store that is away now may be back before the lease runs out.
+            with suppress(StoreError):
+                if not leases.renew(number):
+                    held.clear()
+                    return
+
+    thread = threading.Thread(target=renew, name=f"lease of trial {number}", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:  # there is no room for another thread
+        raise MemoryError(str(error)) from error
+    try:
+        yield held
+    finally:
+        over.set()
+        thread.join(1.0)  # one that waits for the store may: it renews nothing that has ended
+
+
+def tie(stream: int = 0) -> None:
+    """End this process as soon as the pipe on its standard input closes."""
+
+    def wait() -> None:
+        while os.read(stream, 1):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, name="tie", daemon=True).start()

@@ -1,0 +1,605 @@
+"""The projections are brought to what the ledger says, whatever happened to them."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import mlflow
+import optuna
+import pytest
+from safetensors.numpy import load_file
+
+from hpsearch.errors import TrackingError, UnknownStudyError
+from hpsearch.ledger.records import State, weights_digest
+from hpsearch.ledger.store import Store
+from hpsearch.projections import projector, runs
+from hpsearch.projections.projector import Written
+from tests.conftest import study
+from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Again, Workspace
+
+COMPLETE, PRUNED, FAIL = State.COMPLETE, State.PRUNED, State.FAIL
+Make = Callable[..., Workspace]
+
+pytestmark = MLFLOWS_WARNINGS
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, after: bool) -> None:
+    """Die at a call, before or after it has done its work."""
+    call = getattr(owner, name)
+
+    def dies(*arguments: Any, **options: Any) -> Any:
+        if after:
+            call(*arguments, **options)
+        raise Killed(name)
+
+    monkeypatch.setattr(owner, name, dies)
+
+
+def followed(workspace: Workspace, troubles: list[str], **options: Any) -> Callable[[], None]:
+    """Follow on a thread; what is returned stops it and waits."""
+    stop = threading.Event()
+    follow = workspace.projector(**options).follow
+    thread = threading.Thread(target=follow, args=(stop, troubles.append))
+    thread.start()
+
+    def end() -> None:
+        stop.set()
+        thread.join(20)
+        assert not thread.is_alive()
+
+    return end
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def projected(workspace: Workspace) -> bool:
+    """Whether nothing is missing, by the marks."""
+    return workspace.store.counts(workspace.record.id).unprojected == 0
+
+
+# -- sync
+
+
+def test_sync_writes_what_is_missing_and_then_nothing(book: Workspace) -> None:
+    """The first time everything is written; the second time not a row and not a file."""
+    book.run(COMPLETE, PRUNED, FAIL, COMPLETE)
+    first = book.sync()
+    assert (first.optuna, first.mlflow, first.removed) == (4, 4, [])
+    before = book.everything()
+    again = book.sync()
+    assert not again
+    assert Written() == again
+    assert before == book.everything()
+
+
+def test_sync_writes_nothing_for_a_study_that_is_done(book: Workspace) -> None:
+    """Weights and summary, too, are written once."""
+    book.complete()
+    again = Again()
+    book.sync(retrain=again)
+    before = book.everything()
+    assert not book.sync(retrain=again)
+    assert before == book.everything()
+    assert len(again.trained) == 1
+
+
+def test_sync_of_an_empty_study(book: Workspace) -> None:
+    """A study without trials has its own run and nothing else."""
+    assert book.sync()
+    assert book.runs() == {}
+    assert not book.sync()
+
+
+def test_marks(book: Workspace) -> None:
+    """The ledger knows which run is which trial's, and that nothing is missing."""
+    book.run(COMPLETE, PRUNED)
+    book.sync()
+    assert {n: run.info.run_id for n, run in book.runs().items()} == {
+        trial.number: trial.mlflow_run_id for trial in book.trials
+    }
+    assert projected(book)
+
+
+def test_without_tracking(workspace: Make) -> None:
+    """Only Optuna's storage is written, and MLflow is caught up with later."""
+    book = workspace()
+    book.run(COMPLETE, COMPLETE)
+    assert Written(optuna=2) == book.sync(tracking=False)
+    assert book.store.counts(book.record.id).unprojected == 2
+    assert book.sync().mlflow == 2
+
+
+def test_step_writes_what_is_new(book: Workspace) -> None:
+    """After the first look, the marks say what is to be done."""
+    projecting = book.projector()
+    book.run(COMPLETE)
+    assert projecting.step().mlflow == 1
+    book.run(COMPLETE, PRUNED)
+    assert ((written := projecting.step()).optuna, written.mlflow) == (2, 2)
+    assert not projecting.step()
+    assert {0, 1, 2} == book.runs().keys()
+
+
+# -- what a crash leaves
+
+SEAMS: list[tuple[Any, str]] = [
+    (mlflow.MlflowClient, "create_run"),
+    (mlflow.MlflowClient, "log_batch"),
+    (mlflow.MlflowClient, "log_text"),
+    (mlflow.MlflowClient, "log_inputs"),
+    (mlflow.MlflowClient, "set_terminated"),
+    (Store, "mark_mlflow"),
+    (Store, "mark_parent"),
+    (Store, "mark_optuna"),
+    (optuna.storages.RDBStorage, "create_new_trial"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("owner", "name"), SEAMS, ids=[name for _, name in SEAMS])
+def test_killed_at_every_seam(
+    book: Workspace, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, after: bool
+) -> None:
+    """Whatever call a projector dies at, the next one makes it whole, once."""
+    book.run(COMPLETE)
+    with monkeypatch.context() as patch:
+        kill_at(patch, owner, name, after=after)
+        with pytest.raises(Killed):
+            book.sync()
+    book.run(PRUNED)
+    written = book.sync()
+    assert written.removed == []
+    assert [book.runs()[n].info.status for n in (0, 1)] == ["FINISHED", "KILLED"]
+    book.check_curves()
+    assert [
+        trial.number
+        for trial in optuna.load_study(
+            storage=book.settings.storage, study_name=book.record.name
+        ).trials
+    ] == [0, 1]
+    assert projected(book)
+    assert not book.sync()
+
+
+# -- what others did to the runs
+
+
+def test_doubles_and_orphans_go(book: Workspace) -> None:
+    """Of two runs of a trial the first id stays; a run of no trial goes; each with a line."""
+    book.run(COMPLETE, COMPLETE)
+    book.sync()
+    real = book.runs()[1]
+    tags = {k: v for k, v in real.data.tags.items() if k.startswith(("hpsearch", "mlflow.parent"))}
+    double = book.client.create_run(
+        real.info.experiment_id, real.info.start_time, {**tags, "hpsearch.state": "RUNNING"}
+    )
+    orphan = book.client.create_run(real.info.experiment_id, 1, {**tags, "hpsearch.number": "77"})
+    strange = book.client.create_run(real.info.experiment_id, 1, {**tags, "hpsearch.number": "x"})
+    parent = book.client.create_run(
+        real.info.experiment_id, 1, {"hpsearch.study": book.record.name}
+    )
+    removed = book.sync().removed
+    assert len(removed) == 4
+    text = "\n".join(removed)
+    assert all(run.info.run_id in text for run in (orphan, strange))
+    assert sum(run.info.run_id in text for run in (real, double)) == 1
+    assert parent.info.run_id in text or "second parent run" in text
+    assert {0, 1} == book.runs().keys()
+    book.check_curves()
+    assert not book.sync()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda client, run: client.log_metric(run, "value", 7.0, 2**41, 99),
+        lambda client, run: client.log_metric(run, "val_loss", 7.0, 2**41, 99),
+        lambda client, run: client.set_tag(run, "hpsearch.weights_sha256", "00"),
+        lambda client, run: client.set_tag(run, "hpsearch.state", "PRUNED"),
+        lambda client, run: client.set_terminated(run, "FAILED"),
+        lambda client, run: client.delete_tag(run, "hpsearch.seed"),
+        lambda client, run: client.delete_run(run),
+    ],
+    ids=["value", "curve", "weights", "state", "status", "seed", "deleted"],
+)
+def test_damaged_run_is_built_again(book: Workspace, damage: Callable[[Any, str], None]) -> None:
+    """A run that says something else than the ledger is deleted, and a right one is written."""
+    book.run(COMPLETE, COMPLETE)
+    book.sync()
+    before = book.runs()[0].info.run_id
+    damage(book.client, before)
+    written = book.sync()
+    assert written.mlflow == 1
+    assert before != book.runs()[0].info.run_id == book.trials[0].mlflow_run_id
+    book.check_curves()
+    assert not book.sync()
+
+
+def test_a_run_left_running_is_ended(book: Workspace) -> None:
+    """A whole run whose end alone is missing is ended, and stays the same run."""
+    book.run(COMPLETE)
+    book.sync()
+    run = book.runs()[0].info.run_id
+    book.client.update_run(run, status="RUNNING")
+    assert book.sync().removed == []
+    assert (run, "FINISHED") == (book.runs()[0].info.run_id, book.runs()[0].info.status)
+
+
+def test_lost_mlflow_database(book: Workspace) -> None:
+    """With mlflow.db deleted, all of it is built again, the best weights included."""
+    book.complete()
+    again = Again()
+    book.sync(retrain=again)
+    for file in book.settings.home.glob("mlflow.db*"):
+        file.unlink()
+    assert book.sync(retrain=again).mlflow == 6
+    book.check_curves()
+    assert len(again.trained) == 2
+    assert not book.sync(retrain=again)
+
+
+def test_lost_parent(book: Workspace) -> None:
+    """A parent run that was deleted is made again, and its children go under the new one."""
+    book.run(COMPLETE)
+    book.sync()
+    book.client.delete_run(book.parent().info.run_id)
+    child = book.runs()[0].info.run_id
+    assert book.sync()
+    assert child == book.runs()[0].info.run_id
+    assert book.parent().info.run_id == book.runs()[0].data.tags["mlflow.parentRunId"]
+    assert not book.sync()
+
+
+def test_deleted_experiment_comes_back(book: Workspace) -> None:
+    """An experiment deleted by hand is restored, since its name cannot be used otherwise."""
+    book.run(COMPLETE)
+    book.sync()
+    book.client.delete_experiment(book.parent().info.experiment_id)
+    book.run(COMPLETE)
+    assert book.sync().mlflow == 1
+    assert {0, 1} == book.runs().keys()
+
+
+# -- retries
+
+
+@pytest.mark.parametrize("live", [True, False], ids=["while following", "between syncs"])
+def test_retried_trial_is_written_again(book: Workspace, live: bool) -> None:
+    """What a FAIL trial had is replaced once it was run again."""
+    book.run(COMPLETE, FAIL, COMPLETE)
+    projecting = book.projector()
+    projecting.step()
+    failed = book.runs()[1].info.run_id
+    book.store.retry(book.record.id)
+    book.finish(book.claim(), epochs=2)
+    written = projecting.step() if live else book.sync()
+    assert len(written.removed) == 1
+    assert failed in written.removed[0]
+    run = book.runs()[1]
+    assert (run.info.status, run.data.tags["hpsearch.state"]) == ("FINISHED", "COMPLETE")
+    assert "hpsearch.reason" not in run.data.tags
+    book.check_curves()
+    copied = optuna.load_study(storage=book.settings.storage, study_name=book.record.name)
+    assert copied.trials[1].state == optuna.trial.TrialState.COMPLETE
+    book.sync()  # a step leaves the summary for later
+    assert not book.sync()
+
+
+# -- trials that run
+
+
+def test_long_trial_has_a_run_early(book: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial that trains for seconds is seen RUNNING, with its params, and ends in that run."""
+    projecting = book.projector()
+    number = book.claim()
+    projecting.step()
+    assert book.runs() == {}
+    monkeypatch.setattr(runs, "_EARLY", 0.0)
+    projecting.step()
+    run = book.runs()[number]
+    assert (run.info.status, run.data.tags["hpsearch.state"]) == ("RUNNING", "RUNNING")
+    assert repr(book.params(number)["training.lr"]) == run.data.params["training.lr"]
+    assert not projecting.step()
+    book.finish(number)
+    projecting.step()
+    assert (run.info.run_id, "FINISHED") == (
+        book.runs()[number].info.run_id,
+        book.runs()[number].info.status,
+    )
+    book.check_curves()
+    book.sync()
+    assert not book.sync()
+
+
+def test_trial_handed_back_leaves_no_run_running(
+    book: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial given back is KILLED until another worker takes it, then RUNNING in the same run."""
+    monkeypatch.setattr(runs, "_EARLY", 0.0)
+    projecting = book.projector()
+    number = book.claim()
+    projecting.step()
+    book.leases.hand_back(number)
+    projecting.step()
+    run = book.runs()[number]
+    assert (run.info.status, run.data.tags["hpsearch.state"]) == ("KILLED", "WAITING")
+    assert not projecting.step()
+    assert number == book.claim()
+    projecting.step()
+    assert book.runs()[number].info.status == "RUNNING"
+    book.leases.hand_back(number)
+    book.sync()
+    assert book.runs()[number].info.status == "KILLED"
+    assert not book.sync()
+    book.finish(book.claim())
+    assert book.sync().mlflow == 1
+    assert (run.info.run_id, "FINISHED") == (
+        book.runs()[number].info.run_id,
+        book.runs()[number].info.status,
+    )
+
+
+def test_parent_says_how_the_study_stands(book: Workspace) -> None:
+    """RUNNING while someone works on it, KILLED while trials are left and nobody does, FINISHED."""
+    number = book.claim()
+    book.sync()
+    assert book.parent().info.status == "RUNNING"
+    book.leases.hand_back(number)
+    book.sync()
+    assert book.parent().info.status == "KILLED"
+    book.complete()
+    book.sync()
+    parent = book.parent()
+    assert parent.info.status == "FINISHED"
+    assert round(max(t.ended or 0 for t in book.trials) * 1000) == parent.info.end_time
+    best = book.store.best(book.record)
+    assert best is not None
+    assert best.value == parent.data.metrics["best_value"]
+    assert f"trial {best.number}" in parent.data.tags["mlflow.note.content"]
+
+
+# -- the best trial's weights
+
+
+def test_best_weights_are_kept(book: Workspace) -> None:
+    """Once the study is done its best trial is trained again, and the weights are in its run."""
+    book.run(COMPLETE)
+    again = Again()
+    book.sync(retrain=again)
+    assert again.trained == []
+    book.complete()
+    book.sync(retrain=again)
+    best = book.store.best(book.record)
+    assert best is not None
+    assert [best.number] == again.trained
+    run = book.runs()[best.number]
+    assert run.data.tags["hpsearch.reproduced"] == "true"
+    assert book.parent().data.tags["hpsearch.reproduced"] == "true"
+    file = book.client.download_artifacts(run.info.run_id, "weights.safetensors")
+    assert best.weights_sha256 == weights_digest(load_file(file))
+    reproduced = book.store.study(book.record.name).reproduced
+    assert reproduced is not None
+    assert (best.number, True) == (reproduced["number"], reproduced["identical"])
+
+
+def test_best_that_does_not_reproduce(book: Workspace) -> None:
+    """Weights that are not the trial's are not kept as its; the runs say that it differed."""
+    book.complete()
+    again = Again(identical=False)
+    book.sync(retrain=again)
+    run = book.runs()[again.number]
+    assert run.data.tags["hpsearch.reproduced"] == "false"
+    assert book.parent().data.tags["hpsearch.reproduced"] == "false"
+    assert "DIFFERED: epoch 1: val_loss" in book.parent().data.tags["mlflow.note.content"]
+    assert [a.path for a in book.client.list_artifacts(run.info.run_id)] == ["config.toml"]
+    assert not book.sync(retrain=again)
+
+
+# -- following
+
+
+def test_follow_writes_what_comes(book: Workspace) -> None:
+    """All that is finished while it follows is written when it returns, the weights too."""
+    troubles: list[str] = []
+    again = Again()
+    end = followed(book, troubles, retrain=again)
+    book.run(COMPLETE)
+    until(lambda: projected(book))
+    book.complete()
+    end()
+    assert troubles == []
+    assert projected(book)
+    assert len(again.trained) == 1
+    assert not book.sync(retrain=again)
+
+
+def test_mlflow_down_and_back(book: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outage is told once; Optuna's copy goes on; what is missing is written afterwards."""
+    down = threading.Event()
+    create = mlflow.MlflowClient.create_run
+
+    def failing(*arguments: Any, **options: Any) -> Any:
+        if down.is_set():
+            raise mlflow.MlflowException("no answer\nat all")
+        return create(*arguments, **options)
+
+    monkeypatch.setattr(mlflow.MlflowClient, "create_run", failing)
+    troubles: list[str] = []
+    end = followed(book, troubles)
+    book.run(COMPLETE)
+    until(lambda: projected(book))
+    down.set()
+    for _ in range(2):
+        book.run(COMPLETE)
+        until(lambda: all(trial.in_optuna for trial in book.trials))
+        time.sleep(0.7)
+    assert len(troubles) == 1
+    assert "no answer at all" in troubles[0]
+    assert "\n" not in troubles[0]
+    down.clear()
+    until(lambda: projected(book))
+    end()
+    assert len(troubles) == 1
+    assert {0, 1, 2} == book.runs().keys()
+    assert not book.sync()
+
+
+def test_mlflow_down_to_the_end(book: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outage that does not end does not keep anyone waiting; ``sync`` says what is wrong."""
+    with monkeypatch.context() as patch:
+        kill: Any = mlflow.MlflowException("gone")
+        patch.setattr(
+            mlflow.MlflowClient, "search_runs", lambda *_, **__: (_ for _ in ()).throw(kill)
+        )
+        troubles: list[str] = []
+        end = followed(book, troubles)
+        book.complete()
+        end()
+        assert len(troubles) == 1
+        with pytest.raises(TrackingError, match=r"^MLflow at .*: gone$"):
+            book.sync()
+    assert book.sync().mlflow == 6
+
+
+def test_a_run_that_is_deleted_while_it_follows(book: Workspace) -> None:
+    """The last look compares all of MLflow once more, if something is not as it was left."""
+    troubles: list[str] = []
+    end = followed(book, troubles)
+    book.run(COMPLETE)
+    until(lambda: projected(book))
+    book.client.delete_run(book.parent().info.run_id)
+    book.complete()
+    end()
+    assert projected(book)
+    assert set(range(6)) == book.runs().keys()
+    assert book.parent().info.status == "FINISHED"
+    assert not book.sync()
+
+
+def test_mlflows_files_are_out_of_reach(book: Workspace) -> None:
+    """What keeps it from writing is known as long as it does."""
+    book.run(COMPLETE)
+    book.sync()
+    folder = book.settings.artifacts
+    shutil.rmtree(folder)
+    folder.touch()
+    stop, troubles = threading.Event(), list[str]()
+    projecting = book.projector()
+    thread = threading.Thread(target=projecting.follow, args=(stop, troubles.append))
+    thread.start()
+    book.run(COMPLETE)
+    until(lambda: projecting.failure is not None)
+    assert "Not a directory" in str(projecting.failure)
+    folder.unlink()
+    until(lambda: projecting.failure is None)
+    stop.set()
+    thread.join(20)
+    assert len(troubles) == 1
+    assert projected(book)
+
+
+def test_one_projector_at_a_time(book: Workspace) -> None:
+    """Of several that follow, one writes and the others wait; every trial is written once."""
+    troubles: list[str] = []
+    ends = [followed(book, troubles) for _ in range(3)]
+    for _ in range(6):
+        book.run(COMPLETE)
+        time.sleep(0.1)
+    for end in ends:
+        end()
+    assert troubles == []
+    assert set(range(6)) == book.runs().keys()
+    book.check_curves()
+    assert not book.sync()
+
+
+def test_the_next_projector_takes_over(book: Workspace) -> None:
+    """When the one that holds the lock ends, one that waited goes on."""
+    troubles: list[str] = []
+    with book.store.database.lock(f"projector-{book.record.id}"):
+        assert not book.projector().step()
+        end = followed(book, troubles)
+        book.run(COMPLETE)
+        time.sleep(0.5)
+        assert not projected(book)
+    until(lambda: projected(book))
+    end()
+    assert troubles == []
+
+
+def test_sync_waits_for_another(book: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another writes, sync waits; with nothing missing it returns; stuck, it says so."""
+    book.run(COMPLETE)
+    monkeypatch.setattr(projector, "_PATIENCE", 0.5)
+    with book.store.database.lock(f"projector-{book.record.id}"):
+        with pytest.raises(TrackingError, match="1 trials are still missing"):
+            book.sync()
+        book.store.mark_optuna(book.record.id, [0])
+        book.store.mark_mlflow(book.record.id, 0, "r", True)
+        assert not book.sync()
+
+
+def test_follow_ends_with_its_study(book: Workspace) -> None:
+    """A study that is deleted under a projector ends it, with a line."""
+    troubles: list[str] = []
+    end = followed(book, troubles)
+    book.run(COMPLETE)
+    until(lambda: projected(book))
+    book.store.delete(book.record.id)
+    end()
+    assert len(troubles) == 1
+    assert "no study" in troubles[0]
+
+
+# -- deleting
+
+
+def test_delete_frees_the_name(book: Workspace) -> None:
+    """Afterwards a study of the same name begins with nothing."""
+    book.complete()
+    book.sync(retrain=Again())
+    experiment = book.parent().info.experiment_id
+    projector.delete(book.store, book.record, book.settings, tracking=True)
+    assert book.client.get_experiment_by_name(book.record.name) is None
+    assert book.client.get_experiment(experiment).lifecycle_stage == "deleted"
+    assert optuna.get_all_study_names(book.settings.storage) == []
+    book.store.delete(book.record.id)
+    with pytest.raises(UnknownStudyError):
+        book.projector()
+    again = Workspace(book.settings.home)
+    again.run(COMPLETE)
+    assert again.sync().mlflow == 1
+    assert {0} == again.runs().keys()
+
+
+def test_delete_leaves_what_is_not_its_own(workspace: Make) -> None:
+    """In an experiment that studies share, only the deleted one's runs go."""
+    one = workspace(study=study(name="one", tracking__experiment="shared"))
+    two = workspace(study=study(name="two", tracking__experiment="shared"))
+    for each in (one, two):
+        each.run(COMPLETE)
+        each.sync()
+    projector.delete(one.store, one.record, one.settings, tracking=True)
+    assert one.all_runs() == []
+    assert {0} == two.runs().keys()
+    assert not two.sync()
+
+
+def test_delete_of_what_was_never_projected(book: Workspace) -> None:
+    """There is nothing to remove, and nothing is made."""
+    projector.delete(book.store, book.record, book.settings, tracking=True)
+    assert book.client.get_experiment_by_name(book.record.name) is None

@@ -1,0 +1,333 @@
+"""A study's figures follow from its shape, show the ledger's numbers, and go to MLflow once."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from hpsearch.data import splits as data
+from hpsearch.data.splits import Splits
+from hpsearch.errors import HpsearchError
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import CURVES, State
+from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.report import figures as report
+from hpsearch.study import file as study_file
+from hpsearch.work.worker import Worker
+from tests.conftest import Run, study
+from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Workspace
+
+STUDIES = Path(__file__).parents[3] / "studies"
+POINTS = [
+    {"training.optimizer": "sgd", "training.lr": 0.01},
+    {"training.optimizer": "adam", "training.lr": 0.001},
+]
+GRID = {"search__sampler": "grid", "training__lr": 0.1}
+SHAPES: dict[str, dict[str, Any]] = {
+    "search": {},
+    "one trial": {"search__trials": 1},
+    "choices and stopped trials": {
+        "network__hidden": {"choices": [[8], [4, 4]]},
+        "network__batch_norm": {"choices": [True, False]},
+        "training__epochs": {"low": 2, "high": 9},
+        "search__pruner": "median",
+        "search__trials": 30,
+        "search__metric": "val_loss",
+    },
+    "diverging": {"training__lr": {"low": 1e-3, "high": 1e9, "log": True}, "search__trials": 12},
+    "untrained search": {"training__epochs": 0},
+    "settings": {**GRID, "network__dropout": {"choices": [0.0, 0.2]}},
+    "many settings": {**GRID, "network__dropout": {"choices": [i / 10 for i in range(8)]}},
+    "pairs": {
+        **GRID,
+        "network__dropout": 0.0,
+        "network__batch_norm": {"choices": [True, False]},
+        "network__init": {"choices": [1e30, 0.1, "he"]},
+        "training__lr": 0.1,
+    },
+    "one setting": {"network__dropout": 0.0, "training__lr": 0.1, "search__trials": 1},
+    "steps": {
+        "network__dropout": 0.0,
+        "training__optimizer": {"choices": ["sgd", "adam"]},
+        "training__lr": {"choices": [0.01, 0.001]},
+        "training__record": "step",
+        "search__trials": 2,
+        "search__enqueue": POINTS,
+    },
+    "activations": {
+        **GRID,
+        "network__hidden": {"choices": [[8, 8], [8]]},
+        "network__dropout": 0.0,
+        "network__activation": {"choices": ["relu", "sigmoid", "tanh"]},
+        "training__epochs": 0,
+    },
+}
+
+
+@cache
+def digits() -> data.Dataset:
+    """Read once."""
+    return data.load("digits")
+
+
+def run(folder: Path, **changes: Any) -> tuple[Store, StudyRecord, Splits]:
+    """A study with all its trials, trained in this process."""
+    definition = study(**changes)
+    d = definition.data
+    splits = data.split(digits(), train=d.train, validation=d.validation, seed=d.seed)
+    store = Store(Database(f"sqlite:///{folder / 'studies.db'}"))
+    record = store.register(definition, splits.digests)
+    Worker(store, record, splits, Owner.of()).run(threading.Event())
+    return store, record, splits
+
+
+def drawn(folder: Path, shape: str) -> tuple[dict[str, Figure], Store, StudyRecord]:
+    """The figures of a study of that shape."""
+    store, record, splits = run(folder, **SHAPES[shape])
+    return report.draw(store, record, lambda: splits), store, record
+
+
+def texts(figure: Figure) -> str:
+    """All that is written on a figure."""
+    from matplotlib.text import Text
+
+    found = figure.findobj(Text)
+    return "\n".join(text.get_text() for text in found if text.get_text())
+
+
+# -- which figure
+
+
+@pytest.mark.parametrize(
+    ("name", "compared"),
+    [
+        ("optimizers", True),
+        ("init", True),
+        ("activations", True),
+        ("batchnorm", True),
+        ("overfit", True),
+        ("weight-decay", True),
+        ("dropout", True),
+        ("book", False),
+        ("quick", False),
+    ],
+)
+def test_settings_are_told_from_searches(name: str, compared: bool) -> None:
+    """The book's comparisons are settings beside each other, its search is one."""
+    assert report.compares(study_file.load(STUDIES / f"{name}.toml")) is compared
+
+
+def test_too_many_settings_are_drawn_as_a_search() -> None:
+    """What cannot be seen beside each other is drawn by parameter."""
+    choices = {"choices": [i / 100 for i in range(50)]}
+    assert not report.compares(study(**GRID, network__dropout=choices, search__trials=50))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_is_drawn(tmp_path: Path, shape: str) -> None:
+    """Whatever a study looks like, its figures are images of a sensible size that say how many."""
+    figures, store, record = drawn(tmp_path, shape)
+    searched = shape in ("search", "choices and stopped trials", "diverging")
+    wanted = ["small.png", "small-best.png"] if searched else ["small.png"]
+    assert list(figures) == wanted
+    for file in report.write(figures, tmp_path / "out"):
+        height, width, _ = imread(file).shape
+        assert 300 < height < 2000
+        assert 600 < width < 1300
+    count = len(store.trials(record.id))
+    title = figures["small.png"].get_suptitle()
+    unit = "network" if shape == "activations" else "trial"
+    assert f"{count} {unit}{'s' if count > 1 else ''}" in title
+    for figure in figures.values():
+        shown = [axes for axes in figure.axes if axes.get_visible()]
+        assert any(axes.get_xlabel() for axes in shown)
+        assert any(axes.get_ylabel() for axes in shown)
+
+
+# -- what they show
+
+
+def test_curves_are_the_ledgers(tmp_path: Path) -> None:
+    """A setting's plot has its training and its validation curve, epoch by epoch."""
+    figures, store, record = drawn(tmp_path, "settings")
+    curves = {t.params["network.dropout"]: c for t, c in store.finished(record.id)}
+    axes = figures["small.png"].axes
+    assert [a.get_title() for a in axes] == ["dropout 0", "dropout 0.2"]
+    for plot, dropout in zip(axes, (0.0, 0.2), strict=True):
+        lines = {line.get_label(): line for line in plot.lines}
+        assert list(lines) == ["training", "validation"]
+        for label, column in (("training", "train_accuracy"), ("validation", "val_accuracy")):
+            epochs, values = lines[label].get_data()
+            np.testing.assert_array_equal(epochs, [1, 2, 3])
+            np.testing.assert_array_equal(values, curves[dropout][:, CURVES.index(column)])
+
+
+def test_losses_are_the_ledgers(tmp_path: Path) -> None:
+    """Every mini-batch's loss is there, and labelled by what the trial was."""
+    figures, store, record = drawn(tmp_path, "steps")
+    steps = store.steps(record.id)
+    (axes,) = figures["small.png"].axes
+    (legend,) = [axes.get_legend()]
+    assert [text.get_text() for text in legend.get_texts()] == ["sgd, lr 0.01", "adam, lr 0.001"]
+    for faint, number in zip(axes.lines[::2], (0, 1), strict=True):
+        np.testing.assert_array_equal(faint.get_ydata(), steps[number])
+
+
+def test_pairs_share_a_plot(tmp_path: Path) -> None:
+    """Of two open places one is across the plots, the other within them; divergences are said."""
+    figures, _, _ = drawn(tmp_path, "pairs")
+    figure = figures["small.png"]
+    assert [a.get_title() for a in figure.axes] == ["init std 1e+30", "init std 0.1", "init he"]
+    assert {"with batch norm", "without batch norm"} == {
+        line.get_label() for axes in figure.axes for line in axes.lines
+    }
+    assert "without batch norm:\ndiverged in epoch" in texts(figure)
+
+
+def test_best_trials_come_in_order(tmp_path: Path) -> None:
+    """The best first, each with its place, value and parameters."""
+    figures, store, record = drawn(tmp_path, "search")
+    best = store.best(record)
+    assert best is not None
+    first = figures["small-best.png"].axes[0]
+    assert first.get_title() == f"1: {best.value:.4g} (trial {best.number})"
+    assert f"lr {best.params['training.lr']:.3g}" in texts(figures["small-best.png"])
+
+
+def test_histograms_are_of_the_networks_built_again(tmp_path: Path) -> None:
+    """A row for each network in the order of the choices, a column for each layer."""
+    figures, _, _ = drawn(tmp_path, "activations")
+    axes = figures["small.png"].axes
+    assert len(axes) == 12
+    assert [a.get_title() for a in axes[:2]] == ["layer 1", "layer 2"]
+    first, *_, last = [a.get_ylabel() for a in axes[::2]]
+    assert (first, last) == ("relu\nhidden [8, 8]", "tanh\nhidden [8]")
+    for plot in axes:
+        if plot.get_visible():
+            assert sum(bar.get_height() for bar in plot.patches) <= 1 + 1e-9
+
+
+def test_names_are_not_typeset(tmp_path: Path) -> None:
+    """A name is a name, though it hold dollars or letters that the font lacks."""
+    name = "a $_{ study$ 学習"
+    store, record, splits = run(tmp_path, name=name, **SHAPES["one trial"])
+    files = report.write(report.draw(store, record, lambda: splits), tmp_path / "out")
+    assert [file.name for file in files] == [f"{name}.png"]
+
+
+def test_same_study_same_bytes(tmp_path: Path) -> None:
+    """Drawing again writes the same files."""
+    store, record, splits = run(tmp_path)
+    once, again = (
+        [f.read_bytes() for f in report.write(report.draw(store, record, lambda: splits), folder)]
+        for folder in (tmp_path / "a", tmp_path / "b")
+    )
+    assert once == again
+
+
+# -- studies with little to show
+
+
+@pytest.mark.parametrize(
+    ("states", "counted"), [([], "none yet"), ([State.FAIL, State.FAIL], "2 failed")]
+)
+def test_nothing_to_draw_is_said(book: Workspace, states: list[State], counted: str) -> None:
+    """Without a trained trial there is one line, and no empty figure."""
+    book.run(*states)
+    with pytest.raises(HpsearchError) as caught:
+        report.draw(book.store, book.record, pytest.fail)
+    assert str(caught.value) == (
+        f"'small' has no trial to draw ({counted}); see: hpsearch trials small"
+    )
+
+
+def test_stopped_trials_alone_are_drawn(book: Workspace) -> None:
+    """A search in which none completed shows what there is, and names no best one."""
+    book.run(State.PRUNED, State.FAIL, State.PRUNED)
+    figures = report.draw(book.store, book.record, pytest.fail)
+    assert list(figures) == ["small.png"]
+    assert "2 trials (2 pruned)" in texts(figures["small.png"])
+    assert "best" not in texts(figures["small.png"])
+
+
+# -- MLflow
+
+
+@MLFLOWS_WARNINGS
+def test_the_studys_run_gets_them_once(book: Workspace, tmp_path: Path) -> None:
+    """A second report writes over the first, and the projections lack nothing after."""
+    book.complete()
+    book.sync()
+
+    def artifacts() -> list[str]:
+        run_id = book.parent().info.run_id
+        return [a.path for a in book.client.list_artifacts(run_id, "report")]
+
+    for _ in range(2):
+        record = book.store.study("small")
+        files = report.write(report.draw(book.store, record, pytest.fail), tmp_path / "out")
+        assert report.track(book.settings, record, files)
+        assert artifacts() == ["report/small-best.png", "report/small.png"]
+    kept = book.client.download_artifacts(book.parent().info.run_id, "report/small.png")
+    assert Path(kept).read_bytes() == files[0].read_bytes()
+    assert book.parent().info.status == "FINISHED"
+    assert not book.sync()
+
+
+def test_without_a_run_there_nothing_is_tracked(book: Workspace) -> None:
+    """A study that was run with --no-tracking has no run to add to, and MLflow is not asked."""
+    book.complete()
+    assert not report.track(book.settings, book.record, [])
+
+
+# -- the command
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A study file."""
+    file = tmp_path / "small.toml"
+    file.write_text(study_file.toml(study()))
+    return file
+
+
+def test_command_writes_into_the_workspace(hpsearch: Run, home: Path, small: Path) -> None:
+    """It prints where the figures are; what MLflow lacks is one line beside."""
+    assert hpsearch("run", str(small), "--no-tracking", "--workers", "1").returncode == 0
+    done = hpsearch("report", "small")
+    files = [home / "reports" / name for name in ("small.png", "small-best.png")]
+    assert (done.returncode, done.stdout) == (0, "".join(f"{file}\n" for file in files))
+    assert done.stderr.startswith("hpsearch: 'small' has no MLflow run")
+    assert all(file.is_file() for file in files)
+
+
+def test_command_outlives_mlflow(
+    hpsearch: Run, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With MLflow gone the figures are there all the same, and one line says what is not."""
+    assert hpsearch("run", str(small), "--workers", "1").returncode == 0
+    done = hpsearch("report", "small", "--out", str(tmp_path / "figures"))
+    assert (done.returncode, done.stderr) == (0, "")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    done = hpsearch("report", "small", "--out", str(tmp_path / "others"))
+    assert done.returncode == 0
+    assert len(done.stderr.splitlines()) == 1
+    assert "the figures are not in MLflow" in done.stderr
+    for name in ("small.png", "small-best.png"):
+        figures = [(tmp_path / folder / name).read_bytes() for folder in ("figures", "others")]
+        assert figures[0] == figures[1]
+
+
+def test_command_says_what_is_missing(hpsearch: Run, home: Path, small: Path) -> None:
+    """No store, no such study: one line and the exit code of bad input."""
+    for arguments in (["report", "small"], ["report"]):
+        done = hpsearch(*arguments)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)

@@ -1,0 +1,257 @@
+"""A trial is a pure function of the study, its number and the trials at least lag older."""
+
+from __future__ import annotations
+
+import math
+import random
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import optuna
+import pytest
+
+from hpsearch.ledger.records import Curve, State, Trial, curve
+from hpsearch.search import suggest as search
+from hpsearch.study.config import Params, Study
+from tests.conftest import study
+
+KINDS = [
+    {"search__sampler": sampler, "search__pruner": pruner}
+    for sampler in ("random", "tpe")
+    for pruner in ("none", "median", "hyperband")
+]
+
+
+def loss(params: Params, epoch: int) -> float:
+    """A made-up training: a learning rate near 0.1 learns best, and little dropout helps."""
+    lr, dropout = float(str(params["training.lr"])), float(str(params["network.dropout"]))
+    return abs(math.log10(lr) + 1) + dropout * (1 - 1 / epoch) + 1 / epoch
+
+
+def searched(**changes: Any) -> Study:
+    """A study of the made-up training, over 27 epochs."""
+    return study(training__epochs=27, search__metric="val_loss", search__trials=60, **changes)
+
+
+def run_trial(of: Study, history: search.History, number: int) -> tuple[Trial, Curve]:
+    """What a worker does, with the made-up training."""
+    params = search.suggest(of, history, number)
+    pruning = search.Pruning(of, history, number, params)
+    rows, state = [], State.COMPLETE
+    for epoch in range(1, 28):
+        rows.append([0.0, 0.0, loss(params, epoch), 0.0])
+        if pruning.stops(epoch, rows[-1][2]):
+            state = State.PRUNED
+            break
+    trial = Trial(
+        number=number,
+        state=state,
+        value=rows[-1][2] if state is State.COMPLETE else None,
+        params=params,
+        epochs=len(rows),
+        seed=search.seed(of, number, search.Purpose.TRAINING),
+        attempts=1,
+        started=0.0,
+        ended=1.0,
+        weights_sha256=None,
+        mlflow_run_id=None,
+        reason=None,
+        rungs=pruning.rungs,
+        environment=None,
+        in_optuna=False,
+        in_mlflow=False,
+    )
+    return trial, curve(rows)
+
+
+def in_order(of: Study) -> list[tuple[Trial, Curve]]:
+    """The study as one undisturbed worker runs it."""
+    history, done = search.History(of), []
+    for number in range(of.search.trials):
+        done.append(run_trial(of, history, number))
+        history.add(done[-1:])
+    return done
+
+
+def in_some_order(of: Study, seed: int) -> list[tuple[Trial, Curve]]:
+    """The study as workers run it: any trial whose history is there may be the next to end."""
+    rng = random.Random(seed)
+    done: dict[int, tuple[Trial, Curve]] = {}
+    while len(done) < of.search.trials:
+        ready = [
+            n
+            for n in range(of.search.trials)
+            if n not in done and all(m in done for m in range(n - of.search.lag + 1))
+        ]
+        number = rng.choice(ready)
+        history = search.History(of)  # as a worker does that has just started
+        history.add(rng.sample(list(done.values()), len(done)))
+        done[number] = run_trial(of, history, number)
+    return [done[n] for n in sorted(done)]
+
+
+def outcomes(trials: list[tuple[Trial, Curve]]) -> list[tuple[Any, ...]]:
+    """What must not differ."""
+    return [(t.number, t.state, t.value, t.params, t.epochs, t.rungs, t.seed) for t, _ in trials]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind.values()))
+def test_order_does_not_matter(kind: dict[str, str]) -> None:
+    """Whatever order trials end in, and whoever asks, suggestions and prunings are the same."""
+    of = searched(**kind)
+    expected = outcomes(in_order(of))
+    for seed in range(3):
+        assert expected == outcomes(in_some_order(of, seed))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind.values()))
+def test_name_does_not_matter(kind: dict[str, str]) -> None:
+    """A study's name, which Optuna's Hyperband hashes, changes nothing."""
+    first, second = searched(**kind), searched(name="another", **kind)
+    assert outcomes(in_order(first)) == outcomes(in_order(second))
+
+
+def test_search_seed_matters() -> None:
+    """Another search seed gives other values and other training seeds."""
+    first, second = in_order(searched()), in_order(searched(search__seed=1))
+    assert all(a.params != b.params for (a, _), (b, _) in zip(first, second, strict=True))
+    assert all(a.seed != b.seed for (a, _), (b, _) in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_pruner_prunes_and_keeps(pruner: str) -> None:
+    """The made-up study has both pruned and complete trials, so the tests here see decisions."""
+    states = [t.state for t, _ in in_order(searched(search__pruner=pruner))]
+    assert {State.COMPLETE, State.PRUNED} == set(states)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind.values()))
+def test_equals_optuna_in_sequence(kind: dict[str, str]) -> None:
+    """With lag 1 it is what Optuna itself does, one trial after another, seed by seed."""
+    of = searched(search__lag=1, **kind)
+    ours = in_order(of)
+    pruners = {
+        "none": optuna.pruners.NopPruner,
+        "median": lambda: optuna.pruners.MedianPruner(n_warmup_steps=1),
+        "hyperband": lambda: optuna.pruners.HyperbandPruner(1, 27, 3),
+    }
+    theirs = optuna.create_study(
+        study_name="hpsearch", direction="minimize", pruner=pruners[kind["search__pruner"]]()
+    )
+    space = {path: search.distribution(open_) for path, open_ in of.space.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for number in range(of.search.trials):
+            own = search.seed(of, number, search.Purpose.SAMPLER) % 2**32
+            samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
+            theirs.sampler = samplers[kind["search__sampler"]](seed=own)
+            trial = theirs.ask(space)
+            stopped = False
+            for epoch in range(1, 28):
+                trial.report(loss(trial.params, epoch), epoch)
+                if epoch < 27 and trial.should_prune():
+                    stopped = True
+                    break
+            if stopped:
+                theirs.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            else:
+                theirs.tell(trial, loss(trial.params, 27))
+    assert [(t.params, t.epochs, str(t.state)) for t, _ in ours] == [
+        (t.params, t.last_step, t.state.name) for t in theirs.trials
+    ]
+
+
+def test_history_ends_lag_before_the_trial() -> None:
+    """A younger trial than lag allows is not looked at, even when it is known."""
+    of = searched(search__sampler="tpe", search__lag=4)
+    trials = in_order(of)
+    short, whole = search.History(of), search.History(of)
+    short.add(trials[:27])
+    whole.add(trials)
+    assert search.suggest(of, short, 30) == search.suggest(of, whole, 30)
+    short = search.History(of)
+    short.add(trials[:15])
+    assert search.suggest(of, short, 30) != search.suggest(of, whole, 30)
+
+
+def test_grid_visits_every_point_once() -> None:
+    """The grid is gone through in one shuffled order, each trial's place its number."""
+    of = study(
+        network__dropout={"low": 0.0, "high": 0.4, "step": 0.1},
+        network__hidden={"choices": [[8], [4, 4]]},
+        training__lr={"choices": [0.1, 0.01]},
+        search__sampler="grid",
+        search__trials=1000,
+    )
+    points = [search.suggest(of, search.History(of), n) for n in range(of.search.trials)]
+    assert 20 == len(points) == len({str(sorted(p.items())) for p in points})
+    assert {str([8]), str([4, 4])} == {str(p["network.hidden"]) for p in points}
+
+
+def test_enqueued_points_come_first() -> None:
+    """The first trials try what the file says, and sample what it leaves open."""
+    point = {"training.lr": 0.5, "network.dropout": 0.25}
+    of = study(search__enqueue=[point, {"training": {"lr": 0.25}}])
+    history = search.History(of)
+    assert point == search.suggest(of, history, 0)
+    second = search.suggest(of, history, 1)
+    assert (second["training.lr"], 0 <= float(str(second["network.dropout"])) < 0.5) == (0.25, True)
+    assert search.suggest(of, history, 2)["training.lr"] not in (0.5, 0.25)
+
+
+def test_values_keep_their_types() -> None:
+    """Whole numbers, switches and lists come back as what the study file says they are."""
+    of = study(
+        network__hidden={"choices": [[8], [4, 4]]},
+        network__batch_norm={"choices": [True, False]},
+        training__batch_size={"low": 10, "high": 30, "step": 10},
+        training__optimizer={"choices": ["sgd", "adam"]},
+    )
+    for number in range(20):
+        params = search.suggest(of, search.History(of), number)
+        assert params["network.hidden"] in ([8], [4, 4])
+        assert isinstance(params["network.batch_norm"], bool)
+        assert params["training.batch_size"] in (10, 20, 30)
+        assert isinstance(params["training.batch_size"], int)
+        of.resolve(params, 0)
+
+
+def test_seeds_differ_by_number_and_purpose() -> None:
+    """No two trials and no two purposes share a seed, and each fits a double."""
+    seeds = [search.seed(study(), n, p) for n in range(200) for p in search.Purpose]
+    assert len(seeds) == len(set(seeds))
+    assert max(seeds) < 2**53
+
+
+def test_long_history_is_seen_through_a_window() -> None:
+    """A sampler sees the best and the newest of a long history, whatever order it came in."""
+    of = searched(search__sampler="tpe", search__lag=1)
+    (example, rows), *_ = in_order(of)
+    rng = random.Random(0)
+    many = [
+        (replace(example, number=n, value=rng.random(), state=State.COMPLETE), rows)
+        for n in range(1000)
+    ]
+    history, shuffled = search.History(of), search.History(of)
+    history.add(many)
+    shuffled.add(rng.sample(many, len(many)))
+    shown = [trial.number for trial in history.window(900)]
+    best = sorted(range(900), key=lambda n: float(str(many[n][0].value)))[: search.BEST]
+    assert set(best) <= set(shown)
+    assert set(range(900 - search.WINDOW + search.BEST, 900)) <= set(shown)
+    assert len(shown) <= search.WINDOW
+    assert shown == sorted(shown)
+    assert search.suggest(of, history, 900) == search.suggest(of, shuffled, 900)
+    short = search.History(of)
+    short.add(many[:900])
+    assert search.suggest(of, history, 900) == search.suggest(of, short, 900)
+
+
+def test_short_history_is_seen_whole() -> None:
+    """Up to the window's size a sampler sees all that it may."""
+    of = searched(search__sampler="tpe", search__lag=1)
+    (example, rows), *_ = in_order(of)
+    history = search.History(of)
+    history.add([(replace(example, number=n), rows) for n in range(search.WINDOW)])
+    assert history.before(search.WINDOW) == history.window(search.WINDOW)

@@ -1,0 +1,65 @@
+"""What a launcher does about its workers; how they run and end is in test_cli and faults."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from hpsearch.errors import StoreAwayError
+from hpsearch.ledger import leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.tables import trials
+from hpsearch.settings import Settings
+from hpsearch.work import launch
+from hpsearch.work.launch import Launch
+from tests.hpsearch.workspace import Workspace
+
+
+def test_a_crash_in_an_outage_is_counted_when_the_store_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that dies while the store is away is not forgotten, and its trial is freed."""
+    book = Workspace(tmp_path)
+    launched = _of_children(monkeypatch, book.store, book.record, book.settings)
+    crashed, away = leases.crashed, [True, True]
+
+    def store_is_away(*arguments: Any) -> list[int]:
+        if away:
+            away.pop()
+            raise StoreAwayError("gone")
+        return crashed(*arguments)
+
+    monkeypatch.setattr(leases, "crashed", store_is_away)
+    said = [message for progress in launched.watch() for message in progress.messages]
+    assert said == ["a worker died (signal 9); another takes its place"]
+    assert not away
+    with book.store.database.read() as connection:
+        row = connection.execute(sa.select(trials)).one()
+    assert (row.state, row.crashes, row.owner) == ("WAITING", 1, None)
+
+
+def _of_children(
+    monkeypatch: pytest.MonkeyPatch, store: Store, record: StudyRecord, settings: Settings
+) -> Launch:
+    """A launch whose first worker holds a trial and dies, and whose second soon ends well."""
+    sleep = "import os, time; time.sleep(0.7)"
+    programs = [f"{sleep}; os.kill(os.getpid(), 9)", sleep]
+    popen = launch.subprocess.Popen
+
+    def start(_: object, **options: Any) -> subprocess.Popen[bytes]:
+        process = popen([sys.executable, "-c", programs.pop(0)], **options)
+        if programs:
+            owner = Owner.of(process.pid, launcher=os.getpid())
+            holder = leases.Leases(store.database, record.id, lag=None, seed=int, owner=owner)
+            assert isinstance(holder.claim(), leases.Claim)
+        return process
+
+    monkeypatch.setattr(launch.subprocess, "Popen", start)
+    return Launch(store, record, settings, workers=1, projector=None)
