@@ -41,10 +41,13 @@ from hpsearch.ledger import tables
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import Curve, Result, State, curve, encode
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import Curve, Result, State, StudyRecord, curve, encode
+from hpsearch.ledger.store import Store
 from hpsearch.projections.projector import Projector
-from hpsearch.search import suggest as search
+from hpsearch.search.history import History
+from hpsearch.search.pruning import Pruning
+from hpsearch.search.seeds import training_seed
+from hpsearch.search.suggest import suggest
 from hpsearch.settings import Settings
 from hpsearch.study import config
 from hpsearch.study import file as study_file
@@ -149,7 +152,7 @@ def fill(folder: Path, of: Study, length: int) -> tuple[Store, StudyRecord]:
                 "value": None if pruned else float(rows[-1, 2]),
                 "params": config.dumps(dict(params)),
                 "epochs": len(rows),
-                "seed": search.training_seed(of, number),
+                "seed": training_seed(of, number),
                 "started": record.created + number,
                 "ended": record.created + number + 1,
                 "weights_sha256": f"{number:064x}",
@@ -185,10 +188,10 @@ class Worker:
             store.database,
             record.id,
             lag=record.study.search.lag if looks_back else None,
-            seed=lambda number: search.training_seed(record.study, number),
+            seed=lambda number: training_seed(record.study, number),
             owner=replace(Owner.of(), host=f"worker-{index}"),
         )
-        self.history = search.History(record.study)
+        self.history = History(record.study)
         self._known = -1
 
     def trial(self, spent: Seconds) -> None:
@@ -199,12 +202,12 @@ class Worker:
         claimed = time.perf_counter()
         self.learn(claim.number)
         learnt = time.perf_counter()
-        params = search.suggest(self._study, self.history, claim.number)
+        params = suggest(self._study, self.history, claim.number)
         suggested = time.perf_counter()
         self._leases.show(claim.number, params)
         shown = time.perf_counter()
         rows = objective(params, EPOCHS[self._study.search.pruner])
-        pruning = search.Pruning(self._study, self.history, claim.number, params)
+        pruning = Pruning(self._study, self.history, claim.number, params)
         stopped = [pruning.stops(e, float(row[2])) for e, row in enumerate(rows, start=1)]
         pruned = time.perf_counter()
         if any(stopped):
@@ -270,8 +273,8 @@ def _grown(file: Path, length: int, how: str) -> int:
 
     def look(number: int) -> None:
         worker.learn(number)
-        params = search.suggest(store.study("long").study, worker.history, number)
-        pruning = search.Pruning(store.study("long").study, worker.history, number, params)
+        params = suggest(store.study("long").study, worker.history, number)
+        pruning = Pruning(store.study("long").study, worker.history, number, params)
         for epoch, row in enumerate(objective(params, 27), start=1):
             pruning.stops(epoch, float(row[2]))
 

@@ -10,13 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from hpsearch.ledger.database import Database
 from hpsearch.study import file as study_file
 from hpsearch.study.config import Study
 
-settings.register_profile("soak", max_examples=500, stateful_step_count=60, deadline=None)
+# No example is judged by the time it takes: the machine may be busy with something else.
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "soak", settings.get_profile("usual"), max_examples=500, stateful_step_count=60
+)
+settings.load_profile("usual")
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -32,6 +32,8 @@ MODULES = sorted(
     if path.stem not in ("__init__", "__main__") and "migrations" not in path.parts
 )
 NET = sorted((ROOT / "net").glob("*.py"))
+LONGEST = 400
+"""Lines of a module."""
 
 
 def imported(path: Path) -> set[str]:
@@ -87,6 +89,12 @@ def test_no_circles() -> None:
 def test_every_room_is_there() -> None:
     """The drawing of the house names no room that is gone."""
     assert set() == set(LEVEL) - {room(name) for name in NAMES}
+
+
+@pytest.mark.parametrize("path", [*MODULES, *NET], ids=str)
+def test_modules_stay_short(path: Path) -> None:
+    """A module that answers one question needs no more than 400 lines."""
+    assert len(path.read_text().splitlines()) <= LONGEST
 
 
 @pytest.mark.parametrize(

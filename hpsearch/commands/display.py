@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
-from hpsearch.ledger.store import StudyRecord
+from hpsearch.ledger.records import StudyRecord
 from hpsearch.report import views
 from hpsearch.work.launch import Progress
 

@@ -27,8 +27,8 @@ from hpsearch.errors import (
 )
 
 if TYPE_CHECKING:
-    from hpsearch.ledger.records import Trial
-    from hpsearch.ledger.store import Store, StudyRecord
+    from hpsearch.ledger.records import StudyRecord, Trial
+    from hpsearch.ledger.store import Store
     from hpsearch.trust.reproduce import Reproduction
 
 app = typer.Typer()
@@ -92,7 +92,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,
 ) -> None:
     """Open the MLflow UI on this workspace."""
-    from hpsearch.projections.mlflow_runs import Tracking
+    from hpsearch.projections.mlflow_look import Reader
 
     places = settings.read()
     server = places.tracking_uri.startswith("http")
@@ -102,7 +102,7 @@ def ui(
     print(f"MLflow UI: {root}" + ("" if server else "  (Ctrl-C ends it)"))
     with suppress(HpsearchError):  # MLflow's own pages are there without ours
         for record in open_store().studies():
-            page = Tracking(places, record, create=False).page
+            page = Reader(places, record).page
             if page:
                 print(f"  {record.name}: {root}{page}")
     sys.stdout.flush()

@@ -30,8 +30,8 @@ from hpsearch.errors import (
 
 if TYPE_CHECKING:
     from hpsearch.data.splits import Splits
-    from hpsearch.ledger.records import Trial
-    from hpsearch.ledger.store import Store, StudyRecord
+    from hpsearch.ledger.records import StudyRecord, Trial
+    from hpsearch.ledger.store import Store
     from hpsearch.work.launch import Launch
 
 app = typer.Typer()

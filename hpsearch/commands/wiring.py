@@ -24,8 +24,8 @@ from hpsearch.errors import (
 
 if TYPE_CHECKING:
     from hpsearch.data.splits import Splits
-    from hpsearch.ledger.records import Trial
-    from hpsearch.ledger.store import Store, StudyRecord
+    from hpsearch.ledger.records import StudyRecord, Trial
+    from hpsearch.ledger.store import Store
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study in the store.")]
 TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The trial's number.")]

@@ -7,12 +7,12 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.study.config import Params
+from hpsearch.study.config import Params, Study
 
 CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -31,6 +31,26 @@ STEP_LOSS = "step_loss"
 def curve(rows: Iterable[Iterable[float]] = ()) -> Curve:
     """Rows of ``CURVES`` as one array."""
     return np.array([list(row) for row in rows], dtype=np.float64).reshape(-1, len(CURVES))
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """A study in the ledger."""
+
+    id: int
+    study: Study
+    """Its definition, with the ledger's budget as ``search.trials``."""
+    created: float
+    data_digests: Mapping[str, str]
+    """SHA-256 of the ``dataset`` and of the parts ``train``, ``validation`` and ``test``."""
+    mlflow_run_id: str | None
+    mlflow_summary: str | None
+    reproduced: Mapping[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.study.name
 
 
 class State(StrEnum):

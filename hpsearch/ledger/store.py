@@ -9,40 +9,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
-from numpy.typing import NDArray
 
 from hpsearch.errors import StudyChangedError, UnknownStudyError, UnknownTrialError, UsageError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import CURVES, FINISHED, Counts, Curve, State, Steps, Trial, curve
+from hpsearch.ledger.records import FINISHED, Counts, Curve, State, Steps, StudyRecord, Trial, curve
+from hpsearch.ledger.rows import curve_of, decode, study_record, trial_record
 from hpsearch.ledger.tables import curves, environments, studies, trials
 from hpsearch.study import file as study_file
 from hpsearch.study.config import Study, dumps
-
-
-@dataclass(frozen=True, slots=True)
-class StudyRecord:
-    """A study in the ledger."""
-
-    id: int
-    study: Study
-    """Its definition, with the ledger's budget as ``search.trials``."""
-    created: float
-    data_digests: Mapping[str, str]
-    """SHA-256 of the ``dataset`` and of the parts ``train``, ``validation`` and ``test``."""
-    mlflow_run_id: str | None
-    mlflow_summary: str | None
-    reproduced: Mapping[str, Any] | None
-
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return self.study.name
 
 
 class Store:
@@ -77,7 +55,7 @@ class Store:
                     data_digests=dumps(dict(data_digests)),
                 )
                 row = connection.execute(named).one()
-            _refuse_change(_study_record(row), study, data_digests)
+            _refuse_change(study_record(row), study, data_digests)
             connection.execute(
                 sa.update(studies)
                 .where(studies.c.id == row.id)
@@ -100,7 +78,7 @@ class Store:
         """All studies, in the order of their creation."""
         with self.database.read() as connection:
             rows = connection.execute(sa.select(studies).order_by(studies.c.id)).all()
-        return [_study_record(row) for row in rows]
+        return [study_record(row) for row in rows]
 
     def study(self, name: str) -> StudyRecord:
         """The study of that name.
@@ -114,7 +92,7 @@ class Store:
         if row is None:
             there = f"there are {', '.join(sorted(names))}" if names else "there is none yet"
             raise UnknownStudyError(f"no study {name!r} in {self.database.where}; {there}")
-        return _study_record(row)
+        return study_record(row)
 
     def refuse_running(self, study_id: int) -> None:
         """Make sure that no worker holds a trial of the study.
@@ -144,7 +122,7 @@ class Store:
             query = query.where(trials.c.state.in_(states))
         with self.database.read() as connection:
             rows = connection.execute(query.order_by(trials.c.number)).all()
-        return [_trial(row) for row in rows]
+        return [trial_record(row) for row in rows]
 
     def trial(self, study_id: int, number: int) -> Trial:
         """One trial.
@@ -160,7 +138,7 @@ class Store:
         if row is None:
             there = "none was begun yet" if highest is None else f"there are 0 to {highest}"
             raise UnknownTrialError(f"no trial {number}; {there}")
-        return _trial(row)
+        return trial_record(row)
 
     def best(self, record: StudyRecord) -> Trial | None:
         """The COMPLETE trial with the best value, the first of them where several have it."""
@@ -174,7 +152,7 @@ class Store:
         )
         with self.database.read() as connection:
             row = connection.execute(query).first()
-        return None if row is None else _trial(row)
+        return None if row is None else trial_record(row)
 
     def curves(self, study_id: int, numbers: Collection[int] | None = None) -> dict[int, Curve]:
         """The curves of finished trials, by number."""
@@ -183,7 +161,7 @@ class Store:
             query = query.where(curves.c.number.in_(numbers))
         with self.database.read() as connection:
             rows = connection.execute(query.order_by(curves.c.number)).all()
-        return {row.number: _curve(row.epochs) for row in rows}
+        return {row.number: curve_of(row.epochs) for row in rows}
 
     def steps(self, study_id: int, numbers: Collection[int] | None = None) -> dict[int, Steps]:
         """The losses by step of the finished trials that recorded them, by number."""
@@ -193,7 +171,7 @@ class Store:
             query = query.where(curves.c.number.in_(numbers))
         with self.database.read() as connection:
             rows = connection.execute(query.order_by(curves.c.number)).all()
-        return {row.number: _decode(row.steps) for row in rows}
+        return {row.number: decode(row.steps) for row in rows}
 
     def history(self, study_id: int, above: int, up_to: int) -> list[tuple[Trial, Curve]]:
         """What samplers and pruners may learn from: numbers above ``above`` and to ``up_to``.
@@ -214,7 +192,7 @@ class Store:
         )
         with self.database.read() as connection:
             found = connection.execute(query).all()
-        return [(_trial(row), _curve(row.rows)) for row in found]
+        return [(trial_record(row), curve_of(row.rows)) for row in found]
 
     def finished(self, study_id: int) -> list[tuple[Trial, Curve]]:
         """All finished trials with their curves, in the order of their numbers."""
@@ -277,7 +255,7 @@ class Store:
             query = sa.union_all(lacking, sa.select(trials).where(ours, only_there))
         with self.database.read() as connection:
             rows = connection.execute(query).all()
-        return sorted(map(_trial, rows), key=lambda trial: trial.number)
+        return sorted(map(trial_record, rows), key=lambda trial: trial.number)
 
     def held(self, study_id: int) -> set[int]:
         """Numbers of the trials that are held now: their owners are not gone, nor the leases."""
@@ -367,14 +345,6 @@ class Store:
             connection.execute(sa.update(studies).where(studies.c.id == study_id).values(**values))
 
 
-def _decode(data: bytes) -> NDArray[np.float64]:
-    return np.frombuffer(data, dtype="<f8").astype(np.float64)
-
-
-def _curve(data: bytes) -> Curve:
-    return _decode(data).reshape(-1, len(CURVES))
-
-
 def _refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, str]) -> None:
     changes = study_file.differences(record.study, study)
     if changes:
@@ -388,38 +358,3 @@ def _refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str,
             f"{record.data_digests['dataset'][:12]}, now {data_digests['dataset'][:12]}); bring the"
             f" data back, or begin a new study with --name"
         )
-
-
-def _study_record(row: sa.Row[Any]) -> StudyRecord:
-    study = study_file.parse(json.loads(row.definition)).with_trials(row.budget)
-    return StudyRecord(
-        id=row.id,
-        study=study,
-        created=row.created,
-        data_digests=json.loads(row.data_digests),
-        mlflow_run_id=row.mlflow_run_id,
-        mlflow_summary=row.mlflow_summary,
-        reproduced=json.loads(row.reproduced) if row.reproduced else None,
-    )
-
-
-def _trial(row: sa.Row[Any]) -> Trial:
-    params = json.loads(row.params)
-    return Trial(
-        number=row.number,
-        state=State(row.state),
-        value=row.value,
-        params=params,
-        epochs=row.epochs,
-        seed=params.get("training.seed", row.seed),  # a study may search over seeds
-        attempts=row.attempts,
-        started=row.started,
-        ended=row.ended,
-        weights_sha256=row.weights_sha256,
-        mlflow_run_id=row.mlflow_run_id,
-        reason=row.reason,
-        rungs=json.loads(row.rungs),
-        environment=row.environment,
-        in_optuna=row.in_optuna,
-        in_mlflow=row.in_mlflow,
-    )

@@ -2,7 +2,7 @@
 
 They stand beside Optuna's in one database, so each bears a prefix. Times are seconds since 1970 in
 UTC by the database's clock, as numbers: no time zone can be mistaken. A change here needs a
-migration in ``hpsearch/migrations/versions`` and a test holds the two together.
+migration in ``migrations/versions`` and a test holds the two together.
 """
 
 from __future__ import annotations

@@ -28,9 +28,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hpsearch.errors import StoreError
 from hpsearch.ledger.database import BUSY, Database, immediate, patience
-from hpsearch.ledger.records import FINISHED, Curve, Trial
-from hpsearch.ledger.store import Store, StudyRecord
-from hpsearch.search.suggest import frozen
+from hpsearch.ledger.records import FINISHED, Curve, StudyRecord, Trial
+from hpsearch.ledger.store import Store
+from hpsearch.search.optuna_terms import frozen
 
 _BATCH = 100
 """Trials that are read, or marked, at once."""

@@ -20,8 +20,8 @@ from hpsearch.errors import (
     UsageError,
 )
 from hpsearch.ledger.database import Lock
-from hpsearch.ledger.records import Trial
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import StudyRecord, Trial
+from hpsearch.ledger.store import Store
 from hpsearch.projections.mlflow_runs import Tracking
 from hpsearch.projections.optuna_copy import OptunaCopy
 from hpsearch.projections.runs import Retrained, Runs, Written

@@ -16,10 +16,12 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from hpsearch.ledger.records import NO_STEPS, Counts, Curve, Steps, Trial
+from hpsearch.ledger.records import NO_STEPS, Counts, Curve, Steps, StudyRecord, Trial
 from hpsearch.ledger.records import curve as no_curve
-from hpsearch.ledger.store import Store, StudyRecord
-from hpsearch.projections.mlflow_runs import NOTE, PARENT, Found, Index, Summary, Tracking
+from hpsearch.ledger.store import Store
+from hpsearch.projections.mlflow_content import NOTE, PARENT
+from hpsearch.projections.mlflow_look import Found, Index
+from hpsearch.projections.mlflow_runs import Summary, Tracking
 from hpsearch.seams import seam
 from hpsearch.settings import Settings
 from hpsearch.study import file as study_file

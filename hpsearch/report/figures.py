@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from hpsearch.data.splits import Splits
 from hpsearch.errors import HpsearchError
-from hpsearch.ledger.records import CURVES, Curve, State, Trial
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import CURVES, Curve, State, StudyRecord, Trial
+from hpsearch.ledger.store import Store
 from hpsearch.report import plots, views
 from hpsearch.report.plots import Histograms, Outcomes, Panel, Parameter, Title
 from hpsearch.settings import Settings

@@ -11,8 +11,17 @@ from numpy.typing import NDArray
 
 from hpsearch.data.splits import Splits
 from hpsearch.errors import NotComparableError, UnknownTrialError
-from hpsearch.ledger.records import CURVES, NO_STEPS, Curve, State, Trial, curve, encode
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import (
+    CURVES,
+    NO_STEPS,
+    Curve,
+    State,
+    StudyRecord,
+    Trial,
+    curve,
+    encode,
+)
+from hpsearch.ledger.store import Store
 from hpsearch.training.network import Row, Training
 from hpsearch.trust import environment
 

@@ -22,8 +22,8 @@ from typing import IO, TYPE_CHECKING
 from hpsearch.errors import HpsearchError, StoreAwayError
 from hpsearch.ledger import leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import Counts, Trial
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import Counts, StudyRecord, Trial
+from hpsearch.ledger.store import Store
 from hpsearch.settings import Settings
 from hpsearch.trust import environment
 

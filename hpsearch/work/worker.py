@@ -15,10 +15,13 @@ from hpsearch.data.splits import Splits
 from hpsearch.errors import HpsearchError, StoreAwayError, StoreError
 from hpsearch.ledger.leases import LEASE, Claim, Idle, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import CURVES, Result, State, curve
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import CURVES, Result, State, StudyRecord, curve
+from hpsearch.ledger.store import Store
 from hpsearch.seams import lease, seam
-from hpsearch.search import suggest as search
+from hpsearch.search.history import History
+from hpsearch.search.pruning import Pruning
+from hpsearch.search.seeds import training_seed
+from hpsearch.search.suggest import suggest
 from hpsearch.study.config import Params, Study
 from hpsearch.training.network import Row, Training
 from hpsearch.trust import environment
@@ -47,13 +50,13 @@ class Worker:
         self._study_id = record.id
         self._study = record.study
         self._splits = splits
-        self._history = search.History(record.study)
+        self._history = History(record.study)
         self._known = -1  # the history reaches to this number
         self._leases = Leases(
             store.database,
             record.id,
             lag=record.study.search.lag if record.study.search.looks_back else None,
-            seed=lambda number: search.training_seed(record.study, number),
+            seed=lambda number: training_seed(record.study, number),
             owner=owner,
             lease=lease(LEASE),
         )
@@ -118,7 +121,7 @@ class Worker:
                 up_to = min(self._known + _AT_ONCE, last)
                 self._history.add(self._store.history(self._study_id, self._known, up_to))
                 self._known = up_to
-        return search.suggest(self._study, self._history, number)
+        return suggest(self._study, self._history, number)
 
 
 def patiently(stop: threading.Event, step: Callable[[], _Outcome]) -> _Outcome:
@@ -143,7 +146,7 @@ def patiently(stop: threading.Event, step: Callable[[], _Outcome]) -> _Outcome:
 
 def evaluate(
     study: Study,
-    history: search.History,
+    history: History,
     claim: Claim,
     params: Params,
     splits: Splits,
@@ -157,7 +160,7 @@ def evaluate(
     Raises:
         MemoryError, OSError: Not the trial's fault; all other exceptions make it FAIL.
     """
-    pruning = search.Pruning(study, history, claim.number, params)
+    pruning = Pruning(study, history, claim.number, params)
     metric = CURVES.index(study.search.metric)
     rows: list[Row] = []
     steps: list[float] = []

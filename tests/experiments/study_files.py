@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from hpsearch.data import splits as data
 from hpsearch.data.splits import Dataset, Splits
 from hpsearch.ledger.records import CURVES, Curve, curve
-from hpsearch.search import suggest as search
+from hpsearch.search.history import History
+from hpsearch.search.suggest import suggest
 from hpsearch.study import file as study_file
 from hpsearch.study.config import DataConfig, Params, Study, TrialConfig
 from hpsearch.training.network import Training
@@ -47,8 +48,8 @@ def load(name: str, seed: int) -> Study:
 
 def points(study: Study) -> list[Params]:
     """What the study's trials fill in, in the order of their numbers."""
-    nothing = search.History(study)
-    return [search.suggest(study, nothing, number) for number in range(study.search.trials)]
+    nothing = History(study)
+    return [suggest(study, nothing, number) for number in range(study.search.trials)]
 
 
 def trained(name: str, seed: int, **chosen: object) -> Trained:

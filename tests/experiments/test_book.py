@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hpsearch.search import suggest as search
+from hpsearch.search.seeds import training_seed
 from hpsearch.study import file as study_file
 from tests.experiments.study_files import STUDIES, points, train
 
@@ -12,10 +12,10 @@ from tests.experiments.study_files import STUDIES, points, train
 @pytest.mark.parametrize("seed", [0, 1])
 def test_what_learns_has_a_rate_above_a_thousandth(seed: int) -> None:
     """The range is four powers of ten; of 30 trials only some of the highest one learn at all."""
-    overrides = [f"search.seed={seed}", "search.trials=30"]
+    overrides = [f"seed={seed}", "search.trials=30"]
     study = study_file.load(STUDIES / "book.toml", overrides)
     trials = [
-        train(study, params, search.training_seed(study, number))
+        train(study, params, training_seed(study, number))
         for number, params in enumerate(points(study))
     ]
     assert [len(trial.curve) for trial in trials] == [50] * 30

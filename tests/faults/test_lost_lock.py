@@ -16,7 +16,7 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Result, State, curve
 from hpsearch.ledger.store import Store
 from hpsearch.projections import runs
-from hpsearch.projections.mlflow_runs import Index
+from hpsearch.projections.mlflow_look import Index
 from hpsearch.projections.projector import Projector
 from hpsearch.settings import Settings
 from tests.conftest import study

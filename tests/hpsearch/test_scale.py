@@ -16,11 +16,13 @@ from hpsearch.commands import wiring
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import Curve, Result, State, Trial, curve, encode
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import Curve, Result, State, StudyRecord, Trial, curve, encode
+from hpsearch.ledger.store import Store
 from hpsearch.ledger.tables import curves, studies, trials
 from hpsearch.projections.optuna_copy import OptunaCopy
-from hpsearch.search import suggest as search
+from hpsearch.search.history import WINDOW, History
+from hpsearch.search.pruning import Pruning
+from hpsearch.search.suggest import suggest
 from hpsearch.work.worker import Worker
 from tests.conftest import study
 
@@ -162,17 +164,17 @@ class Counting(dict[int, Any]):
 def test_sampler_looks_at_a_window(sqlite: Database) -> None:
     """However long the history is, a suggestion looks at no more of its trials than that."""
     record = filled(sqlite, "long", LONG)
-    history = search.History(record.study)
+    history = History(record.study)
     history.add(Store(sqlite).history(record.id, -1, LONG))
     history._trials = counting = Counting(history._trials)
-    search.suggest(record.study, history, LONG + 10)
-    assert 0 < counting.looks <= search.WINDOW
+    suggest(record.study, history, LONG + 10)
+    assert 0 < counting.looks <= WINDOW
 
 
 def test_trials_of_a_study_share_what_is_the_same(sqlite: Database) -> None:
     """What a worker keeps of a trial is what sets it apart."""
     record = filled(sqlite, "long", SHORT)
-    history = search.History(record.study)
+    history = History(record.study)
     history.add(Store(sqlite).history(record.id, -1, SHORT))
     first, *others = history.before(SHORT + 10)
     assert all(other.distributions is first.distributions for other in others)
@@ -184,9 +186,9 @@ def test_pruner_s_histories_are_filtered_once(sqlite: Database) -> None:
     """At each rung the pruner asks for the COMPLETE trials; they are the same all along."""
     record = filled(sqlite, "long", SHORT)
     pruned = study(name="long", training__epochs=9, search__pruner="median")
-    history = search.History(pruned)
+    history = History(pruned)
     history.add(Store(sqlite).history(record.id, -1, SHORT))
-    pruning = search.Pruning(pruned, history, SHORT + 10, {"training.lr": 0.1})
+    pruning = Pruning(pruned, history, SHORT + 10, {"training.lr": 0.1})
     chosen = []
     for epoch in range(1, 9):
         pruning.stops(epoch, 0.5)

@@ -19,8 +19,8 @@ from hpsearch.ledger import records
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import FAILS_IN_A_ROW, MOST_CRASHES, Claim, Idle, Leases, crashed
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import Result, State, curve
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import Result, State, StudyRecord, curve
+from hpsearch.ledger.store import Store
 from hpsearch.ledger.tables import trials
 from tests.conftest import study
 

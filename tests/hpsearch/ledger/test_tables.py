@@ -36,8 +36,9 @@ def test_store_of_the_first_version_is_brought_up_to_date(database: Database) ->
     assert Claim(0, 0) == leases.claim()
     before = store.trials(record.id)
     config = Config()
-    folder = Path(hpsearch.__file__).parent / "ledger" / "migrations"
-    config.set_main_option("script_location", str(folder))
+    config.set_main_option(
+        "script_location", str(Path(hpsearch.__file__).parent / "ledger" / "migrations")
+    )
     with database.write() as connection:
         for index in tables.trials.indexes:
             index.drop(connection)

@@ -18,8 +18,8 @@ from hpsearch.errors import StoreError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import CURVES, Result, State
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import CURVES, Result, State, StudyRecord
+from hpsearch.ledger.store import Store
 from hpsearch.projections.optuna_copy import OptunaCopy
 from tests.conftest import study
 from tests.hpsearch.workspace import rows

@@ -17,8 +17,8 @@ from hpsearch.data.splits import Splits
 from hpsearch.errors import HpsearchError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import CURVES, State
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import CURVES, State, StudyRecord
+from hpsearch.ledger.store import Store
 from hpsearch.report import figures as report
 from hpsearch.study import file as study_file
 from hpsearch.work.worker import Worker

@@ -12,7 +12,11 @@ import optuna
 import pytest
 
 from hpsearch.ledger.records import Curve, State, Trial, curve
-from hpsearch.search import suggest as search
+from hpsearch.search.history import BEST, WINDOW, History
+from hpsearch.search.optuna_terms import distribution
+from hpsearch.search.pruning import Pruning
+from hpsearch.search.seeds import Purpose, seed
+from hpsearch.search.suggest import suggest
 from hpsearch.study.config import Params, Study
 from tests.conftest import study
 
@@ -34,10 +38,10 @@ def searched(**changes: Any) -> Study:
     return study(training__epochs=27, search__metric="val_loss", search__trials=60, **changes)
 
 
-def run_trial(of: Study, history: search.History, number: int) -> tuple[Trial, Curve]:
+def run_trial(of: Study, history: History, number: int) -> tuple[Trial, Curve]:
     """What a worker does, with the made-up training."""
-    params = search.suggest(of, history, number)
-    pruning = search.Pruning(of, history, number, params)
+    params = suggest(of, history, number)
+    pruning = Pruning(of, history, number, params)
     rows, state = [], State.COMPLETE
     for epoch in range(1, 28):
         rows.append([0.0, 0.0, loss(params, epoch), 0.0])
@@ -50,7 +54,7 @@ def run_trial(of: Study, history: search.History, number: int) -> tuple[Trial, C
         value=rows[-1][2] if state is State.COMPLETE else None,
         params=params,
         epochs=len(rows),
-        seed=search.seed(of, number, search.Purpose.TRAINING),
+        seed=seed(of, number, Purpose.TRAINING),
         attempts=1,
         started=0.0,
         ended=1.0,
@@ -67,7 +71,7 @@ def run_trial(of: Study, history: search.History, number: int) -> tuple[Trial, C
 
 def in_order(of: Study) -> list[tuple[Trial, Curve]]:
     """The study as one undisturbed worker runs it."""
-    history, done = search.History(of), []
+    history, done = History(of), []
     for number in range(of.search.trials):
         done.append(run_trial(of, history, number))
         history.add(done[-1:])
@@ -85,7 +89,7 @@ def in_some_order(of: Study, seed: int) -> list[tuple[Trial, Curve]]:
             if n not in done and all(m in done for m in range(n - of.search.lag + 1))
         ]
         number = rng.choice(ready)
-        history = search.History(of)  # as a worker does that has just started
+        history = History(of)  # as a worker does that has just started
         history.add(rng.sample(list(done.values()), len(done)))
         done[number] = run_trial(of, history, number)
     return [done[n] for n in sorted(done)]
@@ -101,8 +105,8 @@ def test_order_does_not_matter(kind: dict[str, str]) -> None:
     """Whatever order trials end in, and whoever asks, suggestions and prunings are the same."""
     of = searched(**kind)
     expected = outcomes(in_order(of))
-    for seed in range(3):
-        assert expected == outcomes(in_some_order(of, seed))
+    for order in range(3):
+        assert expected == outcomes(in_some_order(of, order))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind.values()))
@@ -139,11 +143,11 @@ def test_equals_optuna_in_sequence(kind: dict[str, str]) -> None:
     theirs = optuna.create_study(
         study_name="hpsearch", direction="minimize", pruner=pruners[kind["search__pruner"]]()
     )
-    space = {path: search.distribution(open_) for path, open_ in of.space.items()}
+    space = {path: distribution(open_) for path, open_ in of.space.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for number in range(of.search.trials):
-            own = search.seed(of, number, search.Purpose.SAMPLER) % 2**32
+            own = seed(of, number, Purpose.SAMPLER) % 2**32
             samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
             theirs.sampler = samplers[kind["search__sampler"]](seed=own)
             trial = theirs.ask(space)
@@ -166,13 +170,13 @@ def test_history_ends_lag_before_the_trial() -> None:
     """A younger trial than lag allows is not looked at, even when it is known."""
     of = searched(search__sampler="tpe", search__lag=4)
     trials = in_order(of)
-    short, whole = search.History(of), search.History(of)
+    short, whole = History(of), History(of)
     short.add(trials[:27])
     whole.add(trials)
-    assert search.suggest(of, short, 30) == search.suggest(of, whole, 30)
-    short = search.History(of)
+    assert suggest(of, short, 30) == suggest(of, whole, 30)
+    short = History(of)
     short.add(trials[:15])
-    assert search.suggest(of, short, 30) != search.suggest(of, whole, 30)
+    assert suggest(of, short, 30) != suggest(of, whole, 30)
 
 
 def test_grid_visits_every_point_once() -> None:
@@ -184,7 +188,7 @@ def test_grid_visits_every_point_once() -> None:
         search__sampler="grid",
         search__trials=1000,
     )
-    points = [search.suggest(of, search.History(of), n) for n in range(of.search.trials)]
+    points = [suggest(of, History(of), n) for n in range(of.search.trials)]
     assert 20 == len(points) == len({str(sorted(p.items())) for p in points})
     assert {str([8]), str([4, 4])} == {str(p["network.hidden"]) for p in points}
 
@@ -193,11 +197,11 @@ def test_enqueued_points_come_first() -> None:
     """The first trials try what the file says, and sample what it leaves open."""
     point = {"training.lr": 0.5, "network.dropout": 0.25}
     of = study(search__enqueue=[point, {"training": {"lr": 0.25}}])
-    history = search.History(of)
-    assert point == search.suggest(of, history, 0)
-    second = search.suggest(of, history, 1)
+    history = History(of)
+    assert point == suggest(of, history, 0)
+    second = suggest(of, history, 1)
     assert (second["training.lr"], 0 <= float(str(second["network.dropout"])) < 0.5) == (0.25, True)
-    assert search.suggest(of, history, 2)["training.lr"] not in (0.5, 0.25)
+    assert suggest(of, history, 2)["training.lr"] not in (0.5, 0.25)
 
 
 def test_values_keep_their_types() -> None:
@@ -209,7 +213,7 @@ def test_values_keep_their_types() -> None:
         training__optimizer={"choices": ["sgd", "adam"]},
     )
     for number in range(20):
-        params = search.suggest(of, search.History(of), number)
+        params = suggest(of, History(of), number)
         assert params["network.hidden"] in ([8], [4, 4])
         assert isinstance(params["network.batch_norm"], bool)
         assert params["training.batch_size"] in (10, 20, 30)
@@ -219,7 +223,7 @@ def test_values_keep_their_types() -> None:
 
 def test_seeds_differ_by_number_and_purpose() -> None:
     """No two trials and no two purposes share a seed, and each fits a double."""
-    seeds = [search.seed(study(), n, p) for n in range(200) for p in search.Purpose]
+    seeds = [seed(study(), n, p) for n in range(200) for p in Purpose]
     assert len(seeds) == len(set(seeds))
     assert max(seeds) < 2**53
 
@@ -233,25 +237,25 @@ def test_long_history_is_seen_through_a_window() -> None:
         (replace(example, number=n, value=rng.random(), state=State.COMPLETE), rows)
         for n in range(1000)
     ]
-    history, shuffled = search.History(of), search.History(of)
+    history, shuffled = History(of), History(of)
     history.add(many)
     shuffled.add(rng.sample(many, len(many)))
     shown = [trial.number for trial in history.window(900)]
-    best = sorted(range(900), key=lambda n: float(str(many[n][0].value)))[: search.BEST]
+    best = sorted(range(900), key=lambda n: float(str(many[n][0].value)))[:BEST]
     assert set(best) <= set(shown)
-    assert set(range(900 - search.WINDOW + search.BEST, 900)) <= set(shown)
-    assert len(shown) <= search.WINDOW
+    assert set(range(900 - WINDOW + BEST, 900)) <= set(shown)
+    assert len(shown) <= WINDOW
     assert shown == sorted(shown)
-    assert search.suggest(of, history, 900) == search.suggest(of, shuffled, 900)
-    short = search.History(of)
+    assert suggest(of, history, 900) == suggest(of, shuffled, 900)
+    short = History(of)
     short.add(many[:900])
-    assert search.suggest(of, history, 900) == search.suggest(of, short, 900)
+    assert suggest(of, history, 900) == suggest(of, short, 900)
 
 
 def test_short_history_is_seen_whole() -> None:
     """Up to the window's size a sampler sees all that it may."""
     of = searched(search__sampler="tpe", search__lag=1)
     (example, rows), *_ = in_order(of)
-    history = search.History(of)
-    history.add([(replace(example, number=n), rows) for n in range(search.WINDOW)])
-    assert history.before(search.WINDOW) == history.window(search.WINDOW)
+    history = History(of)
+    history.add([(replace(example, number=n), rows) for n in range(WINDOW)])
+    assert history.before(WINDOW) == history.window(WINDOW)

@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpsearch.errors import StudyFileError
-from hpsearch.search import suggest as search
+from hpsearch.search.history import History
+from hpsearch.search.seeds import training_seed
+from hpsearch.search.suggest import suggest
 from hpsearch.study import config
 from hpsearch.study import file as study_file
 from hpsearch.study.config import Choices, Range, Study
@@ -355,7 +357,7 @@ def test_enqueued_points_lie_within(open_: dict[str, Any], value: Any, fits: boo
     changes = {"training__batch_size": open_, "search__enqueue": [{"training.batch_size": value}]}
     if fits:
         parsed = study_file.parse(changed(**changes))
-        assert value == search.suggest(parsed, search.History(parsed), 0)["training.batch_size"]
+        assert value == suggest(parsed, History(parsed), 0)["training.batch_size"]
     else:
         said = complaint(**changes)
         assert said[:41] == "search.enqueue[0]: training.batch_size = "
@@ -691,7 +693,7 @@ def test_a_trials_file_is_a_fixed_point(given_: Study, number: int, seed: int) -
     alone = given_.of_trial(number, resolved)
     again = study_file.parse(tomllib.loads(study_file.toml(alone)))
     assert (alone, {}, 1) == (again, dict(again.space), again.search.trials)
-    assert resolved == again.resolve({}, search.training_seed(again, 0))
+    assert resolved == again.resolve({}, training_seed(again, 0))
     assert resolved == again.resolve({}, seed + 1)
     assert config.plain(resolved.network) == dict(again.fixed["network"])
 
@@ -699,18 +701,18 @@ def test_a_trials_file_is_a_fixed_point(given_: Study, number: int, seed: int) -
 @given(studies, st.integers(0, 99))
 def test_what_is_suggested_resolves(given_: Study, number: int) -> None:
     """Whatever a sampler draws from the space is in its range, and makes a valid trial."""
-    params = search.suggest(given_, search.History(given_), number)
+    params = suggest(given_, History(given_), number)
     assert list(given_.space) == list(params)
     for path, value in params.items():
         assert value in given_.space[path]
-    resolved = given_.resolve(params, search.training_seed(given_, number))
+    resolved = given_.resolve(params, training_seed(given_, number))
     assert given_.data == resolved.data
 
 
 def test_the_files_seed_goes_before_the_trials() -> None:
     """A seed that the file names is every trial's; one that is searched is among the params."""
     named = study(training__seed=7)
-    assert [search.training_seed(named, number) for number in (0, 1)] == [7, 7]
+    assert [training_seed(named, number) for number in (0, 1)] == [7, 7]
     assert named.resolve({"training.lr": 0.1, "network.dropout": 0.0}, 8).training.seed == 7
     open_ = study(training__seed={"low": 1, "high": 3})
     params = {"training.lr": 0.1, "network.dropout": 0.0, "training.seed": 2}

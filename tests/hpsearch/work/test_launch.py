@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from hpsearch.errors import StoreAwayError
 from hpsearch.ledger import leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.store import Store, StudyRecord
+from hpsearch.ledger.records import StudyRecord
+from hpsearch.ledger.store import Store
 from hpsearch.ledger.tables import trials
 from hpsearch.settings import Settings
 from hpsearch.work import launch

@@ -1,0 +1,60 @@
+"""How is a row of the ledger read into a record?"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from hpsearch.ledger.records import CURVES, Curve, State, StudyRecord, Trial
+from hpsearch.study import file as study_file
+
+
+def study_record(row: sa.Row[Any]) -> StudyRecord:
+    """A row of ``studies``."""
+    study = study_file.parse(json.loads(row.definition)).with_trials(row.budget)
+    return StudyRecord(
+        id=row.id,
+        study=study,
+        created=row.created,
+        data_digests=json.loads(row.data_digests),
+        mlflow_run_id=row.mlflow_run_id,
+        mlflow_summary=row.mlflow_summary,
+        reproduced=json.loads(row.reproduced) if row.reproduced else None,
+    )
+
+
+def trial_record(row: sa.Row[Any]) -> Trial:
+    """A row of ``trials``."""
+    params = json.loads(row.params)
+    return Trial(
+        number=row.number,
+        state=State(row.state),
+        value=row.value,
+        params=params,
+        epochs=row.epochs,
+        seed=params.get("training.seed", row.seed),  # a study may search over seeds
+        attempts=row.attempts,
+        started=row.started,
+        ended=row.ended,
+        weights_sha256=row.weights_sha256,
+        mlflow_run_id=row.mlflow_run_id,
+        reason=row.reason,
+        rungs=json.loads(row.rungs),
+        environment=row.environment,
+        in_optuna=row.in_optuna,
+        in_mlflow=row.in_mlflow,
+    )
+
+
+def decode(data: bytes) -> NDArray[np.float64]:
+    """Little-endian float64, as an array."""
+    return np.frombuffer(data, dtype="<f8").astype(np.float64)
+
+
+def curve_of(data: bytes) -> Curve:
+    """The curve that these bytes are."""
+    return decode(data).reshape(-1, len(CURVES))

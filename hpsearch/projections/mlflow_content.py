@@ -1,0 +1,139 @@
+"""What does MLflow hold of a study and its trials? Tags, params, metrics and the dataset.
+
+All of it follows from the ledger, so that every write can be repeated: timestamps are fixed, so the
+same metric adds no row; params and tags are the same.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from typing import Any
+
+from hpsearch.ledger.records import (
+    CURVES,
+    STEP_LOSS,
+    Curve,
+    State,
+    Steps,
+    StudyRecord,
+    Trial,
+)
+from hpsearch.study.config import dumps
+
+STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
+STATE, SEED, REASON = "hpsearch.state", "hpsearch.seed", "hpsearch.reason"
+WEIGHTS, REPRODUCED = "hpsearch.weights_sha256", "hpsearch.reproduced"
+PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+WEIGHTS_FILE, REPORT_FOLDER = "weights.safetensors", "report"
+
+STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
+"""MLflow's status of a finished trial."""
+
+PARAM, TAG = 6000, 8000
+"""Characters that MLflow keeps of a param and of a tag; it would cut the rest off silently."""
+
+
+class Content:
+    """What the runs of one study are to hold."""
+
+    def __init__(self, record: StudyRecord) -> None:
+        self._record = record
+        self._study = record.study
+        self._user = _user()
+
+    def common(self) -> dict[str, str]:
+        """The tags of every run of the study."""
+        given = self._study.tracking.tags.items()
+        own = ("hpsearch.", "mlflow.")  # by these a run is found, and told from others
+        return {key: value[:TAG] for key, value in given if not key.startswith(own)} | {
+            STUDY: self._study.name,
+            LEDGER: repr(self._record.created),
+            "mlflow.user": self._user,
+            "mlflow.source.name": "hpsearch",
+            "mlflow.source.type": "LOCAL",
+        }
+
+    def tags(
+        self, trial: Trial, parent: str | None = None, commit: str | None = None
+    ) -> dict[str, str]:
+        """The tags of a trial's run."""
+        known = {
+            PARENT: parent,
+            NUMBER: str(trial.number),
+            STATE: trial.state.value,
+            SEED: str(trial.seed),
+            WEIGHTS: trial.weights_sha256,
+            REASON: trial.reason and trial.reason[:TAG],
+            "mlflow.source.git.commit": commit,
+        }
+        return self.common() | {key: value for key, value in known.items() if value}
+
+    def params(self, trial: Trial) -> dict[str, str]:
+        """What a trial tries."""
+        return {path: text(value) for path, value in trial.params.items()} | {
+            "seed": str(trial.seed)
+        }
+
+    def metrics(self, trial: Trial, curve: Curve, steps: Steps) -> list[Any]:
+        """A trial's curve, its losses by step, and its value."""
+        from mlflow.entities import Metric
+
+        # Fixed times: a metric that is written again is the same, and adds nothing.
+        start = milliseconds(trial.started)
+        metrics = [
+            Metric(name, value, start + epoch, epoch)
+            for epoch, row in enumerate(curve.tolist(), start=1)
+            for name, value in zip(CURVES, row, strict=True)
+        ]
+        metrics += [
+            Metric(STEP_LOSS, loss, start + step, step)
+            for step, loss in enumerate(steps.tolist(), start=1)
+        ]
+        if trial.value is not None:
+            metrics.append(Metric("value", trial.value, start + len(curve), len(curve)))
+        return metrics
+
+    def dataset(self) -> Any:
+        """The data that the study was begun on, by their digests."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        digests = dict(self._record.data_digests)
+        spec = self._study.data.dataset
+        dataset = Dataset(
+            name=spec[:500],
+            digest=digests.get("dataset", "")[:36],
+            source_type="local",
+            source=json.dumps({"uri": spec}),
+            profile=dumps({f"{part}_sha256": digest for part, digest in digests.items()}),
+        )
+        return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+    def fixed(self) -> dict[str, str]:
+        """The study's fixed values by path. Not its number of trials: params cannot change."""
+        search = self._study.search.model_dump(exclude={"trials", "enqueue"})
+        tables = {"data": self._study.data.model_dump(), **self._study.fixed, "search": search}
+        return {
+            f"{section}.{key}": text(value)
+            for section, table in tables.items()
+            for key, value in table.items()
+            if value is not None
+        }
+
+
+def text(value: Any) -> str:
+    """A param's text; a number's is the shortest that is read back as the same bits."""
+    return (value if isinstance(value, str) else dumps(value))[:PARAM]
+
+
+def milliseconds(seconds: float) -> int:
+    """Seconds as MLflow counts time."""
+    return round(seconds * 1000)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"

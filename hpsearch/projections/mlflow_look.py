@@ -1,0 +1,179 @@
+"""Which runs of a study are in MLflow, and are they as they should be?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hpsearch.ledger.records import CURVES, STEP_LOSS, Curve, Steps, StudyRecord, Trial
+from hpsearch.projections.mlflow_client import Connection
+from hpsearch.projections.mlflow_content import (
+    LEDGER,
+    NUMBER,
+    PARENT,
+    REASON,
+    SEED,
+    STATE,
+    STATUS,
+    STUDY,
+    WEIGHTS,
+    WEIGHTS_FILE,
+    Content,
+    milliseconds,
+)
+from hpsearch.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment, Run
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A run, as a search showed it."""
+
+    run_id: str
+    status: str
+    start: int
+    end: int | None
+    tags: Mapping[str, str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    """The last value of each."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it claims to be a finished trial's, with all of it."""
+        return self.status in STATUS.values() and self.tags.get(STATE) in STATUS
+
+
+@dataclass(slots=True)
+class Index:
+    """The runs of a study, found by their tags."""
+
+    parent: Found | None = None
+    children: dict[int, Found] = field(default_factory=dict)
+    surplus: list[tuple[str, str]] = field(default_factory=list)
+    """Runs that are one too many: id, and what is wrong with it."""
+
+
+class Reader:
+    """One study's runs in MLflow, looked at and not changed.
+
+    Raises:
+        TrackingError: From here and from every method, if MLflow cannot be reached or refuses.
+    """
+
+    def __init__(self, settings: Settings, record: StudyRecord) -> None:
+        self._settings = settings
+        self._record = record
+        self._study = record.study
+        self._content = Content(record)
+        self._mlflow = Connection(settings)
+        self._client = self._mlflow.client
+        self.where = self._mlflow.where
+        with self._mlflow.failures():
+            found = self._named()
+        self.experiment = (
+            str(found.experiment_id) if found and found.lifecycle_stage != "deleted" else None
+        )
+
+    @property
+    def page(self) -> str | None:
+        """The study's page in MLflow's UI, from its root; None while there is no experiment.
+
+        The UI goes by this parameter: it opens an experiment that is named without it as one of
+        generative AI, whatever the experiment's kind, until a person has chosen otherwise once.
+        """
+        if self.experiment is None:
+            return None
+        return f"/#/experiments/{self.experiment}/runs?workflowType=machine_learning"
+
+    def look(self) -> Index:
+        """All runs of the study, by one search."""
+        index = Index()
+        if self.experiment is None:
+            return index
+        for found in sorted(self._search(), key=lambda found: found.run_id):
+            number = found.tags.get(NUMBER)
+            if number is None and PARENT not in found.tags:
+                if index.parent is None:
+                    index.parent = found
+                else:
+                    index.surplus.append((found.run_id, "a second parent run"))
+            elif number is None or not number.isdecimal():
+                index.surplus.append((found.run_id, "a run without a trial's number"))
+            elif int(number) in index.children:
+                index.surplus.append((found.run_id, f"a second run of trial {number}"))
+            else:
+                index.children[int(number)] = found
+        return index
+
+    def mendable(self, found: Found, trial: Trial) -> bool:
+        """Whether a run is this trial's and may be written on: it holds nothing that is wrong."""
+        params = self._content.params(trial)
+        return (
+            not found.ended
+            and found.start == milliseconds(trial.started)
+            and found.tags.get(SEED) == str(trial.seed)
+            and all(params.get(key, value) == value for key, value in found.params.items())
+        )
+
+    def complete(self, found: Found, trial: Trial, curve: Curve, steps: Steps) -> bool:
+        """Whether a run holds all of a finished trial, as far as a search shows it."""
+        tags, params = self._content.tags(trial), self._content.params(trial)
+        last = dict(zip(CURVES, curve[-1].tolist(), strict=True)) if len(curve) else {}
+        if len(steps):
+            last[STEP_LOSS] = float(steps[-1])
+        if trial.value is not None:
+            last["value"] = trial.value
+        return (
+            found.status == STATUS[trial.state]
+            and found.start == milliseconds(trial.started)
+            and found.end == milliseconds(trial.ended or trial.started)
+            and all(found.tags.get(key) == tags.get(key) for key in (STATE, SEED, WEIGHTS, REASON))
+            and all(found.params.get(key) == value for key, value in params.items())
+            and all(found.metrics.get(key) == value for key, value in last.items())
+        )
+
+    def has_weights(self, run_id: str) -> bool:
+        """Whether the weights are among a run's artifacts."""
+        with self._mlflow.failures():
+            return any(a.path == WEIGHTS_FILE for a in self._client.list_artifacts(run_id))
+
+    def _named(self) -> Experiment | None:
+        """The study's experiment, a deleted one, too."""
+        name = self._study.tracking.experiment or self._study.name
+        return self._client.get_experiment_by_name(name)
+
+    def _search(self) -> Iterator[Found]:
+        name = self._study.name
+        wanted = "" if "'" in name else f"tags.`{STUDY}` = '{name}'"
+        mine = repr(self._record.created)
+        token = None
+        while True:
+            with self._mlflow.failures():
+                page = self._client.search_runs(
+                    [str(self.experiment)], wanted, max_results=_PAGE, page_token=token
+                )
+            for found in map(_found, page):
+                ledger = found.tags.get(LEDGER, mine)
+                if found.tags.get(STUDY) == name and (ledger == mine or not self._mlflow.shared):
+                    yield found
+            token = page.token
+            if not token:
+                return
+
+
+def _found(run: Run) -> Found:
+    return Found(
+        run_id=run.info.run_id,
+        status=run.info.status,
+        start=run.info.start_time,
+        end=run.info.end_time,
+        tags=run.data.tags,
+        params=run.data.params,
+        metrics=run.data.metrics,
+    )

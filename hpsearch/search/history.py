@@ -1,0 +1,58 @@
+"""Which finished trials may trial *n* look at?"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Iterable
+from itertools import islice
+
+from optuna.trial import FrozenTrial
+
+from hpsearch.ledger.records import Curve, Trial
+from hpsearch.search.optuna_terms import distributions, frozen
+from hpsearch.study.config import Study
+
+WINDOW = 512
+"""Trials that a sampler is shown at most; see docs/decisions/0005-a-window-for-tpe.md."""
+BEST = 25
+"""The best trials, which are always among them: as many as TPE ever calls good."""
+
+
+class History:
+    """The outcomes that trials may look at, kept in Optuna's form as they come in."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._distributions = distributions(study)
+        self._sign = -1.0 if study.search.direction == "maximize" else 1.0
+        self._trials: dict[int, FrozenTrial] = {}
+        self._numbers: list[int] = []  # in order
+        self._ranked: list[tuple[float, int]] = []  # COMPLETE trials, from the best to the worst
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._trials
+
+    def add(self, finished: Iterable[tuple[Trial, Curve]]) -> None:
+        """Take in COMPLETE and PRUNED trials with their curves, in any order."""
+        for trial, curve in finished:
+            self._trials[trial.number] = frozen(self._study, trial, curve, self._distributions)
+            insort(self._numbers, trial.number)
+            if trial.value is not None:
+                insort(self._ranked, (self._sign * trial.value, trial.number))
+
+    def before(self, number: int) -> list[FrozenTrial]:
+        """The trials that trial ``number`` may look at, in the order of their numbers."""
+        return [self._trials[n] for n in self._eligible(number)]
+
+    def window(self, number: int) -> list[FrozenTrial]:
+        """Those that its sampler is shown: at most ``WINDOW``, the best and the newest of them."""
+        numbers = self._eligible(number)
+        if len(numbers) > WINDOW:
+            last = numbers[-1]
+            best = islice((n for _, n in self._ranked if n <= last), BEST)
+            newest = numbers[BEST - WINDOW :]
+            numbers = sorted({*best, *newest})
+        return [self._trials[n] for n in numbers]
+
+    def _eligible(self, number: int) -> list[int]:
+        return self._numbers[: bisect_right(self._numbers, number - self._study.search.lag)]

@@ -1,0 +1,93 @@
+"""What are a range and a finished trial called in Optuna's terms?"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from datetime import UTC, datetime
+from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState
+
+from hpsearch.ledger.records import CURVES, Curve, Trial
+from hpsearch.search.rungs import rung_epochs
+from hpsearch.study.config import Choices, Range, Study, Value, dumps
+
+
+def distribution(open_: Range | Choices) -> BaseDistribution:
+    """The range as Optuna knows it."""
+    if isinstance(open_, Choices):
+        return CategoricalDistribution([outward(open_, choice) for choice in open_.choices])
+    if isinstance(open_.low, int) and isinstance(open_.high, int):
+        return IntDistribution(open_.low, open_.high, log=open_.log, step=int(open_.step or 1))
+    return FloatDistribution(open_.low, open_.high, log=open_.log, step=open_.step)
+
+
+def distributions(study: Study) -> dict[str, BaseDistribution]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a step that does not divide its range ends it earlier
+        return {path: distribution(open_) for path, open_ in study.space.items()}
+
+
+def frozen(
+    study: Study,
+    trial: Trial,
+    curve: Curve,
+    known: dict[str, BaseDistribution] | None = None,
+) -> FrozenTrial:
+    """A finished trial as Optuna knows it, with the metric after the epochs that anyone reads.
+
+    These are the epochs after which the study's pruner was asked, and the last.
+
+    Args:
+        study: The study it belongs to.
+        trial: What the ledger says of it.
+        curve: Its epochs.
+        known: The study's distributions, where they are at hand.
+    """
+    known = known or distributions(study)
+    shown = rung_epochs(study) | {len(curve)}
+    metric = curve[:, CURVES.index(study.search.metric)].tolist()
+    return FrozenTrial(
+        number=trial.number,
+        trial_id=trial.number,
+        state=TrialState[trial.state],
+        value=trial.value,
+        datetime_start=_local(trial.started),
+        datetime_complete=_local(trial.ended or trial.started),
+        # One string for each path, and one dict of distributions, for all of a long history.
+        params={
+            sys.intern(path): outward(study.space[path], value)
+            for path, value in trial.params.items()
+        },
+        distributions=known
+        if trial.params.keys() == known.keys()
+        else {path: known[path] for path in trial.params},
+        user_attrs={},
+        system_attrs=dict(trial.rungs),
+        intermediate_values={
+            epoch: value for epoch, value in enumerate(metric, start=1) if epoch in shown
+        },
+    )
+
+
+def outward(open_: Range | Choices, value: Value) -> Any:
+    """Optuna's categories are scalars: a list goes out as its JSON."""
+    return dumps(value) if isinstance(open_, Choices) and isinstance(value, list) else value
+
+
+def inward(open_: Range | Choices, value: Any) -> Value:
+    if isinstance(open_, Choices):
+        return next(choice for choice in open_.choices if outward(open_, choice) == value)
+    return int(value) if isinstance(open_.low, int) else float(value)
+
+
+def _local(seconds: float) -> datetime:
+    """Optuna's times are naive and local."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().replace(tzinfo=None)

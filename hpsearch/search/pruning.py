@@ -1,0 +1,51 @@
+"""When is trial *n* stopped? Optuna's pruners decide, over a view of the older trials."""
+
+from __future__ import annotations
+
+import optuna
+
+from hpsearch.search.history import History
+from hpsearch.search.optuna_terms import outward
+from hpsearch.search.rungs import most_epochs, rung_epochs
+from hpsearch.search.view import NAME, View
+from hpsearch.study.config import Params, Study
+
+
+class Pruning:
+    """The pruner of one trial, shown its metric epoch by epoch."""
+
+    def __init__(self, study: Study, history: History, number: int, params: Params) -> None:
+        self._rungs = rung_epochs(study)
+        if not self._rungs:
+            return
+        self._view = View(study, history.before(number), number)
+        self._view.running.params = {
+            path: outward(study.space[path], value) for path, value in params.items()
+        }
+        self._pruner = pruner(study)
+        self._asker = optuna.Study(NAME, self._view, pruner=self._pruner)
+
+    def stops(self, epoch: int, metric: float) -> bool:
+        """Whether the trial ends after this epoch."""
+        if not self._rungs:
+            return False
+        self._view.running.intermediate_values[epoch] = metric
+        return epoch in self._rungs and self._pruner.prune(self._asker, self._view.running)
+
+    @property
+    def rungs(self) -> dict[str, float]:
+        """What later trials must know of this one's rungs."""
+        return dict(self._view.running.system_attrs) if self._rungs else {}
+
+
+def pruner(study: Study) -> optuna.pruners.BasePruner:
+    search = study.search
+    if search.pruner == "hyperband":
+        return optuna.pruners.HyperbandPruner(
+            min_resource=min(search.min_epochs, most_epochs(study)),
+            max_resource=most_epochs(study),
+            reduction_factor=search.reduction_factor,
+        )
+    if search.pruner == "median":
+        return optuna.pruners.MedianPruner(n_warmup_steps=search.min_epochs)
+    return optuna.pruners.NopPruner()
