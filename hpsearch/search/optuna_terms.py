@@ -7,6 +7,7 @@ import warnings
 from datetime import UTC, datetime
 from typing import Any
 
+import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -18,6 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from hpsearch.ledger.records import CURVES, Curve, Trial
 from hpsearch.search.rungs import rung_epochs
 from hpsearch.study.config import Choices, Range, Study, Value, dumps
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)  # for all who speak with Optuna
 
 
 def distribution(open_: Range | Choices) -> BaseDistribution:

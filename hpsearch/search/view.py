@@ -6,14 +6,11 @@ import copy
 from collections.abc import Container
 from typing import Any
 
-import optuna
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from hpsearch.study.config import Study
-
-optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 NAME = "hpsearch"
 """One name for all views: Hyperband hashes it, and decisions must not depend on a study's name."""
