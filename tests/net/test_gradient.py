@@ -24,6 +24,64 @@ def test_gradient_of_the_books_bowl() -> None:
     assert x.tolist() == [3, 4]
 
 
+@pytest.mark.parametrize("x", [[3.0, 4.0], (3, 4), np.array([3, 4])])
+def test_gradient_of_anything_that_is_not_an_array_of_floats(x: object) -> None:
+    """A list, a tuple and integers are taken as float64, and stay as they are."""
+    before = repr(x)
+    gradient = net.numerical_gradient(lambda x: float(np.sum(x**2)), x)
+    assert gradient.dtype == np.float64
+    assert gradient == pytest.approx([6, 8])
+    assert repr(x) == before
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.complex128, np.str_])
+def test_gradient_refuses_what_cannot_hold_the_steps(dtype: type) -> None:
+    """In float16 x ± h is x again, in float32 three digits are left: both are errors."""
+    x = np.array([3, 4]).astype(dtype)
+    with pytest.raises(ValueError, match=r"astype\(np.float64\)"):
+        net.numerical_gradient(lambda x: 0.0, x)
+    assert x.tolist() == np.array([3, 4]).astype(dtype).tolist()
+
+
+def test_x_is_put_back_when_f_raises() -> None:
+    """An error of f's own comes out, and the array is as before."""
+    x = np.array([3.0, 4.0])
+
+    def f(x: np.ndarray) -> float:
+        if x[1] != 4:
+            raise RuntimeError("f's own")
+        return 0.0
+
+    with pytest.raises(RuntimeError, match="f's own"):
+        net.numerical_gradient(f, x)
+    assert x.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize("x", [1e20, -1e13, float("inf"), float("nan")])
+def test_steps_that_are_lost_in_rounding_are_refused(x: float) -> None:
+    """Where x + h and x - h are not 2h apart there is no slope between them, not one of 0."""
+    with pytest.raises(ValueError, match="larger h"):
+        net.numerical_derivative(lambda x: x, x)
+    array = np.array([x])
+    with pytest.raises(ValueError, match="larger h"):
+        net.numerical_gradient(lambda x: float(x[0]), array)
+    np.testing.assert_array_equal(array, [x])
+    if np.isfinite(x):
+        assert net.numerical_derivative(lambda x: x, x, h=abs(x) / 2) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("h", [0.0, -1e-4, float("nan"), float("inf")])
+def test_a_step_is_a_finite_number_above_0(h: float) -> None:
+    """Any other h is an error that names it."""
+    with pytest.raises(ValueError, match=f"h is {h}"):
+        net.numerical_derivative(lambda x: x, 1.0, h=h)
+
+
+def test_large_numbers_are_divided_by_the_step_that_was_taken() -> None:
+    """At 1e10 the steps of 1e-4 round to 2 % of themselves, and the slope is right all the same."""
+    assert net.numerical_derivative(lambda x: 3 * x, 1e10 + 0.5) == pytest.approx(3, rel=0.01)
+
+
 def test_gradient_of_a_view() -> None:
     """A transposed view of a larger array is differentiated in place."""
     whole = np.arange(12.0).reshape(3, 4)
@@ -77,6 +135,23 @@ def test_batch_norm_network_keeps_its_state() -> None:
     before = {name: array.copy() for name, array in network.state.items()}
     errors = net.gradient_check(network, rng.normal(size=(8, 3)), rng.integers(0, 4, 8))
     assert max(errors.values()) <= 1e-7
+    for name, array in network.state.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize(("batch_norm", "largest"), [(False, 1e-6), (True, 1e-3)])
+def test_a_float32_network_is_checked_as_well(batch_norm: bool, largest: float) -> None:
+    """Its gradients are held against numerical ones in float64; its state stays as it is.
+
+    (With batch normalization the gradient of a bias is 0, and backpropagation's is rounding.)
+    """
+    rng = np.random.default_rng(0)
+    network = net.Network(
+        3, [5, 4], 4, activation="tanh", dropout=0.2, batch_norm=batch_norm, rng=rng
+    )
+    before = {name: array.copy() for name, array in network.state.items()}
+    errors = net.gradient_check(network, rng.normal(size=(8, 3)), rng.integers(0, 4, 8))
+    assert 0 < max(errors.values()) <= largest
     for name, array in network.state.items():
         np.testing.assert_array_equal(array, before[name])
 
