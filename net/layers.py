@@ -136,11 +136,15 @@ class BatchNorm(Layer):
     In training the mean and variance are the batch's, and `running_mean` and `running_var` follow
     them: running = momentum * running + (1 - momentum) * batch. In evaluation these two are used.
     The batch is divided by its biased variance, as in the book; the running variance follows the
-    unbiased one (n - 1 instead of n, for n > 1), so that it tends to the data's.
+    unbiased one (n - 1 instead of n), so that it tends to the data's. Where inputs scatter little,
+    ε decides how much of them is left: it is the book's, 10e-7.
+
+    Raises:
+        ValueError: a batch of one in training. It is its own mean: whatever goes in, β comes out.
     """
 
     momentum = 0.9
-    epsilon = 1e-5
+    epsilon = 1e-6
 
     def __init__(
         self,
@@ -152,13 +156,15 @@ class BatchNorm(Layer):
         *,
         training: bool,
     ) -> None:
+        if training and size < 2:
+            raise ValueError("batch normalization needs batches of at least 2 examples")
         units, dtype = gamma.value.size, gamma.value.dtype
         self.gamma, self.beta = gamma, beta
         self.running_mean, self.running_var = running_mean, running_var
         self._training = training
         self._y = np.empty((size, units), dtype)
         self._ones = np.ones(size, dtype)
-        self._unbiased = size / max(size - 1, 1)
+        self._unbiased = size / max(size - 1, 1)  # in evaluation a batch may be one
 
     def forward(self, x: Array) -> Array:
         """y = γ x̂ + β with x̂ = (x - μ) / sqrt(σ² + ε)."""

@@ -74,7 +74,8 @@ def fit(
             converted once, to contiguous arrays of the network's dtype.
         epochs: how often each training example is seen.
         batch_size: examples of a mini-batch. Each epoch shuffles all examples and cuts them; where
-            they do not divide, the last mini-batch is a smaller one, and is used.
+            they do not divide, the last mini-batch is a smaller one, and is used. Batch
+            normalization needs two examples at least: a last one alone joins the batch before it.
         shuffle_rng: draws the order of the examples: an epoch's is its `permutation(n)`.
         dropout_rng: draws the masks of dropout.
         weight_decay: λ of the book's L2 penalty λ/2 ΣW² (6.4.2), a part of the loss that is made
@@ -102,13 +103,16 @@ def fit(
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule is {schedule!r}: it must be one of {', '.join(SCHEDULES)}")
     x, labels = _as_examples(network, train)
-    steps = -(-len(x) // batch_size)
+    if network.batch_norm and min(batch_size, len(x)) < 2:
+        raise ValueError("batch normalization needs batches of at least 2 examples")
+    sizes = _batch_sizes(len(x), batch_size, join_last_one=network.batch_norm)
+    steps = len(sizes)
     trainer = _Trainer(
         network,
         optimizer,
         x,
         labels,
-        batch_size=batch_size,
+        sizes=sizes,
         shuffle_rng=shuffle_rng,
         dropout_rng=dropout_rng,
         penalty=L2Penalty(network.decayed, weight_decay) if weight_decay else None,
@@ -157,8 +161,8 @@ def _epochs(
 class _Trainer:
     """Mini-batch after mini-batch: gradient, penalty, clipping, step.
 
-    All of them are gathered in the same memory, and go through the same chain of layers; a smaller
-    last one through a chain of its own.
+    All of them are gathered in the same memory, and those of one size go through the same chain of
+    layers.
     """
 
     def __init__(
@@ -168,7 +172,7 @@ class _Trainer:
         x: Array,
         labels: Labels,
         *,
-        batch_size: int,
+        sizes: list[int],
         shuffle_rng: np.random.Generator,
         dropout_rng: np.random.Generator,
         penalty: L2Penalty | None,
@@ -182,14 +186,9 @@ class _Trainer:
         self.penalty, self.factor, self.clip_norm = penalty, factor, clip_norm
         self.record_steps = record_steps
         self.step = 0
-        size = min(batch_size, len(x))
-        batch_x, batch_labels = np.empty_like(x[:size]), np.empty_like(labels[:size])
-        whole, rest = divmod(len(x), size)
-        chain = network.chain(size, dropout_rng=dropout_rng)
-        self.batches = [(chain, batch_x, batch_labels)] * whole
-        if rest:
-            chain = network.chain(rest, dropout_rng=dropout_rng)
-            self.batches.append((chain, batch_x[:rest], batch_labels[:rest]))
+        batch_x, batch_labels = np.empty_like(x[: max(sizes)]), np.empty_like(labels[: max(sizes)])
+        chains = {size: network.chain(size, dropout_rng=dropout_rng) for size in set(sizes)}
+        self.batches = [(chains[size], batch_x[:size], batch_labels[:size]) for size in sizes]
 
     def epoch(self) -> list[float]:
         """Train on each example once; the losses of the mini-batches, if they are recorded."""
@@ -237,12 +236,33 @@ class _Part:
 
 
 def clip(gradients: Array, norm: float) -> None:
-    """Shorten a gradient in place to a length (L2 norm), if it is longer (Pascanu et al., 2013)."""
-    length = math.sqrt(np.dot(gradients, gradients))
-    if math.isinf(length):  # it need not be: the squares of a long float32 gradient overflow
-        length = float(np.linalg.norm(gradients.astype(np.float64)))
-    if length > norm:
-        np.multiply(gradients, norm / length, out=gradients)
+    """Shorten a gradient in place to a length (L2 norm), if it is longer (Pascanu et al., 2013).
+
+    One that is not finite stays as it is.
+    """
+    square = float(np.dot(gradients, gradients))
+    limits = np.finfo(gradients.dtype)
+    sound = limits.tiny / limits.eps < square < math.inf
+    ratio = norm / math.sqrt(square) if sound else 0.0
+    if ratio >= limits.tiny:
+        if ratio < 1:
+            np.multiply(gradients, ratio, out=gradients)
+        return
+    # The squares or the ratio overflow or vanish. Those by the largest element do not.
+    largest = float(max(gradients.max(), -gradients.min()))
+    if 0 < largest < math.inf:
+        length = float(np.linalg.norm(gradients / largest))
+        if length * largest > norm:
+            np.divide(gradients, largest, out=gradients)
+            np.multiply(gradients, norm / length, out=gradients)
+
+
+def _batch_sizes(n: int, batch_size: int, *, join_last_one: bool) -> list[int]:
+    """How many examples each mini-batch of an epoch has."""
+    sizes = [min(batch_size, n - start) for start in range(0, n, batch_size)]
+    if join_last_one and len(sizes) > 1 and sizes[-1] == 1:
+        sizes[-2:] = [batch_size + 1]
+    return sizes
 
 
 def _as_examples(network: Network, examples: Examples) -> tuple[Array, Labels]:

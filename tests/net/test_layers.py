@@ -151,12 +151,24 @@ def test_batch_norm_normalizes() -> None:
     np.testing.assert_allclose(y.std(axis=0), gamma.value, rtol=1e-5)
 
 
-def test_batch_norm_of_one_example_is_finite() -> None:
-    """A batch of 1 is its own mean: β comes out, and no gradient goes back to x."""
+def test_batch_norm_refuses_to_train_on_one_example() -> None:
+    """One example is its own mean: β would come out whatever went in, and nothing be learned."""
     gamma, beta = parameter(np.ones(3)), parameter(np.array([1.0, 2.0, 3.0]))
-    layer = net.BatchNorm(gamma, beta, np.zeros(3), np.ones(3), 1, training=True)
-    assert layer.forward(np.full((1, 3), 1e4)).tolist() == [[1, 2, 3]]
-    assert layer.backward(np.ones((1, 3))).tolist() == [[0, 0, 0]]
+    with pytest.raises(ValueError, match="at least 2 examples"):
+        net.BatchNorm(gamma, beta, np.zeros(3), np.ones(3), 1, training=True)
+    layer = net.BatchNorm(gamma, beta, np.zeros(3), np.ones(3), 1, training=False)
+    np.testing.assert_allclose(layer.forward(np.ones((1, 3))), [[2, 3, 4]], rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_batch_norm_sees_small_differences(dtype: type[np.float32]) -> None:
+    """The book's ε = 1e-6 leaves inputs of a deviation of 0.01 at 0.995 of a whole one."""
+    p = Parameter(np.ones(1, dtype), np.zeros(1, dtype))
+    zero = Parameter(np.zeros(1, dtype), np.zeros(1, dtype))
+    mean, var = np.zeros(1, dtype), np.ones(1, dtype)
+    layer = net.BatchNorm(p, zero, mean, var, 2, training=True)
+    y = layer.forward(np.array([[0.01], [-0.01]], dtype))
+    assert y.ravel() == pytest.approx([1.01**-0.5, -(1.01**-0.5)], rel=1e-5)
 
 
 def test_running_statistics_converge_to_the_datas() -> None:

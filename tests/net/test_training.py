@@ -125,6 +125,57 @@ def test_every_optimizer_learns_with_every_layer(
     assert last.train_loss < 0.75 * np.log(CLASSES)
 
 
+@pytest.mark.parametrize(
+    ("examples", "batch_size", "batches"),
+    [
+        (51, 10, [10, 10, 10, 10, 11]),
+        (52, 10, [10] * 5 + [2]),
+        (3, 2, [3]),
+        (1, 2, None),
+        (2, 1, None),
+    ],
+)
+def test_batch_norm_gets_no_batch_of_one(
+    examples: int, batch_size: int, batches: list[int] | None
+) -> None:
+    """An example that would be left over alone is trained on with the batch before it."""
+    parts = data(examples), data(5)
+    network, optimizer = make_network(batch_norm=True), Recorder(lr=0.1)
+    if batches is None:
+        with pytest.raises(ValueError, match="at least 2 examples"):
+            train(network, optimizer, batch_size=batch_size, parts=parts)
+        return
+    rng = np.random.default_rng(1)
+    (epoch,) = train(
+        network, optimizer, epochs=1, batch_size=batch_size, parts=parts, record_steps=True
+    )
+    other = make_network(batch_norm=True)
+    (x, t), order, losses = parts[0], rng.permutation(examples), []
+    step = net.SGD(lr=0.1)
+    for rows in np.split(order, np.cumsum(batches)[:-1]):
+        chain = other.chain(len(rows), dropout_rng=np.random.default_rng(0))
+        chain.differentiate(other.as_inputs(x[rows]), t[rows])
+        losses.append(chain.loss.value())
+        step.step(other.parameters, other.gradients)
+    assert epoch.step_losses == tuple(losses)
+    assert len(optimizer.scales) == len(batches)
+    np.testing.assert_array_equal(network.parameters, other.parameters)
+
+
+def test_without_batch_norm_one_example_is_a_batch() -> None:
+    """Nothing is put together that can be trained on by itself."""
+    (epoch,) = train(make_network(), epochs=1, batch_size=7, record_steps=True)
+    assert len(epoch.step_losses or ()) == 8  # 7 of 7 and 1 of 1
+
+
+def test_a_schedule_ends_with_the_last_batch_of_batch_norm() -> None:
+    """Its steps are counted as they are trained, with the left over example in the last."""
+    optimizer = Recorder(lr=0.1)
+    network = make_network(batch_norm=True)
+    list(train(network, optimizer, schedule="cosine", epochs=2, batch_size=7))
+    assert optimizer.scales == [net.learning_rate_factor("cosine", s, 14) for s in range(14)]
+
+
 def test_same_arguments_same_bits() -> None:
     """Two trainings of the same seeds are equal bit for bit; other dropout masks change them."""
     runs = []
@@ -297,12 +348,39 @@ def test_long_gradients_are_clipped_and_short_ones_left() -> None:
     assert clipped.norms == pytest.approx(np.minimum(plain.norms, limit), rel=1e-4)
 
 
-def test_a_gradient_of_any_length_is_clipped() -> None:
-    """The squares of a long float32 gradient overflow, its length does not."""
-    gradients = np.full(4, 1e30, np.float32)
-    with np.errstate(over="ignore"):
+@pytest.mark.parametrize("norm", [1e-35, 1e-22, 1.0, 1e22])
+@pytest.mark.parametrize(
+    ("dtype", "length"),
+    [
+        (np.float32, 1e-33),
+        (np.float32, 1e-19),
+        (np.float32, 1e-3),
+        (np.float32, 1e18),
+        (np.float32, 1e38),
+        (np.float64, 1e-300),
+        (np.float64, 1e-160),
+        (np.float64, 1e160),
+        (np.float64, 1e300),
+        (np.float64, 1.7e308),
+    ],
+)
+def test_a_gradient_of_any_length_is_clipped(dtype: type, length: float, norm: float) -> None:
+    """Its squares overflow or vanish, its length does not, nor do its elements when shortened."""
+    unit = np.array([0.5, -0.5, 0.1, 0.7])  # of length 1
+    gradients = (unit * length).astype(dtype)
+    with np.errstate(all="ignore"):
+        training.clip(gradients, norm)
+    expected = unit * min(length, norm)
+    np.testing.assert_allclose(gradients, expected.astype(dtype), rtol=1e-5)
+
+
+@pytest.mark.parametrize("odd", [0.0, np.nan, np.inf])
+def test_a_gradient_without_a_length_stays_as_it_is(odd: float) -> None:
+    """One of zeros has nothing to shorten; one that is not finite has diverged."""
+    gradients = np.array([0.0, odd])
+    with np.errstate(all="ignore"):
         training.clip(gradients, 1.0)
-    np.testing.assert_allclose(gradients, 0.5, rtol=1e-6)
+    np.testing.assert_array_equal(gradients, [0.0, odd])
 
 
 @pytest.mark.parametrize("changes", [{}, {"batch_norm": True}, {"dropout": 0.2}])
