@@ -1,0 +1,94 @@
+"""Configurations compared over new seeds, held against simulations where the best is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hpsearch.trust.confirmation import LEVEL, behind, confirmed
+
+
+def trained(
+    rng: np.random.Generator, truth: NDArray[np.float64], seeds: int = 5, examples: int = 100
+) -> NDArray[np.float64]:
+    """Right or wrong by configuration, seed and example; examples are as hard for all."""
+    hard = rng.normal(0.0, 1.0, examples)
+    luck = rng.normal(0.0, 0.15, (len(truth), seeds))
+    margin = np.log(truth / (1 - truth))[:, None, None] + luck[:, :, None] - hard
+    return (rng.random(margin.shape) < 1 / (1 + np.exp(-margin))).astype(float)
+
+
+def test_probability_of_being_the_best_is_calibrated() -> None:
+    """Of the leaders that are said to be the best with p, about p are."""
+    rng = np.random.default_rng(7)
+    said, were = [], []
+    for number in range(300):
+        truth = rng.uniform(0.80, 0.90, 4)
+        found = confirmed(trained(rng, truth), maximize=True, seed=number)
+        said += found.best
+        were += [index == truth.argmax() for index in range(4)]
+    chances, hits = np.array(said), np.array(were)
+    for low in (0.0, 0.2, 0.4, 0.6, 0.8):
+        chosen = (low <= chances) & (chances <= low + 0.2)
+        assert pytest.approx(hits[chosen].mean(), abs=0.1) == chances[chosen].mean()
+
+
+def test_intervals_cover_the_truth() -> None:
+    """The 95 % interval of a configuration holds what it scores on all examples and seeds."""
+    rng = np.random.default_rng(8)
+    truth = np.array([0.85])
+    exact = trained(rng, truth, seeds=200, examples=5000).mean()
+    found = [confirmed(trained(rng, truth), maximize=True, seed=n).estimates[0] for n in range(300)]
+    assert 0.90 <= np.mean([e.low <= exact <= e.high for e in found]) <= 0.99
+
+
+def test_no_difference_is_said() -> None:
+    """Configurations that are the same cannot be told apart; one far behind can."""
+    rng = np.random.default_rng(9)
+    found = confirmed(trained(rng, np.array([0.85, 0.85, 0.5])), maximize=True)
+    assert found.alike == [0, 1]
+    assert found.best[2] == 0.0
+
+
+def test_losses_are_minimized() -> None:
+    """Where less is better, the least is the leader."""
+    scores = np.array([[[1.0], [1.1]], [[0.4], [0.5]]])
+    assert confirmed(scores, maximize=False).leader == 1
+
+
+def test_same_seed_same_answer() -> None:
+    """The draws are seeded."""
+    scores = trained(np.random.default_rng(1), np.array([0.8, 0.82]))
+    assert confirmed(scores, maximize=True) == confirmed(scores, maximize=True)
+
+
+@pytest.mark.parametrize("scores", [np.zeros((2, 1, 5)), np.full((2, 2, 5), np.nan)], ids=str)
+def test_too_little_is_refused(scores: NDArray[np.float64]) -> None:
+    """One seed says nothing of seeds, and what is not finite nothing at all."""
+    with pytest.raises(ValueError, match="two seeds"):
+        confirmed(scores, maximize=True)
+
+
+def test_race_drops_who_is_clearly_behind() -> None:
+    """A configuration far behind by every seed is dropped, one that is level is not."""
+    values = np.array([[0.9, 0.91, 0.92, 0.9], [0.9, 0.92, 0.91, 0.9], [0.5, 0.52, 0.51, 0.5]])
+    assert behind(values, maximize=True) == [2]
+    assert behind(values, maximize=False) == [0, 1]
+
+
+def test_race_seldom_drops_an_equal() -> None:
+    """Over all looks of a race of equals, the first is dropped in about one of twenty at most."""
+    rng = np.random.default_rng(3)
+    races = 400
+    dropped = 0
+    for _ in range(races):
+        values = rng.normal(size=(4, 6))
+        dropped += any(0 in behind(values[:, :seen], maximize=True) for seen in (2, 4, 6))
+    assert dropped / races <= LEVEL
+
+
+def test_race_of_one() -> None:
+    """Alone, or after one seed, nobody is behind."""
+    assert behind(np.array([[1.0, 2.0]]), maximize=True) == []
+    assert behind(np.array([[1.0], [2.0]]), maximize=True) == []
