@@ -37,6 +37,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from hpsearch.data import splits as data
+from hpsearch.data.datasets import load
 from hpsearch.ledger import tables
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
@@ -110,7 +111,7 @@ def objective(params: Params, epochs: int) -> Curve:
 
 def digests() -> dict[str, str]:
     """Of the data that ``study`` names."""
-    dataset = data.load("digits")
+    dataset = load("digits")
     described = study("any", "random", "none").data
     parts = data.split(
         dataset,

@@ -56,10 +56,11 @@ def find(study: str) -> Path:
 
 
 def splits_of(described: Any, places: settings.Settings) -> Splits:
-    from hpsearch.data import splits as data
+    from hpsearch.data.datasets import load
+    from hpsearch.data.splits import split
 
-    dataset = data.load(described.dataset, cache=places.cache)
-    return data.split(
+    dataset = load(described.dataset, cache=places.cache)
+    return split(
         dataset,
         train=described.train,
         validation=described.validation,

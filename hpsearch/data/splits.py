@@ -1,45 +1,19 @@
-"""Which examples does a study see? Datasets by name, and splits drawn from them by seed.
+"""Which part of a dataset is trained on, which is validated on, and which is sealed?
 
-The readers of the sources are in ``datasets``; here their arrays are checked and divided.
+Splits are drawn by seed, and scaled by what the training part shows.
 """
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-import hashlib
-import importlib.metadata
-import math
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data.datasets import BUILT_IN, Array, bad, read_idx, read_npz, write_npz
-from hpsearch.errors import DataError
+from hpsearch.data.datasets import Dataset, digest
+from hpsearch.data.files import Array, bad
 
-MAX_CLASSES = 10_000
-LARGEST = np.float64(np.finfo(np.float32).max)
 SCALINGS = ("minmax", "standard", "none")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Dataset:
-    """All examples of a source, as stored and not yet scaled; the arrays are read-only."""
-
-    x: Array
-    """(n, features), integers or floats: one example a row, all finite within float32."""
-    y: NDArray[np.int64]
-    """(n,), labels in 0 … classes - 1, of which some may not occur."""
-    classes: int
-    source: str
-    """The name it was loaded by, such as ``mnist5k``."""
-    test_start: int | None
-    """First row of the dataset's own test part; None when it has none."""
-    digest: str
-    """SHA-256 over dtype, shape and bytes of x and y, whatever the source is called."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,90 +45,6 @@ class Splits:
         """SHA-256 of the whole ``dataset``, and of each part as it is trained on."""
         parts = {"train": self.train, "validation": self.validation, "test": self.test}
         return {"dataset": self.dataset_digest} | {name: p.digest for name, p in parts.items()}
-
-
-# --- datasets -----------------------------------------------------------------------------------
-
-
-def load(spec: str, *, cache: Path | None = None) -> Dataset:
-    """The dataset called ``mnist5k``, ``digits``, ``idx:FOLDER`` or ``npz:FILE``.
-
-    Relative paths are relative to the current folder. The first two come with libraries that are
-    slow to import or to parse: with ``cache``, a folder, their arrays are kept there.
-
-    Raises ``DataError`` when the name is unknown, or the data missing or malformed.
-    """
-    if spec in BUILT_IN:
-        return _built_in(spec, cache)
-    kind, _, name = spec.partition(":")
-    path = Path(os.path.expanduser(name))
-    if kind == "idx" and name:
-        return _checked(spec, path, *read_idx(path))
-    if kind == "npz" and name:
-        x, y = read_npz(path, "x", "y")
-        return _checked(spec, path, x, y)
-    known = {**{name: name for name in BUILT_IN}, "idx": "idx:FOLDER", "npz": "npz:FILE"}
-    near = difflib.get_close_matches(kind, known, n=1)
-    remedy = f"did you mean {known[near[0]]}?" if near else "set data.dataset to one of them"
-    raise bad(f"unknown dataset {spec!r}", f"known are {', '.join(known.values())}", remedy)
-
-
-def _built_in(name: str, cache: Path | None) -> Dataset:
-    distribution, read = BUILT_IN[name]
-    if cache is None:
-        return _checked(name, name, *read())
-    file = cache / f"{name}-{importlib.metadata.version(distribution)}.npz"
-    with contextlib.suppress(DataError):
-        x, y, sha = read_npz(file, "x", "y", "sha256")
-        kept = _checked(name, file, x, y)
-        if kept.digest == sha.tobytes().hex():
-            return kept
-    dataset = _checked(name, name, *read())
-    sha = np.frombuffer(bytes.fromhex(dataset.digest), np.uint8)
-    with contextlib.suppress(OSError):  # a cache that cannot be written is done without
-        write_npz(file, x=dataset.x, y=dataset.y, sha256=sha)
-    return dataset
-
-
-def _checked(
-    source: str, where: object, x: Array, y: Array, test_start: int | None = None
-) -> Dataset:
-    """The dataset of these arrays, if they are examples that a network can be trained on."""
-    if x.ndim == 0 or y.ndim != 1:
-        shapes = f"x has shape {x.shape} and y {y.shape}"
-        raise bad(where, shapes, "x needs one row an example and y one label an example")
-    if len(x) != len(y):
-        raise bad(where, f"{len(x)} examples in x but {len(y)} labels in y", "make them match")
-    if 0 in x.shape:
-        raise bad(where, f"no examples in it (x has shape {x.shape})", "use data that has some")
-    x = x.reshape(len(x), math.prod(x.shape[1:]))
-    x = x.astype(x.dtype.newbyteorder("<"), order="C", copy=False)
-    if not (x.min() >= -LARGEST and x.max() <= LARGEST):  # false for NaN, too
-        row, column = np.argwhere(~(np.abs(x) <= LARGEST))[0]
-        problem = f"example {row} has the value {x[row, column]} (feature {column})"
-        raise bad(where, problem, "every value must be finite within float32")
-    wrong = np.flatnonzero(~((y >= 0) & (y < MAX_CLASSES) & (y == np.floor(y))))
-    if wrong.size:
-        problem = f"example {wrong[0]} has the label {y[wrong[0]]}"
-        raise bad(where, problem, f"labels must be whole numbers from 0 to {MAX_CLASSES - 1}")
-    if (y[:test_start] == y[0]).all():
-        raise bad(where, f"every label is {y[0]}", "use data of two classes or more")
-    labels = y.astype("<i8", order="C")
-    x.setflags(write=False)
-    labels.setflags(write=False)
-    classes = int(labels.max()) + 1
-    return Dataset(x, labels, classes, source, test_start, _digest(x, labels))
-
-
-def _digest(*arrays: Array) -> str:
-    sha = hashlib.sha256()
-    for array in arrays:
-        sha.update(f"{array.dtype.str}{array.shape}\n".encode())
-        sha.update(array.data)
-    return sha.hexdigest()
-
-
-# --- splits -------------------------------------------------------------------------------------
 
 
 def split(
@@ -278,4 +168,4 @@ def _part(dataset: Dataset, rows: NDArray[np.intp], offset: Array, spread: Array
     y = dataset.y[rows]
     x.setflags(write=False)
     y.setflags(write=False)
-    return Split(x, y, _digest(x, y))
+    return Split(x, y, digest(x, y))

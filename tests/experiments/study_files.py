@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.data import datasets
 from hpsearch.data import splits as data
-from hpsearch.data.splits import Dataset, Splits
+from hpsearch.data.splits import Splits
 from hpsearch.ledger.records import CURVES, Curve, curve
 from hpsearch.search.history import History
 from hpsearch.search.suggest import suggest
@@ -98,8 +99,8 @@ def _splits(described: str) -> Splits:
 
 
 @cache
-def _dataset(name: str) -> Dataset:
-    return data.load(name)
+def _dataset(name: str) -> datasets.Dataset:
+    return datasets.load(name)
 
 
 def _key(path: str) -> str:

@@ -25,6 +25,7 @@ from typer.main import get_command
 
 from hpsearch import cli
 from hpsearch.data import splits as data
+from hpsearch.data.datasets import load
 from hpsearch.ledger import tables
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Leases
@@ -992,7 +993,7 @@ def test_signals_of_a_worker(
     hpsearch: Run, call: Call, ran: Path, undisturbed: str, number: signal.Signals
 ) -> None:
     """A worker ends with its process, too, and nothing is held; the next one goes on."""
-    splits = data.split(data.load("digits"), train=1000, validation=30, seed=0)
+    splits = data.split(load("digits"), train=1000, validation=30, seed=0)
     store(ran).register(study(**AT_WORK), splits.digests)
     with subprocess.Popen(
         [sys.executable, "-m", "hpsearch", "worker", "long"],

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from hpsearch.data import splits as data
+from hpsearch.data.datasets import load
 from hpsearch.data.splits import Splits
 from hpsearch.errors import HpsearchError
 from hpsearch.ledger.database import Database
@@ -75,7 +76,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 @cache
 def digits() -> data.Dataset:
     """Read once."""
-    return data.load("digits")
+    return load("digits")
 
 
 def run(folder: Path, **changes: Any) -> tuple[Store, StudyRecord, Splits]:

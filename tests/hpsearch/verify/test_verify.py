@@ -20,6 +20,7 @@ import pytest
 
 from hpsearch import settings
 from hpsearch.data import splits as data
+from hpsearch.data.datasets import load
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import CURVES, State, Trial
@@ -99,7 +100,7 @@ class Prepared:
         record = store.study("small")
 
         def retrain(trial: Trial) -> Reproduction:
-            splits = data.split(data.load("digits"), train=60, validation=30, seed=0)
+            splits = data.split(load("digits"), train=60, validation=30, seed=0)
             return confirm(store, record, trial, splits)
 
         try:

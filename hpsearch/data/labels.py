@@ -1,0 +1,80 @@
+"""Which classes are there, and which of them is each example's?"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.data.files import Array, bad
+
+MAX_CLASSES = 10_000
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labels:
+    """Labels as places in the list of their names."""
+
+    y: NDArray[np.int64]
+    """(n,), in 0 … classes - 1, each of which occurs."""
+    names: tuple[str, ...]
+    """What the source calls each class: whole numbers in their order, or text in its own."""
+    told: tuple[Array, ...]
+    """What a digest of the labels is taken of."""
+
+
+def encode(where: object, y: Array, test_start: int | None = None) -> Labels:
+    """The classes of these labels, which are any whole numbers, or text.
+
+    Args:
+        where: What an error names as the place.
+        y: (n,), integers, floats that are whole numbers, or text.
+        test_start: First row of the test part; what lies before it needs two classes.
+
+    Raises ``DataError`` for labels that are neither, for one class and for more than 10,000.
+    """
+    values = _whole(where, y) if y.dtype.kind in "uif" else _text(where, y)
+    if (values[:test_start] == values[0]).all():
+        raise bad(where, f"every label is {values[0]}", "use data of two classes or more")
+    distinct, places = np.unique(values, return_inverse=True)
+    if len(distinct) > MAX_CLASSES:
+        problem = f"{len(distinct)} different labels, more than {MAX_CLASSES}"
+        raise bad(where, problem, "use labels that stand for classes")
+    codes = places.astype("<i8").reshape(len(y))
+    names = tuple(map(str, distinct.tolist()))
+    if values.dtype.kind == "i":
+        return Labels(codes, names, (values,))
+    return Labels(codes, names, (codes, np.frombuffer(json.dumps(names).encode(), np.uint8)))
+
+
+def _whole(where: object, y: Array) -> NDArray[np.int64]:
+    """(n,), if all of these numbers are whole and fit."""
+    fits = np.ones(len(y), bool)
+    if y.dtype.kind == "u":
+        fits = y <= 2**63 - 1
+    elif y.dtype.kind == "f":
+        fits = (np.abs(y) < 2.0**63) & (y == np.floor(y))
+    wrong = np.flatnonzero(~fits)
+    if wrong.size:
+        problem = f"example {wrong[0]} has the label {y[wrong[0]]}"
+        raise bad(where, problem, "labels must be text, or whole numbers of at most 64 bits")
+    return y.astype("<i8", order="C")
+
+
+def _text(where: object, y: Array) -> Array:
+    """(n,), whole numbers where all of this text is such, or else text, none of it empty."""
+    if y.dtype.kind == "S":
+        try:
+            y = np.char.decode(y, "utf-8")
+        except UnicodeDecodeError as error:
+            raise bad(where, "its labels are not UTF-8", "save them as str") from error
+    empty = np.flatnonzero(y == "")
+    if empty.size:
+        raise bad(where, f"example {empty[0]} has no label", "leave out what has none")
+    if all(_WHOLE.fullmatch(text) for text in np.unique(y).tolist()):
+        return y.astype("<i8")
+    return y
