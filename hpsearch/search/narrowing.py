@@ -1,0 +1,126 @@
+"""Which ranges does the next round search?
+
+The last step of the book's procedure (6.5.2): look at the trials that came out best, and narrow the
+ranges to where they lie. A pure function of the ranges and the trials.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from hpsearch.study.config import Choices, Params, Range, Space, Value, same
+
+BEST = 0.1
+"""The share of the trials that narrowing goes by, three trials at least."""
+MARGIN = 0.25
+"""What is added on each side of where the best lie, as a share of their span."""
+LEAST = 0.1
+"""A range keeps this share of its width at least."""
+EDGE = 0.1
+"""The best sit on an edge when their median lies within this share of the range's width."""
+BEYOND = 0.5
+"""How far a range grows past such an edge, as a share of its width; a decade at most."""
+CLEARLY = 0.05
+"""The level at which a choice has lost."""
+
+Tried = tuple[Params, float]
+"""What a COMPLETE trial tried, and its value."""
+
+
+def narrowed(
+    space: Space, tried: Iterable[Tried], *, maximize: bool, limits: Mapping[str, Range]
+) -> Space:
+    """The ranges of the next round.
+
+    A numeric range becomes what the best trials span, with a margin, and never less than a tenth of
+    what it was. It grows past an end that the best sit on, within its limits. A choice goes when
+    its trials were clearly worse than those of the choice that did best.
+
+    Args:
+        space: The ranges of the round before.
+        tried: Its COMPLETE trials.
+        maximize: Whether a larger value is better.
+        limits: How far each numeric range may grow, by path; one without a limit never grows.
+    """
+    ranked = sorted(tried, key=lambda each: -each[1] if maximize else each[1])
+    if len(ranked) < 3:
+        return dict(space)
+    best = ranked[: max(3, math.ceil(BEST * len(ranked)))]
+    return {
+        path: _fewer(path, open_, ranked)
+        if isinstance(open_, Choices)
+        else _closer(open_, [params[path] for params, _ in best], limits.get(path, open_))
+        for path, open_ in space.items()
+    }
+
+
+def _closer(open_: Range, best: Sequence[Value], limit: Range) -> Range:
+    """The range around the best values; all is reckoned on its own scale, a logarithm's for log."""
+    low, high = _scale(open_, open_.low), _scale(open_, open_.high)
+    width = high - low
+    if width == 0:
+        return open_
+    at = sorted(_scale(open_, float(value)) for value in best if not isinstance(value, list | str))
+    middle = at[len(at) // 2]
+    spread = max(at[-1] - at[0], 0.0)
+    below, above = at[0] - MARGIN * spread, at[-1] + MARGIN * spread
+    short = LEAST * width - (above - below)
+    if short > 0:
+        below, above = below - short / 2, above + short / 2
+    below, above = max(below, low), min(above, high)
+    grow = min(BEYOND * width, math.log(10)) if open_.log else BEYOND * width
+    if middle <= low + EDGE * width:
+        below = max(low - grow, _scale(open_, limit.low))
+    if middle >= high - EDGE * width:
+        above = min(high + grow, _scale(open_, limit.high))
+    return _range(open_, below, above, limit)
+
+
+def _range(open_: Range, below: float, above: float, limit: Range) -> Range:
+    """The range from one point of the scale to another, on the old range's steps."""
+    low, high = (math.exp(x) if open_.log else x for x in (below, above))
+    step = open_.step or (1 if isinstance(open_.low, int) else None)
+    if step is not None:
+        low = open_.low + math.floor((low - open_.low) / step + 1e-9) * step
+        high = open_.low + math.ceil((high - open_.low) / step - 1e-9) * step
+    # Rounding on the way through the logarithm must not carry an end past what is allowed.
+    low, high = max(low, limit.low), min(high, limit.high)
+    if isinstance(open_.low, int):
+        return Range(round(low), round(high), open_.log, open_.step)
+    return Range(float(low), float(high), open_.log, open_.step)
+
+
+def _fewer(path: str, open_: Choices, ranked: Sequence[Tried]) -> Choices:
+    """The choices that have not clearly lost.
+
+    Each is held against the one with the best median by a one-sided rank test (Mann and Whitney,
+    Annals of Mathematical Statistics 18, 1947), its level divided by the number of comparisons.
+    """
+    from scipy.stats import mannwhitneyu
+
+    places = [
+        [place for place, (params, _) in enumerate(ranked) if same(params[path], choice)]
+        for choice in open_.choices
+    ]
+    seen = [number for number, ranks in enumerate(places) if ranks]
+    if len(seen) < 2:
+        return open_
+    leader = min(seen, key=lambda number: (places[number][len(places[number]) // 2], number))
+    level = CLEARLY / (len(seen) - 1)
+
+    def lost(number: int) -> bool:
+        test = mannwhitneyu(places[number], places[leader], alternative="greater")
+        return bool(test.pvalue < level)
+
+    return Choices(
+        tuple(
+            choice
+            for number, choice in enumerate(open_.choices)
+            if number == leader or number not in seen or not lost(number)
+        )
+    )
+
+
+def _scale(open_: Range, value: float) -> float:
+    return math.log(value) if open_.log else float(value)
