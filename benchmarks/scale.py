@@ -187,7 +187,7 @@ class Worker:
         looks_back = record.study.search.looks_back
         self._leases = Leases(
             store.database,
-            record.id,
+            record,
             lag=record.study.search.lag if looks_back else None,
             seed=lambda number: training_seed(record.study, number),
             owner=replace(Owner.of(), host=f"worker-{index}"),

@@ -58,9 +58,7 @@ def here(folder: Path, spent: Seconds) -> tuple[Way, Callable[[], None]]:
     )
     store = Store(Database(settings.storage))
     record = store.register(study, {"dataset": "d" * 64})
-    leases = Leases(
-        store.database, record.id, lag=None, seed=lambda number: number, owner=Owner.of()
-    )
+    leases = Leases(store.database, record, lag=None, seed=lambda number: number, owner=Owner.of())
     projector = Projector(store, study.name, settings)
 
     def enter(curve: Curve, params: dict[str, float]) -> None:

@@ -91,12 +91,18 @@ def fresh_postgres(postgres: str) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty store, of each kind in turn: one suite holds both to the same promises."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store may be made, of each kind in turn."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'store' / 'studies.db'}"
-    else:
-        url = request.getfixturevalue("fresh_postgres")
+        (tmp_path / "store").mkdir()
+        return f"sqlite:///{tmp_path / 'store' / 'studies.db'}"
+    found: str = request.getfixturevalue("fresh_postgres")
+    return found
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """An empty store, of each kind in turn: one suite holds both to the same promises."""
     opened = Database(url)
     yield opened
     opened.engine.dispose()

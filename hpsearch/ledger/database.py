@@ -196,13 +196,14 @@ class Database:
         with self.lock("schema", timeout=-1):
             if self._version() == tables.REVISION:
                 return
-            if self.file:
-                with self.engine.connect() as connection:
-                    connection.connection.driver_connection.execute(  # type: ignore[union-attr]
-                        "PRAGMA journal_mode = WAL"
-                    )
-            with self.engine.execution_options(writes=True).begin() as connection:
-                _migrate(connection)
+            with self.engine.execution_options(writes=True).connect() as connection:
+                if self.file:
+                    # A table that others refer to is rebuilt under their feet.
+                    _pragmas(connection, "journal_mode = WAL", "foreign_keys = OFF")
+                with connection.begin():
+                    _migrate(connection)
+                if self.file:
+                    _pragmas(connection, "foreign_keys = ON")
 
     def _version(self) -> str | None:
         with self.engine.begin() as connection:
@@ -287,6 +288,13 @@ def _engine(url: sa.URL) -> Engine:
         raise StoreOpenError(
             "PostgreSQL needs its driver: pip install 'hpsearch[postgres]'"
         ) from None
+
+
+def _pragmas(connection: Connection, *settings: str) -> None:
+    """Set what SQLite takes only outside a transaction."""
+    driver: Any = connection.connection.driver_connection
+    for setting in settings:
+        driver.execute(f"PRAGMA {setting}")
 
 
 def _migrate(connection: Connection) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from hpsearch.errors import DigestConflictError, UnknownStudyError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import FINISHED, Result, State, encode
+from hpsearch.ledger.records import FINISHED, Result, State, StudyRecord, encode
 from hpsearch.ledger.tables import curves, studies, trials
 from hpsearch.study.config import Params, dumps
 
@@ -54,7 +54,7 @@ class Leases:
 
     Args:
         database: Where the ledger is.
-        study_id: The study.
+        study: The study.
         lag: How much older the trials are that a trial looks at; None if it looks at none, and
             so waits for none.
         seed: A trial's training seed, by its number.
@@ -65,7 +65,7 @@ class Leases:
     def __init__(
         self,
         database: Database,
-        study_id: int,
+        study: StudyRecord,
         *,
         lag: int | None,
         seed: Callable[[int], int],
@@ -73,7 +73,7 @@ class Leases:
         lease: float = LEASE,
     ) -> None:
         self._database = database
-        self._study_id = study_id
+        self._study = study
         self._lag = lag
         self._seed = seed
         self._owner = str(owner)
@@ -87,7 +87,7 @@ class Leases:
         with self._database.write() as connection:
             study = connection.execute(
                 sa.select(studies.c.budget, studies.c.next_number, self._database.now.label("now"))
-                .where(studies.c.id == self._study_id)
+                .where(self._itself)
                 .with_for_update()
             ).first()
             if study is None:
@@ -96,7 +96,7 @@ class Leases:
             number: int = study.next_number
             if not unfinished and number >= study.budget:
                 return Idle.DONE
-            if _failing(connection, self._study_id):
+            if _failing(connection, self._study.id):
                 return Idle.STOPPED
             until = study.now + self.lease
             for row in unfinished:
@@ -164,7 +164,7 @@ class Leases:
             )
             connection.execute(
                 sa.insert(curves).values(
-                    study_id=self._study_id,
+                    study_id=self._study.id,
                     number=number,
                     epochs=encode(result.curve),
                     steps=encode(result.steps),
@@ -173,8 +173,13 @@ class Leases:
             return True
 
     @property
+    def _itself(self) -> sa.ColumnElement[bool]:
+        """The study that was joined, and none that has its id since."""
+        return studies.c.incarnation == self._study.incarnation
+
+    @property
     def _mine(self) -> sa.ColumnElement[bool]:
-        return trials.c.study_id == self._study_id
+        return trials.c.study_id == sa.select(studies.c.id).where(self._itself).scalar_subquery()
 
     def _held(self, number: int) -> sa.Update:
         return sa.update(trials).where(
@@ -241,7 +246,7 @@ class Leases:
     ) -> None:
         connection.execute(
             sa.insert(trials).values(
-                study_id=self._study_id,
+                study_id=self._study.id,
                 number=number,
                 state=State.RUNNING,
                 seed=seed,
@@ -250,9 +255,7 @@ class Leases:
                 lease_until=until,
             )
         )
-        connection.execute(
-            sa.update(studies).where(studies.c.id == self._study_id).values(next_number=number + 1)
-        )
+        connection.execute(sa.update(studies).where(self._itself).values(next_number=number + 1))
 
 
 def stopped(database: Database, study_id: int) -> bool:

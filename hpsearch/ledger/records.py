@@ -38,6 +38,8 @@ class StudyRecord:
     """A study in the ledger."""
 
     id: int
+    incarnation: str
+    """What tells it from every other study that ever had this id."""
     study: Study
     """Its definition, with the ledger's budget as ``search.trials``."""
     created: float

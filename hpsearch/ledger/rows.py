@@ -18,6 +18,7 @@ def study_record(row: sa.Row[Any]) -> StudyRecord:
     study = study_file.parse(json.loads(row.definition)).with_trials(row.budget)
     return StudyRecord(
         id=row.id,
+        incarnation=row.incarnation,
         study=study,
         created=row.created,
         data_digests=json.loads(row.data_digests),

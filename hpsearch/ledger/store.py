@@ -7,6 +7,7 @@ reads, and keeps the marks of the projections.
 from __future__ import annotations
 
 import json
+import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -48,6 +49,7 @@ class Store:
                     connection,
                     studies,
                     name=study.name,
+                    incarnation=secrets.token_hex(16),
                     definition=dumps(study.definition()),
                     budget=budget,
                     next_number=0,

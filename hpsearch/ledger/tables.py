@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration, and what this program's tables are."""
 
 metadata = sa.MetaData()
@@ -33,6 +33,9 @@ studies = sa.Table(
     sa.Column("mlflow_run_id", sa.String(64)),  # the parent run
     sa.Column("mlflow_summary", sa.Text),  # what was last written to it, to write nothing twice
     sa.Column("reproduced", sa.Text),  # JSON: the last retraining of the best trial
+    # Drawn when it was entered: no other study ever has it, whatever is deleted or restored.
+    sa.Column("incarnation", sa.String(32), nullable=False, unique=True),
+    sqlite_autoincrement=True,  # an id is never given twice
 )
 
 environments = sa.Table(
@@ -66,6 +69,12 @@ trials = sa.Table(
     sa.Column("mlflow_run_id", sa.String(64)),
     sa.Column("in_optuna", sa.Boolean, nullable=False, default=False),
     sa.Column("in_mlflow", sa.Boolean, nullable=False, default=False),
+    # NaN is NULL to SQLite, and more than every number to PostgreSQL.
+    sa.CheckConstraint(
+        "(value IS NOT NULL OR state <> 'COMPLETE') "
+        "AND value BETWEEN -1.7976931348623157e308 AND 1.7976931348623157e308",
+        name="hpsearch_trials_value_check",
+    ),
     # All that the counts and the projectors ask again and again.
     sa.Index("hpsearch_trials_by_state", "study_id", "state", "in_optuna", "in_mlflow"),
     sa.Index("hpsearch_trials_by_value", "study_id", "state", "value"),  # the best

@@ -54,7 +54,7 @@ class Worker:
         self._known = -1  # the history reaches to this number
         self._leases = Leases(
             store.database,
-            record.id,
+            record,
             lag=record.study.search.lag if record.study.search.looks_back else None,
             seed=lambda number: training_seed(record.study, number),
             owner=owner,

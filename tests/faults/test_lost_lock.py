@@ -62,7 +62,7 @@ def test_nothing_is_written_without_the_lock(
     """A projector that loses its lock between two trials does not write the second."""
     store = Store(ledger)
     record = store.register(study(), {"dataset": "d"})
-    leases = Leases(ledger, record.id, lag=None, seed=lambda number: number, owner=Owner.of())
+    leases = Leases(ledger, record, lag=None, seed=lambda number: number, owner=Owner.of())
     for _ in range(3):
         claim = leases.claim()
         assert isinstance(claim, Claim)

@@ -52,7 +52,7 @@ def test_takeover_of_what_is_no_longer_free(
 
     def worker(host: str, lease: float) -> Leases:
         owner = replace(Owner.of(), host=host)
-        return Leases(database, record.id, lag=None, seed=lambda n: n, owner=owner, lease=lease)
+        return Leases(database, record, lag=None, seed=lambda n: n, owner=owner, lease=lease)
 
     slow, quick = worker("slow", -1.0), worker("quick", 60.0)
     assert slow.claim() == Claim(0, 0)

@@ -468,7 +468,7 @@ def begin(home: Path) -> Leases:
     record = opened.study("small")
     described = record.study.with_trials(7)
     opened.register(described, record.data_digests)
-    leases = Leases(opened.database, record.id, lag=None, seed=lambda n: n, owner=Owner.of())
+    leases = Leases(opened.database, record, lag=None, seed=lambda n: n, owner=Owner.of())
     leases.claim()
     return leases
 

@@ -86,7 +86,7 @@ def steps(sqlite: Database) -> Callable[[Callable[[], object]], int]:
 def repeated(store: Store, record: StudyRecord, length: int) -> dict[str, Callable[[], object]]:
     """A trial, from its claim to its finish, and the looks of a projector and of ``run``."""
     owner = replace(Owner.of(), host="elsewhere")
-    leases = Leases(store.database, record.id, lag=4, seed=int, owner=owner)
+    leases = Leases(store.database, record, lag=4, seed=int, owner=owner)
     return {
         "claim": leases.claim,
         "show": lambda: leases.show(length, {"training.lr": 0.1}),
@@ -252,7 +252,7 @@ def test_table_s_lines_have_one_row_each(capsys: pytest.CaptureFixture[str]) -> 
 def test_claim_of_a_long_study_goes_on_with_its_numbers(database: Database) -> None:
     """The same on both kinds of store: the next number, whatever the indexes."""
     record = filled(database, "long", SHORT)
-    leases = Leases(database, record.id, lag=4, seed=int, owner=Owner.of())
+    leases = Leases(database, record, lag=4, seed=int, owner=Owner.of())
     assert Claim(SHORT, SHORT) == leases.claim()
     best = Store(database).best(record)
     assert best is not None

@@ -69,7 +69,7 @@ class Workspace:
         self.record = self.store.register(study or small(), DIGESTS)
         self.leases = Leases(
             self.store.database,
-            self.record.id,
+            self.record,
             lag=None,
             seed=lambda number: 10**15 + number,
             owner=replace(Owner.of(), host="elsewhere"),

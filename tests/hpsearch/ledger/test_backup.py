@@ -39,7 +39,7 @@ class Used:
         self.record = self.store.register(study(name=name, search__trials=10_000), {"dataset": "d"})
         self.leases = Leases(
             self.database,
-            self.record.id,
+            self.record,
             lag=None,
             seed=lambda number: number,
             owner=replace(Owner.of(), host="elsewhere"),
@@ -224,7 +224,7 @@ def test_running_trials_are_not_pulled_away(used: Used, copy: Path) -> None:
 def test_dead_workers_do_not_stand_in_the_way(used: Used, copy: Path) -> None:
     """A lease of a process that is gone holds nothing."""
     gone = replace(Owner.of(), pid=2**22 + 1)
-    Leases(used.database, 1, lag=None, seed=int, owner=gone).claim()
+    Leases(used.database, used.record, lag=None, seed=int, owner=gone).claim()
     restore(used.url, copy, force=True)
     assert trials(used.file) == 5
 

@@ -21,7 +21,7 @@ from hpsearch.ledger.leases import FAILS_IN_A_ROW, MOST_CRASHES, Claim, Idle, Le
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
-from hpsearch.ledger.tables import trials
+from hpsearch.ledger.tables import studies, trials
 from tests.conftest import study
 
 HERE = Owner.of()
@@ -51,9 +51,7 @@ def join(database: Database, record: StudyRecord) -> Join:
     def joined(owner: Owner | None = None, lag: int | None = None, lease: float = 60.0) -> Leases:
         # On a host of its own, so that nobody can see whether its process lives.
         owner = owner or replace(HERE, host=f"elsewhere-{next(numbers)}")
-        return Leases(
-            database, record.id, lag=lag, seed=lambda n: 1000 + n, owner=owner, lease=lease
-        )
+        return Leases(database, record, lag=lag, seed=lambda n: 1000 + n, owner=owner, lease=lease)
 
     return joined
 
@@ -223,7 +221,7 @@ def test_finish_keeps_every_bit(database: Database, record: StudyRecord, join: J
 def test_ten_failures_in_a_row_stop_the_study(database: Database) -> None:
     """After ten FAIL trials in a row no more are begun, until they are retried."""
     record = Store(database).register(study(name="failing", search__trials=20), {"dataset": "d"})
-    leases = Leases(database, record.id, lag=None, seed=int, owner=HERE)
+    leases = Leases(database, record, lag=None, seed=int, owner=HERE)
     leases.finish(number(leases.claim()), COMPLETE)
     for _ in range(FAILS_IN_A_ROW):
         leases.finish(number(leases.claim()), FAIL)
@@ -274,13 +272,41 @@ def test_deleted_study_ends_its_workers(
         leases.finish(0, COMPLETE)
 
 
+def test_worker_that_slept_through_delete_finds_no_study(
+    database: Database, record: StudyRecord, join: Join
+) -> None:
+    """Whatever has its study's id by now, as after a restore, is not its to work on."""
+    store, slept = Store(database), join(owner=HERE)
+    assert number(slept.claim()) == 0
+    slept.hand_back(0)
+    store.delete(record.id)
+    other = store.register(study(name="other"), {"dataset": "d"})
+    with database.write() as connection:
+        where = studies.c.id == other.id
+        connection.execute(sa.update(studies).where(where).values(id=record.id))
+    other = store.study("other")
+    assert other.id == record.id
+    begun = Leases(database, other, lag=None, seed=int, owner=HERE)
+    assert number(begun.claim()) == 0
+    before = store.trials(other.id)
+    with pytest.raises(UnknownStudyError):
+        slept.claim()
+    assert not slept.renew(0)
+    slept.show(0, COMPLETE.params)
+    slept.hand_back(0)
+    with pytest.raises(UnknownStudyError):
+        slept.finish(0, COMPLETE)
+    assert before == store.trials(other.id)
+    assert store.curves(other.id) == {}
+
+
 def race(database: Database, record: StudyRecord, racers: int) -> list[int]:
     """The numbers that workers get who begin at the same moment, until there are no more."""
     start = threading.Barrier(racers)
 
     def work(index: int) -> list[int]:
         owner = replace(HERE, host=f"racer-{index}")
-        leases = Leases(database, record.id, lag=None, seed=int, owner=owner)
+        leases = Leases(database, record, lag=None, seed=int, owner=owner)
         start.wait()
         mine = []
         while isinstance(claim := leases.claim(), Claim):
@@ -303,7 +329,7 @@ def test_racers_on_expired_leases_take_each_once(database: Database) -> None:
     record = Store(database).register(study(name="race", search__trials=30), {"dataset": "d"})
     for n in range(30):
         owner = replace(HERE, host="away", pid=n)
-        assert n == number(Leases(database, record.id, lag=None, seed=int, owner=owner).claim())
+        assert n == number(Leases(database, record, lag=None, seed=int, owner=owner).claim())
     with database.write() as connection:
         connection.execute(sa.update(trials).values(lease_until=0.0))
     assert list(range(30)) == sorted(race(database, record, racers=6))
@@ -318,7 +344,7 @@ def test_digest_is_of_what_matters(database: Database, record: StudyRecord, join
         leases.finish(n, replace(COMPLETE, value=float(n)))
     other = store.register(study(name="other"), {"dataset": "d"})
     pair = [
-        Leases(database, other.id, lag=None, seed=int, owner=replace(HERE, host=f"other-{index}"))
+        Leases(database, other, lag=None, seed=int, owner=replace(HERE, host=f"other-{index}"))
         for index in range(2)
     ]
     claimed = [(number(leases.claim()), leases) for leases in pair]

@@ -85,7 +85,8 @@ class Model(RuleBasedStateMachine):
     @initialize(lag=st.sampled_from([None, 1, 2, 4]), budget=st.integers(1, 10))
     def begin(self, lag: int | None, budget: int) -> None:
         self.name, self.lag, self.budget = f"study-{next(_names)}", lag, budget
-        self.id = self.store.register(self.study(budget), {"dataset": "d"}).id
+        self.record = self.store.register(self.study(budget), {"dataset": "d"})
+        self.id = self.record.id
         self.workers = [self.hired(slot) for slot in range(WORKERS)]
 
     def study(self, budget: int) -> Study:
@@ -100,7 +101,12 @@ class Model(RuleBasedStateMachine):
         return Worker(
             here,
             Leases(
-                self.database, self.id, lag=self.lag, seed=lambda n: 7 * n, owner=here, lease=1e6
+                self.database,
+                self.record,
+                lag=self.lag,
+                seed=lambda n: 7 * n,
+                owner=here,
+                lease=1e6,
             ),
         )
 

@@ -48,7 +48,7 @@ class Ledger:
     def _join(self) -> Leases:
         self.workers += 1
         owner = replace(Owner.of(), host=f"elsewhere-{self.workers}")
-        return Leases(self.database, self.record.id, lag=None, seed=int, owner=owner, lease=60.0)
+        return Leases(self.database, self.record, lag=None, seed=int, owner=owner, lease=60.0)
 
     def claim(self) -> int:
         """Begin a trial, as a worker of its own."""

@@ -58,7 +58,7 @@ def _of_children(
         process = popen([sys.executable, "-c", programs.pop(0)], **options)
         if programs:
             owner = Owner.of(process.pid, launcher=os.getpid())
-            holder = leases.Leases(store.database, record.id, lag=None, seed=int, owner=owner)
+            holder = leases.Leases(store.database, record, lag=None, seed=int, owner=owner)
             assert isinstance(holder.claim(), leases.Claim)
         return process
 
