@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 from typer.exceptions import Abort, TyperException
 
 from hpsearch.commands import keep, run, show, trust
-from hpsearch.commands.wiring import say
+from hpsearch.commands.printing import begin, discard, end, out, say
 from hpsearch.errors import (
     HpsearchError,
 )
@@ -35,12 +36,13 @@ for part in (run, show, trust, keep):
 
 def main() -> None:
     """Run the command line, and end with the exit code that its outcome has."""
+    begin()
     environment.one_thread()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
         code = app(standalone_mode=False)
-        sys.stdout.flush()
+        end()
     except HpsearchError as error:
         say(f"hpsearch: {error}")
         code = error.exit_code
@@ -51,14 +53,15 @@ def main() -> None:
         say("hpsearch: nothing was done")
         code = 1
     except BrokenPipeError:  # whoever reads has seen enough, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard()
         code = 1
     except (OSError, MemoryError) as error:
         say(f"hpsearch: {type(error).__name__}: {error}")
         code = 1
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         # No thread that waits for a server holds up an end that was asked for.
-        sys.stdout.flush()
+        with suppress(OSError):
+            end()
         os._exit(code)
     sys.exit(code)
 
@@ -77,7 +80,7 @@ def _version(asked: bool) -> None:
     if asked:
         from hpsearch import __version__
 
-        print(f"hpsearch {__version__}")
+        out(f"hpsearch {__version__}")
         raise typer.Exit
 
 

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 
+from hpsearch.commands.printing import fit, say
 from hpsearch.ledger.records import StudyRecord
 from hpsearch.report import views
 from hpsearch.work.launch import Progress
@@ -56,10 +57,10 @@ def plain(watched: Iterable[Progress], record: StudyRecord) -> None:
     rate, last, said = Rate(), 0.0, ""
     for progress in watched:
         for message in progress.messages:
-            print(f"hpsearch: {message}", file=sys.stderr, flush=True)
+            say(f"hpsearch: {message}")
         now = line(progress, metric, rate.update(progress.counts.finished))
         if now != said and time.monotonic() - last > _EVERY:
-            print(f"{record.name}: {now}", file=sys.stderr, flush=True)
+            say(f"{record.name}: {now}")
             last, said = time.monotonic(), now
 
 
@@ -73,10 +74,13 @@ def live(watched: Iterable[Progress], record: StudyRecord) -> None:
     columns = (name, BarColumn(16), TextColumn("{task.fields[state]}"))
     rate = Rate()
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(record.name, total=record.study.search.trials, state="starting")
+        task = bar.add_task(
+            fit(record.name, sys.stderr), total=record.study.search.trials, state="starting"
+        )
         for progress in watched:
             for message in progress.messages:
-                console.print(f"hpsearch: {message}", markup=False, highlight=False)
+                text = fit(f"hpsearch: {message}", sys.stderr)
+                console.print(text, markup=False, highlight=False)
             counts = progress.counts
             # The metric's name stays out: all is to have room on 80 columns.
             state = line(progress, "", rate.update(counts.finished))

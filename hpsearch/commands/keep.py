@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpsearch import settings
+from hpsearch.commands.printing import out, say
 from hpsearch.commands.wiring import (
     Name,
     ask,
     open_store,
-    say,
     signals,
     splits_of,
 )
@@ -60,7 +60,7 @@ def sync(
             written = mend(store, record, places, retrain(record))
             for line in written.removed:
                 say(line)
-            print(
+            out(
                 f"{record.name}: {written.optuna} trials written to Optuna's storage, "
                 f"{written.mlflow} to MLflow"
             )
@@ -99,21 +99,22 @@ def ui(
     if not server and not (places.home / "mlflow.db").exists():
         raise UsageError(f"{places.home}: no MLflow runs yet; `hpsearch run book` makes some")
     root = places.tracking_uri.rstrip("/") if server else f"http://127.0.0.1:{port}"
-    print(f"MLflow UI: {root}" + ("" if server else "  (Ctrl-C ends it)"))
+    out(f"MLflow UI: {root}" + ("" if server else "  (Ctrl-C ends it)"))
     with suppress(HpsearchError):  # MLflow's own pages are there without ours
         for record in open_store().studies():
             page = Reader(places, record).page
             if page:
-                print(f"  {record.name}: {root}{page}")
+                out(f"  {record.name}: {root}{page}")
     sys.stdout.flush()
     if server:
         return
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", places.tracking_uri, "--workers", "1"]
-    command += ["--default-artifact-root", str(places.artifacts)]
+    command += ["--workers", "1", "--default-artifact-root", str(places.artifacts)]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     quiet["PYTHONWARNINGS"] = "ignore"  # of MLflow's own libraries, about one another
-    os.execve(sys.executable, command, {**os.environ, **quiet})
+    # Arguments are for every user of this machine to see; the address may hold a password.
+    address = {"MLFLOW_BACKEND_STORE_URI": places.tracking_uri}
+    os.execve(sys.executable, command, {**os.environ, **quiet, **address})
 
 
 @app.command(epilog="Example: hpsearch backup studies-friday.db")
@@ -125,7 +126,7 @@ def backup(
     from hpsearch.ledger.backup import backup as copy
 
     content = copy(open_store().database, file, force=force)
-    print(f"{file}: a copy of {content}")
+    out(f"{file}: a copy of {content}")
 
 
 @app.command(epilog="Example: hpsearch restore studies-friday.db && hpsearch sync")
@@ -140,8 +141,8 @@ def restore(
 
     content, kept = put_back(settings.read().storage, file, force=force)
     if kept is not None:
-        print(f"the store that was there is kept as {kept}")
-    print(f"restored {content}; bring MLflow to what it says with: hpsearch sync")
+        out(f"the store that was there is kept as {kept}")
+    out(f"restored {content}; bring MLflow to what it says with: hpsearch sync")
 
 
 @app.command(epilog="Example: hpsearch delete book --yes")
@@ -163,4 +164,4 @@ def delete(
     store.refuse_running(record.id)
     projector.delete(store, record, settings.read(), tracking=not no_tracking)
     store.delete(record.id)
-    print(f"{name}: deleted")
+    out(f"{name}: deleted")

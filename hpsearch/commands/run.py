@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpsearch import settings
+from hpsearch.commands.printing import out, say
 from hpsearch.commands.wiring import (
     Name,
     find,
     open_store,
-    say,
     signals,
     splits_of,
     unchanged_splits,
@@ -107,7 +107,7 @@ def run(
         )
         raise typer.Exit(128 + received[0])
     counts = store.counts(record.id)
-    print(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
+    out(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
     best = store.best(record)
     if best is not None:
         _conclude(store, store.study(record.name), best, splits, tracking=not no_tracking)
@@ -133,20 +133,20 @@ def _conclude(
 
     study, counts = record.study, store.counts(record.id)
     name = shlex.quote(record.name)
-    print(f"best: trial {best.number}, {study.search.metric} {views.value_(best.value)}")
+    out(f"best: trial {best.number}, {study.search.metric} {views.value_(best.value)}")
     if best.params:
-        print(f"      {views.params(best.params)}")
-    print(views.caution(study, counts, len(splits.validation.y)))
+        out(f"      {views.params(best.params)}")
+    out(views.caution(study, counts, len(splits.validation.y)))
     if counts.done:
         done = _confirmed(store, record, best, splits)
         if done is None:
-            print("not reproduced here; see above")
+            out("not reproduced here; see above")
         elif done["identical"]:
-            print(f"reproduced: trained again, {best.epochs} epochs and all weights identical")
+            out(f"reproduced: trained again, {best.epochs} epochs and all weights identical")
         else:
-            print(f"NOT reproduced; see: hpsearch reproduce {name}")
+            out(f"NOT reproduced; see: hpsearch reproduce {name}")
     if tracking and best.mlflow_run_id:
-        print(
+        out(
             f"MLflow: experiment {study.tracking.experiment or study.name!r}, run "
             f"{best.mlflow_run_id}"
         )
@@ -156,7 +156,7 @@ def _conclude(
             f"hpsearch sync {name}"
         )
     first = "hpsearch ui" if tracking else f"hpsearch sync {name}"
-    print(f"go on with:  {first}  |  hpsearch reproduce {name}")
+    out(f"go on with:  {first}  |  hpsearch reproduce {name}")
 
 
 def _confirmed(
@@ -234,7 +234,7 @@ def retry(name: Name) -> None:
     """Have a study's FAIL trials run again, under their numbers."""
     store = open_store()
     count = store.retry(store.study(name).id)
-    print(f"{count} trials wait to be run again" if count else "no trial failed")
+    out(f"{count} trials wait to be run again" if count else "no trial failed")
 
 
 def _watch(launch: Launch, record: StudyRecord) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hpsearch import settings
+from hpsearch.commands.printing import document, out, page, say, table
 from hpsearch.commands.wiring import (
     Json,
     Name,
     TrialNumber,
     best_of,
     open_store,
-    say,
-    table,
     unchanged_splits,
     validation_size,
 )
@@ -25,9 +24,6 @@ from hpsearch.errors import (
     TrackingError,
     UnknownTrialError,
 )
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer()
 
@@ -48,10 +44,10 @@ def studies(as_json: Json = False) -> None:
             views.status(r.name, counts) | {"best": best.value if best else None}
             for r, counts, best in rows
         ]
-        print(views.dumps(documents))
+        document(views.dumps(documents))
         return
     if not rows:
-        print("no studies yet; start one with: hpsearch run book")
+        out("no studies yet; start one with: hpsearch run book")
         return
     table(
         ["study", "trials", "best", "metric", "created"],
@@ -77,11 +73,11 @@ def status(name: Name, as_json: Json = False) -> None:
     record = store.study(name)
     counts = store.counts(record.id)
     if as_json:
-        print(views.dumps(views.status(name, counts)))
+        document(views.dumps(views.status(name, counts)))
         return
-    print(f"{name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
+    out(f"{name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
     if counts.unprojected:
-        print(
+        out(
             f"{counts.unprojected} are not in Optuna's storage or MLflow yet; add them with: "
             f"hpsearch sync {shlex.quote(name)}"
         )
@@ -96,10 +92,10 @@ def trials(name: Name, as_json: Json = False) -> None:
     record = store.study(name)
     rows = store.trials(record.id)
     if as_json:
-        print(views.dumps([views.trial(trial) for trial in rows]))
+        document(views.dumps([views.trial(trial) for trial in rows]))
         return
     if not rows:
-        print(f"{name}: none yet")
+        out(f"{name}: none yet")
         return
     keys = [path.partition(".")[2] for path in record.study.space]
     reasons = ["reason"] if any(trial.reason for trial in rows) else []
@@ -130,17 +126,17 @@ def best(name: Name, as_json: Json = False) -> None:
     trial = best_of(store, record)
     if as_json:
         resolved = record.study.resolve(trial.params, trial.seed)
-        print(views.dumps(views.trial(trial) | {"config": config.plain(resolved)}))
+        document(views.dumps(views.trial(trial) | {"config": config.plain(resolved)}))
         return
     counts = store.counts(record.id)
-    print(f"trial {trial.number} of {name}: {record.study.search.metric} {trial.value!r}")
+    out(f"trial {trial.number} of {name}: {record.study.search.metric} {trial.value!r}")
     for path, value in trial.params.items():
-        print(f"  {path} = {value!r}")
-    print(f"  seed = {trial.seed}")
+        out(f"  {path} = {value!r}")
+    out(f"  seed = {trial.seed}")
     if trial.mlflow_run_id:
-        print(f"  MLflow run {trial.mlflow_run_id}")
-    print(views.caution(record.study, counts, validation_size(record)))
-    print(f"its configuration:  hpsearch config {shlex.quote(name)} --trial {trial.number}")
+        out(f"  MLflow run {trial.mlflow_run_id}")
+    out(views.caution(record.study, counts, validation_size(record)))
+    out(f"its configuration:  hpsearch config {shlex.quote(name)} --trial {trial.number}")
 
 
 @app.command(name="config", epilog="Example: hpsearch config book --trial 37 > winner.toml")
@@ -157,7 +153,10 @@ def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> Non
         if study.space.keys() - found.params.keys():
             raise UnknownTrialError(f"trial {trial} has no values yet; it is {found.state}")
         study = study.of_trial(trial, study.resolve(found.params, found.seed))
-    print(views.dumps(study.definition()) if as_json else study_file.toml(study).rstrip())
+    if as_json:
+        document(views.dumps(study.definition()))
+        return
+    page(study_file.toml(study).rstrip())
 
 
 @app.command(epilog="Example: hpsearch curve book --trial 37 --json")
@@ -173,7 +172,7 @@ def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
         raise UnknownTrialError(f"trial {found.number} is {found.state}: it has no curve yet")
     rows = store.curves(record.id, [found.number])[found.number]
     if as_json:
-        print(views.dumps(views.curve(found.number, rows)))
+        document(views.dumps(views.curve(found.number, rows)))
         return
     table(
         ["epoch", *records.CURVES],
@@ -195,15 +194,15 @@ def digest(name: Name, as_json: Json = False) -> None:
     finished = store.finished(record.id)
     total = records.digest(finished, store.steps(record.id))
     if as_json:
-        print(views.dumps({"study": name, "digest": total, "trials": len(finished)}))
+        document(views.dumps({"study": name, "digest": total, "trials": len(finished)}))
         return
-    print(total)
+    out(total)
 
 
 @app.command(epilog="Example: hpsearch report book --out figures")
 def report(
     name: Name,
-    out: Annotated[
+    folder: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where to (default: reports/).")
     ] = None,
 ) -> None:
@@ -214,9 +213,9 @@ def report(
     store = open_store()
     record = store.study(name)
     figures = reports.draw(store, record, lambda: unchanged_splits(record))
-    files = reports.write(figures, out or places.home / "reports")
+    files = reports.write(figures, folder or places.home / "reports")
     for file in files:
-        print(file)
+        out(file)
     try:
         if not reports.track(places, record, files):
             say(f"hpsearch: {name!r} has no MLflow run to add this to; make it: hpsearch sync")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hpsearch import settings
+from hpsearch.commands.printing import document, out, say
 from hpsearch.commands.wiring import (
     Json,
     Name,
     TrialNumber,
     open_store,
-    say,
     splits_of,
 )
 from hpsearch.errors import (
@@ -41,24 +41,24 @@ def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> N
         found = store.trial(record.id, trial)
     outcome = train_again(store, record, found, splits_of(record.study.data, settings.read()))
     if as_json:
-        print(views.dumps(views.reproduction(outcome)))
+        document(views.dumps(views.reproduction(outcome)))
     else:
         _tell(outcome, name)
     raise typer.Exit(outcome.exit_code)
 
 
 def _tell(outcome: Reproduction, name: str) -> None:
-    print(f"trial {outcome.number} of {name}, trained again: {outcome.epochs} epochs compared")
+    out(f"trial {outcome.number} of {name}, trained again: {outcome.epochs} epochs compared")
     if outcome.identical:
-        print("identical: every loss and accuracy, bit for bit")
-        print(f"weights sha256 {outcome.weights_sha256}")
+        out("identical: every loss and accuracy, bit for bit")
+        out(f"weights sha256 {outcome.weights_sha256}")
     else:
-        print(f"DIFFERENT: {outcome.first_difference}")
-        print(f"weights sha256 {outcome.recorded_sha256} recorded, {outcome.weights_sha256} now")
+        out(f"DIFFERENT: {outcome.first_difference}")
+        out(f"weights sha256 {outcome.recorded_sha256} recorded, {outcome.weights_sha256} now")
         for difference in outcome.environment_differences:
-            print(f"environment: {difference}")
+            out(f"environment: {difference}")
         if not outcome.rounds_alike:
-            print("this environment rounds otherwise: the difference says nothing of the trial")
+            out("this environment rounds otherwise: the difference says nothing of the trial")
 
 
 @app.command(epilog="Example: hpsearch verify book --reproduce 3")
@@ -90,12 +90,12 @@ def verify(
         found.violations += more.violations
         found.notes += more.notes
     for note in found.notes:
-        (say if as_json else print)(f"note: {note}")
+        (say if as_json else out)(f"note: {note}")
     if as_json:
-        print(views.dumps(views.findings(found)))
+        document(views.dumps(views.findings(found)))
     else:
         for violation in found.violations:
-            print(f"{violation.invariant}: {violation.detail}")
+            out(f"{violation.invariant}: {violation.detail}")
         said = "every promise is kept" if found.ok else f"{len(found.violations)} VIOLATIONS"
-        print(f"{name}: {len(seen.ledger.trials)} trials, {len(seen.runs)} runs in MLflow: {said}")
+        out(f"{name}: {len(seen.ledger.trials)} trials, {len(seen.runs)} runs in MLflow: {said}")
     raise typer.Exit(0 if found.ok else 1)

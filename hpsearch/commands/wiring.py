@@ -1,11 +1,10 @@
-"""What do the commands share? Options, the store, signals, and how they print."""
+"""What do the commands share? Options, the store, and signals."""
 
 from __future__ import annotations
 
 import os
 import shlex
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ import typer
 from typer.exceptions import Abort
 
 from hpsearch import settings
+from hpsearch.commands.printing import question
 from hpsearch.errors import (
     HpsearchError,
     StudyFileError,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study in the store.")]
 TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The trial's number.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-
-FOLDED = 1000  # rows that are folded to fit a terminal; 10,000 would take 4 s
 
 
 def open_store(*, create: bool = False) -> Store:
@@ -130,46 +128,6 @@ def signals(stop: Any, kill: Any) -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def ask(question: str) -> None:
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline()
-    if not answer.endswith("\n"):
-        say("")
-    if answer.strip().lower() not in ("y", "yes"):
+def ask(text: str) -> None:
+    if question(f"{text} [y/N]").lower() not in ("y", "yes"):
         raise Abort
-
-
-def table(head: list[str], rows: list[list[str]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if not console.is_terminal or len(rows) > FOLDED:
-        lines(head, rows)
-        return
-    # A Text is shown as it is; in a str, rich would take [words] in brackets for markup.
-    table = Table(*head, box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
-
-
-def lines(head: list[str], rows: list[list[str]]) -> None:
-    """The same table, a line a row however long it is."""
-    from rich.cells import cell_len
-    from rich.control import strip_control_codes
-
-    cells = [[strip_control_codes(" ".join(c.splitlines())) for c in row] for row in [head, *rows]]
-    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "   ".join(c + " " * (width - cell_len(c)) for c, width in zip(row, widths, strict=True))
-        for row in cells
-    ]
-    lines.insert(1, "─" * (sum(widths) + 3 * (len(widths) - 1)))
-    print("\n".join(line.rstrip() for line in lines))

@@ -30,6 +30,7 @@ from hpsearch.errors import (
     StoreUnreachableError,
 )
 from hpsearch.ledger import tables
+from hpsearch.redact import address, redact
 
 BUSY = 30.0
 """Seconds to wait for another process's transaction before that is an error."""
@@ -78,7 +79,7 @@ class Database:
 
     def __init__(self, url: str, *, create: bool = True) -> None:
         self.url = _parse(url)
-        self.where = self.url.render_as_string(hide_password=True)
+        self.where = address(url)
         self.file = _file(self.url)
         if self.file:
             self.where = str(self.file)
@@ -264,7 +265,7 @@ def _parse(url: str) -> sa.URL:
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql") or (backend == "sqlite" and not parsed.database):
         raise StoreOpenError(
-            f"HPSEARCH_STORAGE: {parsed.render_as_string()} is no SQLite file and no PostgreSQL"
+            f"HPSEARCH_STORAGE: {address(url)} is no SQLite file and no PostgreSQL"
         )
     return parsed
 
@@ -354,4 +355,4 @@ def _reason(error: BaseException) -> str:
     original = getattr(error, "orig", None) or error
     if getattr(original, "sqlstate", None) == _LOCKED:
         return "database is locked"
-    return " ".join(str(original).split())
+    return redact(" ".join(str(original).split()))

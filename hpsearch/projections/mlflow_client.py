@@ -8,7 +8,6 @@ is touched.
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,6 +21,7 @@ from filelock import FileLock
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from hpsearch.errors import TrackingDiskError, TrackingError
+from hpsearch.redact import address, redact
 from hpsearch.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,11 +50,12 @@ class Connection:
         for key, value in _ENVIRONMENT.items():
             os.environ.setdefault(key, value)  # MLflow reads some when it is imported
         self.server = settings.tracking_uri.startswith("http")
-        file = _file(settings.tracking_uri)
+        self._uri = settings.tracking_uri
+        file = _file(self._uri)
         # On a server another ledger may hold a study of the same name, whose runs are not ours to
         # delete. A workspace's own database holds nothing but this workspace's.
         self.shared = file is None or settings.home not in file.parents
-        self.where = _without_password(settings.tracking_uri)
+        self.where = address(settings.tracking_uri)
         with self.failures():
             self.client = _open(settings)
 
@@ -74,7 +75,7 @@ class Connection:
             OSError,
         ) as error:
             kind = TrackingError if self.server or not _of_files(error) else TrackingDiskError
-            raise kind(f"MLflow at {self.where}: {_said(error)}") from error
+            raise kind(f"MLflow at {self.where}: {_said(error, self._uri)}") from error
 
 
 def _open(settings: Settings) -> MlflowClient:
@@ -135,13 +136,9 @@ def _root(error: BaseException) -> BaseException:
     return error
 
 
-def _said(error: BaseException) -> str:
+def _said(error: BaseException, uri: str) -> str:
     """What went wrong, on a line of no great length."""
     root = _root(error)
     if isinstance(root, ConnectionError | TimeoutError | gaierror):
         return f"cannot be reached: {root.strerror or root}"
-    return _without_password(" ".join(str(error).split()))[:300]
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    return redact(" ".join(str(error).split()), uri)[:300]

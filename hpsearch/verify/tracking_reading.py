@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlencode, urlsplit
-from urllib.request import Request, url2pathname, urlopen
+from urllib.request import HTTPRedirectHandler, Request, build_opener, url2pathname
 
 import numpy as np
 import sqlalchemy as sa
@@ -30,6 +30,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hpsearch.errors import TrackingError
 from hpsearch.ledger.records import CURVES, STEP_LOSS
+from hpsearch.redact import address
 from hpsearch.settings import Settings
 
 LARGEST = np.finfo(np.float64).max
@@ -180,7 +181,8 @@ def _read_sql(url: sa.URL, study: str, own: str | None) -> list[Run]:
                 points.values.append(float("nan") if is_nan else value)
     except SQLAlchemyError as error:
         said = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise TrackingError(f"MLflow at {url.render_as_string()}: {said}") from error
+        where = address(url.render_as_string(hide_password=False))
+        raise TrackingError(f"MLflow at {where}: {said}") from error
     finally:
         engine.dispose()
     return [
@@ -200,6 +202,25 @@ def _read_sql(url: sa.URL, study: str, own: str | None) -> list[Run]:
 
 
 # -- by REST
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Redirects are followed, but credentials are sent to nobody else."""
+
+    def redirect_request(self, req: Request, *answer: Any) -> Request | None:
+        following = super().redirect_request(req, *answer)
+        if following is not None and _origin(following.full_url) != _origin(req.full_url):
+            following.remove_header("Authorization")
+        return following
+
+
+_OPENER = build_opener(_Redirects)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return (parts.scheme, parts.hostname, port)
 
 
 class _Rest:
@@ -223,7 +244,7 @@ class _Rest:
         data = None if body is None else json.dumps(body).encode()
         request = Request(self.where + path, data, self._headers)
         try:
-            with urlopen(request, timeout=_TIMEOUT) as answer:
+            with _OPENER.open(request, timeout=_TIMEOUT) as answer:
                 content: bytes = answer.read()
                 return content
         except HTTPError as error:

@@ -1,16 +1,56 @@
-"""What the tests of the projections share."""
+"""What the tests share: the command line within this process, and workspaces with an MLflow."""
 
 from __future__ import annotations
 
 import shutil
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hpsearch import cli
 from hpsearch.settings import Settings
+from hpsearch.study import file as study_file
+from hpsearch.study.config import Study
+from hpsearch.trust import environment
+from tests.hpsearch.command_line import Call, Outcome, Write
 from tests.hpsearch.workspace import Workspace
+
+
+@pytest.fixture
+def call(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Call]:
+    """The command line within this process: the same, without a second of imports."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for name in environment.THREAD_VARIABLES:
+        monkeypatch.setenv(name, "1")
+
+    def run(*arguments: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["hpsearch", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Outcome(int(ended.value.code or 0), *capsys.readouterr())
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a study file, and gives its path."""
+
+    def file(described: Study) -> str:
+        path = tmp_path / f"{described.name}.toml"
+        path.write_text(study_file.toml(described))
+        return str(path)
+
+    return file
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import pty
 import shlex
@@ -14,8 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +31,8 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Result, State, curve
 from hpsearch.ledger.store import Store
 from hpsearch.study import file as study_file
-from hpsearch.study.config import Study
-from hpsearch.trust import environment
 from tests.conftest import Run, study
+from tests.hpsearch.command_line import Call, Outcome, Write, one_line
 
 COMMANDS = {
     "run",
@@ -62,57 +59,6 @@ AT_WORK = {
     "name": "long",
 }
 """A study whose trials take some 0.2 s each, so that it can be met at work."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        """The one document on standard output."""
-        return json.loads(self.out)
-
-
-Call = Callable[..., Outcome]
-Write = Callable[[Study], str]
-
-
-@pytest.fixture
-def call(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Call]:
-    """The command line within this process: the same, without a second of imports."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for name in environment.THREAD_VARIABLES:
-        monkeypatch.setenv(name, "1")
-
-    def run(*arguments: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["hpsearch", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Outcome(int(ended.value.code or 0), *capsys.readouterr())
-
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Write:
-    """Writes a study file, and gives its path."""
-
-    def file(described: Study) -> str:
-        path = tmp_path / f"{described.name}.toml"
-        path.write_text(study_file.toml(described))
-        return str(path)
-
-    return file
 
 
 @pytest.fixture(scope="module")
@@ -167,14 +113,6 @@ def kept(home: Path) -> dict[str, bytes]:
         if path.is_file() and "cache" not in path.parts and path.suffix not in (".lock",)
         if not path.name.endswith(("-wal", "-shm"))
     }
-
-
-def one_line(outcome: Outcome | subprocess.CompletedProcess[str]) -> str:
-    """The one line on standard error, when nothing is on standard output."""
-    out = outcome.out if isinstance(outcome, Outcome) else outcome.stdout
-    err = outcome.err if isinstance(outcome, Outcome) else outcome.stderr
-    assert (out, len(err.splitlines())) == ("", 1), err
-    return err.removesuffix("\n")
 
 
 def wait_for(reached: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -1103,13 +1041,14 @@ def test_ui(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (2, said) == (outcome.code, one_line(outcome))
     home.mkdir()
     (home / "mlflow.db").touch()
-    started: list[list[str]] = []
-    monkeypatch.setattr(os, "execve", lambda _, command, __: started.append(command))
+    started: list[tuple[list[str], dict[str, str]]] = []
+    monkeypatch.setattr(os, "execve", lambda _, *words: started.append(words))
     outcome = call("ui", "--port", "5001")
     assert Outcome(0, "MLflow UI: http://127.0.0.1:5001  (Ctrl-C ends it)\n", "") == outcome
-    (command,) = started
+    ((command, environ),) = started
     assert command[1:8] == ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", "5001"]
-    assert f"sqlite:///{home / 'mlflow.db'}" in command
+    uri = f"sqlite:///{home / 'mlflow.db'}"
+    assert (False, uri) == (uri in command, environ["MLFLOW_BACKEND_STORE_URI"])
 
 
 def test_ui_of_a_server(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,129 @@
+"""How does anything reach the terminal? Through here alone: visible, and without secrets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+from hpsearch.redact import redact
+from hpsearch.text import document as visible_document
+from hpsearch.text import line as visible_line
+from hpsearch.text import visible
+
+FOLDED = 1000  # rows that are folded to fit a terminal; 10,000 would take 4 s
+
+
+def begin() -> None:
+    """Make the standard streams usable, whatever the process was started with.
+
+    One that is closed becomes one that nobody reads: otherwise the next file that is opened would
+    take its place. What a terminal's encoding lacks is spelt out.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+        if getattr(sys, name) is None:
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115 (it stays)
+            setattr(sys, name, stream)
+    for stream in (sys.stdout, sys.stderr):
+        # What others print, such as the help, does not come through here.
+        with suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def end() -> None:
+    """Write what is still held back.
+
+    Raises:
+        OSError: If that cannot be written; nothing is held back then.
+    """
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard()
+        raise
+
+
+def discard() -> None:
+    """Let nothing more be written to standard output: nobody reads it, or it has no room."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def out(text: object) -> None:
+    """A line on standard output."""
+    print(fit(text, sys.stdout))
+
+
+def say(text: object) -> None:
+    """A line on standard error; if nobody can read that, there is nobody to tell."""
+    with suppress(OSError):
+        print(fit(text, sys.stderr), file=sys.stderr, flush=True)
+
+
+def page(text: str) -> None:
+    """A study file on standard output, as it is to be read again."""
+    encoding = _encoding(sys.stdout)
+    print(visible(text, encoding if encoding.startswith("utf") else "ascii", keep="\n"))
+
+
+def document(text: str) -> None:
+    """A JSON document on standard output."""
+    print(visible_document(text, _encoding(sys.stdout)))
+
+
+def question(text: str) -> str:
+    """Ask on standard error; the answer, empty if nobody gives one."""
+    with suppress(OSError):
+        print(fit(text, sys.stderr), end=" ", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        say("")
+    return answer.strip()
+
+
+def fit(text: object, stream: TextIO) -> str:
+    """Anything as one line that a stream can show."""
+    return visible_line(redact(str(text)), _encoding(stream))
+
+
+def table(head: list[str], rows: list[list[str]]) -> None:
+    """Rows under a head: folded to fit a terminal, or else a line each however long it is."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    cells = [[fit(cell, sys.stdout) for cell in row] for row in [head, *rows]]
+    if not console.is_terminal or len(rows) > FOLDED:
+        _lines(cells)
+        return
+    # A Text is shown as it is; in a str, rich would take [words] in brackets for markup.
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for cell in cells[0]:
+        drawn.add_column(Text(cell))
+    for row in cells[1:]:
+        drawn.add_row(*map(Text, row))
+    console.print(drawn)
+
+
+def _lines(cells: list[list[str]]) -> None:
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "   ".join(c + " " * (width - cell_len(c)) for c, width in zip(row, widths, strict=True))
+        for row in cells
+    ]
+    rule = "─" * (sum(widths) + 3 * (len(widths) - 1))
+    lines.insert(1, fit(rule, sys.stdout))
+    print("\n".join(each.rstrip() for each in lines))
+
+
+def _encoding(stream: TextIO) -> str:
+    return (stream.encoding or "utf-8").lower().replace("_", "-")
