@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from hpsearch.commands import keep, run, show, trust
-from hpsearch.commands.printing import begin, discard, end, out, say
+from hpsearch.commands.printing import begin, end, out, say
 from hpsearch.errors import (
     HpsearchError,
 )
@@ -53,15 +53,14 @@ def main() -> None:
         say("hpsearch: nothing was done")
         code = 1
     except BrokenPipeError:  # whoever reads has seen enough, as `head` does
-        discard()
         code = 1
     except (OSError, MemoryError) as error:
         say(f"hpsearch: {type(error).__name__}: {error}")
         code = 1
+    with suppress(OSError, HpsearchError):  # it was said already
+        end()
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         # No thread that waits for a server holds up an end that was asked for.
-        with suppress(OSError):
-            end()
         os._exit(code)
     sys.exit(code)
 

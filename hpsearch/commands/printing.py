@@ -7,6 +7,7 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from hpsearch.errors import HpsearchError
 from hpsearch.redact import redact
 from hpsearch.text import document as visible_document
 from hpsearch.text import line as visible_line
@@ -39,24 +40,15 @@ def end() -> None:
     """Write what is still held back.
 
     Raises:
-        OSError: If that cannot be written; nothing is held back then.
+        BrokenPipeError: If nobody reads it any more.
+        HpsearchError: If it cannot be written.
     """
-    try:
-        sys.stdout.flush()
-    except OSError:
-        discard()
-        raise
-
-
-def discard() -> None:
-    """Let nothing more be written to standard output: nobody reads it, or it has no room."""
-    with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _write("", flush=True)
 
 
 def out(text: object) -> None:
     """A line on standard output."""
-    print(fit(text, sys.stdout))
+    _write(f"{fit(text, sys.stdout)}\n")
 
 
 def say(text: object) -> None:
@@ -68,12 +60,13 @@ def say(text: object) -> None:
 def page(text: str) -> None:
     """A study file on standard output, as it is to be read again."""
     encoding = _encoding(sys.stdout)
-    print(visible(text, encoding if encoding.startswith("utf") else "ascii", keep="\n"))
+    encoding = encoding if encoding.startswith("utf") else "ascii"
+    _write(visible(text, encoding, keep="\n") + "\n")
 
 
 def document(text: str) -> None:
     """A JSON document on standard output."""
-    print(visible_document(text, _encoding(sys.stdout)))
+    _write(visible_document(text, _encoding(sys.stdout)) + "\n")
 
 
 def question(text: str) -> str:
@@ -122,7 +115,18 @@ def _lines(cells: list[list[str]]) -> None:
     ]
     rule = "─" * (sum(widths) + 3 * (len(widths) - 1))
     lines.insert(1, fit(rule, sys.stdout))
-    print("\n".join(each.rstrip() for each in lines))
+    _write("".join(f"{each.rstrip()}\n" for each in lines))
+
+
+def _write(text: str, *, flush: bool = False) -> None:
+    try:
+        print(text, end="", flush=flush)
+    except OSError as error:
+        with suppress(OSError):  # what is held back is not to be tried again in the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise HpsearchError(f"standard output: {error.strerror}") from error
 
 
 def _encoding(stream: TextIO) -> str:
