@@ -16,10 +16,11 @@ from hpsearch import settings
 from hpsearch.commands.printing import out, say
 from hpsearch.commands.wiring import (
     Name,
+    dataset_of,
+    divided,
     find,
     open_store,
     signals,
-    splits_of,
     unchanged_splits,
     why_stopped,
 )
@@ -58,6 +59,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a study, or go on with it, until it has all its trials."""
+    from hpsearch.data.facts import facts, remarks
     from hpsearch.ledger.leases import stopped
     from hpsearch.projections.projector import Projector
     from hpsearch.report import views
@@ -70,9 +72,12 @@ def run(
     if trials is not None:
         changes.append(f"search.trials={trials}")
     definition = study_file.load(find(study), changes, name)
-    splits = splits_of(definition.data, places)
+    dataset = dataset_of(definition.data, places)
+    splits = divided(dataset, definition.data)
     store = open_store(create=True)
-    record = store.register(definition, splits.digests)
+    record = store.register(definition, splits.digests, facts(dataset, splits))
+    for remark in remarks(record.data_facts):
+        say(f"hpsearch: {remark}")
     counts = store.counts(record.id)
     size = workers or default_workers()
     search = record.study.search

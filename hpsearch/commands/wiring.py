@@ -23,9 +23,11 @@ from hpsearch.errors import (
 )
 
 if TYPE_CHECKING:
+    from hpsearch.data.datasets import Dataset
     from hpsearch.data.splits import Splits
     from hpsearch.ledger.records import StudyRecord, Trial
     from hpsearch.ledger.store import Store
+    from hpsearch.study.config import DataConfig
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study in the store.")]
 TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The trial's number.")]
@@ -53,19 +55,20 @@ def find(study: str) -> Path:
     raise StudyFileError(f"no study file {study!r}; there are {', '.join(names)}, or give a path")
 
 
-def splits_of(described: Any, places: settings.Settings) -> Splits:
+def dataset_of(described: DataConfig, places: settings.Settings) -> Dataset:
     from hpsearch.data.datasets import load
+
+    return load(described.dataset, cache=places.cache)
+
+
+def divided(dataset: Dataset, described: DataConfig) -> Splits:
     from hpsearch.data.splits import split
 
-    dataset = load(described.dataset, cache=places.cache)
-    return split(
-        dataset,
-        train=described.train,
-        validation=described.validation,
-        seed=described.seed,
-        test=described.test,
-        scaling=described.scaling,
-    )
+    return split(dataset, **described.model_dump(exclude={"dataset"}))
+
+
+def splits_of(described: DataConfig, places: settings.Settings) -> Splits:
+    return divided(dataset_of(described, places), described)
 
 
 def unchanged_splits(record: StudyRecord) -> Splits:
@@ -80,6 +83,8 @@ def unchanged_splits(record: StudyRecord) -> Splits:
 
 def validation_size(record: StudyRecord) -> int:
     described = record.study.data
+    if "sizes" in record.data_facts:
+        return int(record.data_facts["sizes"]["validation"])
     if isinstance(described.validation, int):
         return described.validation
     return round(described.train * described.validation)

@@ -45,6 +45,8 @@ class StudyRecord:
     created: float
     data_digests: Mapping[str, str]
     """SHA-256 of the ``dataset`` and of the parts ``train``, ``validation`` and ``test``."""
+    data_facts: Mapping[str, Any]
+    """What was found of the data when the study was created; nothing in a store of before."""
     mlflow_run_id: str | None
     mlflow_summary: str | None
     reproduced: Mapping[str, Any] | None

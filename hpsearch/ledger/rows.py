@@ -16,12 +16,15 @@ from hpsearch.study import file as study_file
 def study_record(row: sa.Row[Any]) -> StudyRecord:
     """A row of ``studies``."""
     study = study_file.parse(json.loads(row.definition)).with_trials(row.budget)
+    digests = json.loads(row.data_digests)
+    facts = digests.pop("facts", {})
     return StudyRecord(
         id=row.id,
         incarnation=row.incarnation,
         study=study,
         created=row.created,
-        data_digests=json.loads(row.data_digests),
+        data_digests=digests,
+        data_facts=facts,
         mlflow_run_id=row.mlflow_run_id,
         mlflow_summary=row.mlflow_summary,
         reproduced=json.loads(row.reproduced) if row.reproduced else None,

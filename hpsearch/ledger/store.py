@@ -32,10 +32,16 @@ class Store:
 
     # -- studies
 
-    def register(self, study: Study, data_digests: Mapping[str, str]) -> StudyRecord:
+    def register(
+        self,
+        study: Study,
+        data_digests: Mapping[str, str],
+        data_facts: Mapping[str, Any] | None = None,
+    ) -> StudyRecord:
         """Enter a study, or find it as it is; its budget becomes ``study.search.trials``.
 
-        The budget never falls below the trials that were begun.
+        The budget never falls below the trials that were begun. ``data_facts`` are kept of a study
+        that is new, and never compared.
 
         Raises:
             StudyChangedError: If another definition, or other data, stands under its name.
@@ -54,7 +60,9 @@ class Store:
                     budget=budget,
                     next_number=0,
                     created=self.database.now,
-                    data_digests=dumps(dict(data_digests)),
+                    data_digests=dumps(
+                        {**data_digests, **({"facts": data_facts} if data_facts else {})}
+                    ),
                 )
                 row = connection.execute(named).one()
             _refuse_change(study_record(row), study, data_digests)

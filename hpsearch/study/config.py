@@ -48,6 +48,7 @@ class DataConfig(Section):
     test: Positive | None = None
     seed: Seed = 0
     scaling: Literal["minmax", "standard", "none"] = "minmax"
+    duplicates: Literal["together"] | None = None
 
 
 class NetworkConfig(Section):
