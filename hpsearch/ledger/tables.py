@@ -29,9 +29,7 @@ studies = sa.Table(
     sa.Column("budget", sa.Integer, nullable=False),
     sa.Column("next_number", sa.Integer, nullable=False, default=0),
     sa.Column("created", sa.Double, nullable=False),
-    sa.Column(
-        "data_digests", sa.Text, nullable=False
-    ),  # JSON: of the dataset and each part, and facts
+    sa.Column("data_digests", sa.Text, nullable=False),  # JSON: of dataset and parts; facts
     sa.Column("mlflow_run_id", sa.String(64)),  # the parent run
     sa.Column("mlflow_summary", sa.Text),  # what was last written to it, to write nothing twice
     sa.Column("reproduced", sa.Text),  # JSON: the last retraining of the best trial

@@ -88,14 +88,7 @@ def _train(resolved: str) -> tuple[Training, Curve]:
 @cache
 def _splits(described: str) -> Splits:
     d = DataConfig.model_validate_json(described)
-    return data.split(
-        _dataset(d.dataset),
-        train=d.train,
-        validation=d.validation,
-        seed=d.seed,
-        test=d.test,
-        scaling=d.scaling,
-    )
+    return data.split(_dataset(d.dataset), **d.model_dump(exclude={"dataset"}))
 
 
 @cache

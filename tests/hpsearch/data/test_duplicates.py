@@ -78,8 +78,7 @@ def test_no_example_is_in_two_parts(case: tuple[Dataset, dict[str, Any]]) -> Non
     found, sizes = case
     try:
         parts = split(found, **sizes, duplicates="together")
-    except DataError as error:
-        assert len(str(error).splitlines()) == 1
+    except DataError:
         return
     assert facts(found, parts)["duplicates"] == {"validation": 0, "test": 0}
     train, validation, test = rows(parts)
