@@ -21,10 +21,10 @@ import sqlalchemy as sa
 from hpsearch.errors import StoreError, UsageError
 from hpsearch.ledger import database, tables
 from hpsearch.ledger.database import BUSY, Database
-from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.owner import holds
 
-_HELD = """SELECT owner FROM hpsearch_trials WHERE state = 'RUNNING'
-           AND owner IS NOT NULL AND lease_until > (julianday('now') - 2440587.5) * 86400.0"""
+_LEASES = """SELECT owner, lease_until, (julianday('now') - 2440587.5) * 86400.0
+             FROM hpsearch_trials WHERE state = 'RUNNING'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +158,11 @@ def _look(file: Path) -> _Place:
             if _version(connection) is None:
                 other = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
                 return _Place(holds="is a database of something else" if other else None)
-            owners = [Owner.parse(owner) for (owner,) in connection.execute(_HELD)]
+            held = sum(holds(*lease) for lease in connection.execute(_LEASES))
             content = _content(connection)
             return _Place(
                 holds=f"holds {content}" if content.studies else None,
-                held=sum(not owner.gone() for owner in owners),
+                held=held,
             )
     except sqlite3.OperationalError as error:  # locked, or not to be read by this user
         raise StoreError(f"{file}: {error}") from error

@@ -18,15 +18,13 @@ from sqlalchemy.engine import Connection
 
 from hpsearch.errors import DigestConflictError, UnknownStudyError
 from hpsearch.ledger.database import Database
-from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.owner import Owner, holds
 from hpsearch.ledger.records import FINISHED, Result, State, StudyRecord, encode
 from hpsearch.ledger.tables import curves, studies, trials
 from hpsearch.study.config import Params, dumps
 
 LEASE = 15.0
 """Seconds a lease holds without being renewed."""
-_LONGEST = 120.0
-"""Seconds that no lease holds."""
 MOST_CRASHES = 5
 """So often may a trial take its worker down before it is given up."""
 FAILS_IN_A_ROW = 10
@@ -193,10 +191,7 @@ class Leases:
         """Whether nobody runs an unfinished trial; one of one's own is a claim that got lost."""
         if row.state == State.WAITING or row.owner == self._owner:
             return True
-        # One that ends later than any could that is given now was given by another clock, before
-        # the database's was set back; whoever lives has it replaced within a third of its time.
-        valid = now <= row.lease_until <= now + max(2 * self.lease, _LONGEST)
-        return not valid or Owner.parse(row.owner).gone()
+        return not holds(row.owner, row.lease_until, now)
 
     def _needed(self, row: sa.Row[tuple[object, ...]], number: int) -> bool:
         """Whether an unfinished trial is one that trial ``number`` looks at."""

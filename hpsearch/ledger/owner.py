@@ -7,6 +7,29 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+LONGEST = 120.0
+"""Seconds that no lease holds."""
+
+
+def holds(owner: str | None, until: float | None, now: float) -> bool:
+    """Whether somebody may be running what bears this lease: the one rule for all who ask.
+
+    Args:
+        owner: Who has it, as ``str`` wrote it.
+        until: When it runs out, by the database's clock.
+        now: The time by that clock.
+    """
+    if owner is None or until is None:
+        return False
+    # One that ends later than any could that is given now was given by another clock, before the
+    # database's was set back; whoever lives has it replaced within a third of its time.
+    if not now <= until <= now + LONGEST:
+        return False
+    try:
+        return not Owner.parse(owner).gone()
+    except ValueError:  # no process that could be looked for
+        return True
+
 
 @dataclass(frozen=True, slots=True)
 class Owner:
@@ -29,8 +52,14 @@ class Owner:
 
     @classmethod
     def parse(cls, text: str) -> Owner:
-        """The owner that ``str`` wrote."""
+        """The owner that ``str`` wrote.
+
+        Raises:
+            ValueError: If it was not ``str`` that wrote it.
+        """
         host, pid, born, *above = text.split(":")
+        if len(above) not in (0, 2):
+            raise ValueError(f"no owner: {text!r}")
         return cls(host, int(pid), born, (int(above[0]), above[1]) if above else None)
 
     def __str__(self) -> str:
@@ -48,7 +77,7 @@ class Owner:
 
 
 def _host() -> str:
-    parts = [socket.gethostname()]
+    parts = [socket.gethostname().replace(":", "")]
     for path, read in (("/proc/sys/kernel/random/boot_id", _read), ("/proc/self/ns/pid", _link)):
         parts.append(read(path))
     return "/".join(parts)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from hpsearch.errors import StudyChangedError, UnknownStudyError, UnknownTrialError, UsageError
 from hpsearch.ledger.database import Database
-from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.owner import holds
 from hpsearch.ledger.records import FINISHED, Counts, Curve, State, Steps, StudyRecord, Trial, curve
 from hpsearch.ledger.rows import curve_of, decode, study_record, trial_record
 from hpsearch.ledger.tables import curves, environments, studies, trials
@@ -269,14 +269,12 @@ class Store:
 
     def held(self, study_id: int) -> set[int]:
         """Numbers of the trials that are held now: their owners are not gone, nor the leases."""
-        query = sa.select(trials.c.number, trials.c.owner).where(
-            trials.c.study_id == study_id,
-            trials.c.state == State.RUNNING,
-            trials.c.lease_until > self.database.now,
-        )
+        query = sa.select(
+            trials.c.number, trials.c.owner, trials.c.lease_until, self.database.now.label("now")
+        ).where(trials.c.study_id == study_id, trials.c.state == State.RUNNING)
         with self.database.read() as connection:
             rows = connection.execute(query).all()
-        return {row.number for row in rows if not Owner.parse(row.owner).gone()}
+        return {row.number for row in rows if holds(row.owner, row.lease_until, row.now)}
 
     def retry(self, study_id: int) -> int:
         """Hand all FAIL trials out again, under their numbers. Returns how many."""

@@ -82,7 +82,7 @@ class Training:
             record_steps=training.record == "step",
         )
         self.diverged = False
-        """Whether it ended with a loss that is infinite or not a number."""
+        """Whether it ended with a loss that is infinite or not a number, be it before any epoch."""
         self.best = 0
         """The epoch, from 1, whose weights the network has when the training has ended."""
         self.steps: list[float] = []
@@ -99,15 +99,18 @@ class Training:
             self.best = epoch.best
             self.steps += epoch.step_losses or ()
             yield row
+        if not self.best:  # no epochs: it is the first weights that count
+            self.diverged = not all(map(math.isfinite, self.untrained()))
 
     def untrained(self) -> Row:
         """What the first weights give, where a configuration has no epochs."""
         measures: list[float] = []
-        for part in (self._splits.train, self._splits.validation):
-            probabilities = self._network.predict_proba(part.x).astype(np.float64)
-            of_label = np.maximum(probabilities[np.arange(len(part.y)), part.y], 1e-300)
-            right = probabilities.argmax(axis=1) == part.y
-            measures += [float(-np.log(of_label).mean()), float(right.mean())]
+        with np.errstate(all="ignore"):  # what it gives is judged by the result
+            for part in (self._splits.train, self._splits.validation):
+                probabilities = self._network.predict_proba(part.x).astype(np.float64)
+                of_label = np.maximum(probabilities[np.arange(len(part.y)), part.y], 1e-300)
+                right = probabilities.argmax(axis=1) == part.y
+                measures += [float(-np.log(of_label).mean()), float(right.mean())]
         return Row(*measures)
 
     def activations(self) -> list[NDArray[Any]]:

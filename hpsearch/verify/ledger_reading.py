@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from hpsearch.errors import UnknownStudyError
 from hpsearch.ledger.database import Database
-from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.owner import holds
 from hpsearch.ledger.records import CURVES, FINISHED
 
 
@@ -206,7 +206,6 @@ def _trial(row: sa.Row[Any], now: float) -> TrialRow:
     except ValueError:
         params = None
     params = params if isinstance(params, dict) else None
-    running = row.state == "RUNNING" and row.lease_until is not None
     return TrialRow(
         number=row.number,
         state=row.state,
@@ -222,18 +221,11 @@ def _trial(row: sa.Row[Any], now: float) -> TrialRow:
         environment=row.environment,
         owner=row.owner,
         lease_until=row.lease_until,
-        leased=running and row.lease_until > now and _there(row.owner),
+        leased=row.state == "RUNNING" and holds(row.owner, row.lease_until, now),
         mlflow_run_id=row.mlflow_run_id,
         in_optuna=bool(row.in_optuna),
         in_mlflow=bool(row.in_mlflow),
     )
-
-
-def _there(owner: str | None) -> bool:
-    try:
-        return owner is not None and not Owner.parse(owner).gone()
-    except ValueError:
-        return False
 
 
 def _copy(connection: Connection, name: str) -> tuple[CopiedTrial, ...] | None:

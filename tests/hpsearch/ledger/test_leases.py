@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -18,10 +20,11 @@ from hpsearch.errors import DigestConflictError, UnknownStudyError, UsageError
 from hpsearch.ledger import records
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import FAILS_IN_A_ROW, MOST_CRASHES, Claim, Idle, Leases, crashed
-from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.owner import LONGEST, Owner
 from hpsearch.ledger.records import Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
 from hpsearch.ledger.tables import studies, trials
+from hpsearch.verify import ledger_reading
 from tests.conftest import study
 
 HERE = Owner.of()
@@ -178,6 +181,47 @@ def test_living_process_keeps_its_lease(join: Join) -> None:
     assert number(join(owner=HERE).claim()) == 0
     assert number(join().claim()) == 1
     assert number(join().claim()) == 2
+
+
+@pytest.mark.parametrize(
+    ("until", "held"), [(-1.0, False), (30.0, True), (LONGEST - 5, True), (LONGEST + 5, False)]
+)
+def test_lease_of_another_clock_holds_nothing(
+    database: Database, record: StudyRecord, join: Join, until: float, held: bool
+) -> None:
+    """Whether a trial is held is one question, and all who ask it are told the same."""
+    store = Store(database)
+    assert number(join().claim()) == 0
+    with database.write() as connection:
+        connection.execute(sa.update(trials).values(lease_until=database.now + until))
+    assert (store.held(record.id) == {0}) is held
+    with pytest.raises(UsageError) if held else nullcontext():
+        store.refuse_running(record.id)
+    seen = ledger_reading.read(database, record.name)
+    assert seen.trials[0].leased is held
+    assert number(join().claim()) == (1 if held else 0)
+
+
+@pytest.mark.parametrize("owner", ["nobody", "host:1:born:7", "nobody:we:know:of:now"])
+def test_owner_of_another_kind_holds_its_lease(
+    database: Database, record: StudyRecord, join: Join, owner: str
+) -> None:
+    """What names no process that could be looked for is waited for, and taken over in time."""
+    store = Store(database)
+    assert number(join().claim()) == 0
+    with database.write() as connection:
+        connection.execute(sa.update(trials).values(owner=owner))
+    assert store.held(record.id) == {0}
+    assert number(join().claim()) == 1
+
+
+def test_host_name_with_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner reads as it was written, whatever its host is called."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "fe80::1:2")
+    for owner in (Owner.of(), Owner.of(launcher=os.getpid())):
+        assert owner == Owner.parse(str(owner))
+        assert not owner.gone()
+    assert replace(Owner.of(), pid=2**22 + 1).gone()
 
 
 def test_first_finish_wins(database: Database, record: StudyRecord, join: Join) -> None:

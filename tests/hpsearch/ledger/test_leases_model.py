@@ -106,7 +106,7 @@ class Model(RuleBasedStateMachine):
                 lag=self.lag,
                 seed=lambda n: 7 * n,
                 owner=here,
-                lease=1e6,
+                lease=100.0,
             ),
         )
 

@@ -1,0 +1,108 @@
+"""How one trial ends: what its training gave, as a result that the ledger takes."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import pytest
+
+from hpsearch.data.datasets import load
+from hpsearch.data.splits import Splits, split
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.leases import Claim, Leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import Result, State
+from hpsearch.ledger.store import Store
+from hpsearch.search.history import History
+from hpsearch.study.config import Params, Study
+from hpsearch.trust.reproduce import reproduce
+from hpsearch.work.worker import evaluate
+from tests.conftest import study
+
+SANE: Params = {"training.lr": 0.1, "network.dropout": 0.0}
+
+
+@cache
+def digits() -> Splits:
+    """The data of the small study."""
+    described = study().data
+    return split(
+        load(described.dataset),
+        train=described.train,
+        validation=described.validation,
+        seed=described.seed,
+        test=described.test,
+        scaling=described.scaling,
+    )
+
+
+def ended(tried: Study, params: Params = SANE, **options: Any) -> Result | None:
+    """How trial 0 ends."""
+    return evaluate(tried, History(tried), Claim(0, 7), params, digits(), **options)
+
+
+def untrained(metric: str) -> Study:
+    """A study of first weights, of which some are beyond all measure."""
+    return study(
+        training__epochs=0,
+        network__init={"choices": [0.01, 1e30]},
+        search__metric=metric,
+        search__direction="minimize" if metric.endswith("loss") else "maximize",
+        search__sampler="tpe",
+        search__lag=1,
+        search__trials=8,
+    )
+
+
+@pytest.mark.parametrize("metric", ["val_loss", "val_accuracy"])
+def test_first_weights_beyond_measure_have_diverged(metric: str) -> None:
+    """Whatever metric ranks: PRUNED, diverged, without a value or a digest of what is NaN."""
+    wild = ended(untrained(metric), {**SANE, "network.init": 1e30})
+    assert wild is not None
+    assert (wild.state, wild.reason, wild.value, wild.weights_sha256) == (
+        State.PRUNED,
+        "diverged",
+        None,
+        None,
+    )
+    tame = ended(untrained(metric), {**SANE, "network.init": 0.01})
+    assert tame is not None
+    assert tame.state is State.COMPLETE
+    assert tame.value is not None
+    assert math.isfinite(tame.value)
+
+
+def test_first_weights_beyond_measure_reproduce(database: Database) -> None:
+    """What diverged before any epoch does so again, and that is the same."""
+    store, wild = Store(database), untrained("val_loss")
+    record = store.register(wild, digits().digests)
+    leases = Leases(database, record, lag=None, seed=lambda _: 7, owner=Owner.of())
+    store.remember({}, "e" * 64)
+    for init in (1e30, 0.01):
+        claim = leases.claim()
+        assert isinstance(claim, Claim)
+        params = {**SANE, "network.init": init}
+        result = evaluate(record.study, History(wild), claim, params, digits())
+        assert result is not None
+        assert leases.finish(claim.number, result, "e" * 64)
+        outcome = reproduce(store, record, store.trial(record.id, claim.number), digits())
+        assert (outcome.identical, outcome.first_difference) == (True, None)
+    best = store.best(record)
+    assert best is not None
+    assert best.number == 1
+
+
+def test_interrupted_trial_has_no_result() -> None:
+    """One that was stopped half way is nobody's result: it is handed back, and run again."""
+    looks = iter([False, True])
+    assert ended(study(), interrupted=lambda: next(looks)) is None
+
+
+def test_trial_at_its_last_epoch_is_not_interrupted_any_more() -> None:
+    """The result of one that nobody interrupted does not depend on being asked."""
+    whole = ended(study(), interrupted=lambda: False)
+    assert whole is not None
+    assert (whole.state, len(whole.curve)) == (State.COMPLETE, 3)
+    assert whole.value == whole.curve[-1, 3]
