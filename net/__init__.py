@@ -6,7 +6,7 @@ Section and figure numbers in this package are that book's.
 from net.gradient import gradient_check, numerical_derivative, numerical_gradient
 from net.graph import Node
 from net.initializers import standard_deviation
-from net.layers import ACTIVATIONS, Affine, BatchNorm, Dropout, Layer, ReLU, Sigmoid, Tanh
+from net.layers import ACTIVATIONS, Affine, BatchNorm, Damping, Dropout, Layer, ReLU, Sigmoid, Tanh
 from net.losses import L2Penalty, MeanSquaredError, SoftmaxCrossEntropy
 from net.network import Chain, Network
 from net.optimizers import (
@@ -36,6 +36,7 @@ __all__ = [
     "Affine",
     "BatchNorm",
     "Chain",
+    "Damping",
     "Dropout",
     "Epoch",
     "L2Penalty",

@@ -124,6 +124,7 @@ def _in_float64(network: Network) -> Network:
         outputs,
         activation=network.activation,
         dropout=network.dropout,
+        dropout_form=network.dropout_form,
         batch_norm=network.batch_norm,
         dtype=np.float64,
         rng=np.random.default_rng(0),

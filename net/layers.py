@@ -206,14 +206,22 @@ class BatchNorm(Layer):
 
 
 class Dropout(Layer):
-    """Units switched off at random in training, the others scaled up in return (6.4.3).
+    """Units switched off at random in training (6.4.3).
 
-    This is inverted dropout: y = x / keep for the units that stay, so that the expected activation
-    is that of evaluation, which has no such layer. (The book scales down in evaluation instead.)
+    As "inverted" dropout, y = x / keep for the units that stay, so that the expected activation is
+    that of evaluation, which has no such layer. In the book's form they stay as they are, y = x,
+    and evaluation has a `Damping` layer. A network in that form learns more slowly, since all that
+    a layer passes on is smaller by keep.
 
     `keep` is 1 - ratio, rounded to a multiple of 1/65536: a unit stays when 16 random bits, read
     as an integer, are below 65536 * keep. That probability is exact, and four units share one word
     of 64 bits, which makes masks several times cheaper than a random float for each unit.
+
+    Args:
+        ratio: the ratio of units switched off, in [0, 1).
+        size, units, dtype: of the batches.
+        rng: draws the masks.
+        inverted: which form.
 
     Raises:
         ValueError: a ratio outside [0, 1), or a generator whose words have 32 bits.
@@ -224,23 +232,28 @@ class Dropout(Layer):
     _stride = 16384
 
     def __init__(
-        self, ratio: float, size: int, units: int, dtype: Float, rng: np.random.Generator
+        self,
+        ratio: float,
+        size: int,
+        units: int,
+        dtype: Float,
+        rng: np.random.Generator,
+        *,
+        inverted: bool = True,
     ) -> None:
-        if not 0 <= ratio < 1:
-            raise ValueError(f"dropout is {ratio}: it must be at least 0 and below 1")
         if isinstance(rng.bit_generator, np.random.MT19937):
             raise ValueError("dropout needs random words of 64 bits: take np.random.default_rng")
-        limit = max(round((1 - ratio) * 65536), 1)
+        limit = _kept_of_65536(ratio)
         self.keep = limit / 65536
         self._last_kept = np.uint16(limit - 1)
         self._random_words = rng.bit_generator.random_raw
-        self._scale = dtype.type(1 / self.keep)
+        self._scale = dtype.type(1 / self.keep if inverted else 1)
         self._mask = np.empty((size, units), dtype)
         self._y = np.empty((size, units), dtype)
         self._kept = np.empty(size * units, np.bool_)
 
     def forward(self, x: Array) -> Array:
-        """y = x m, where m is 1 / keep with probability keep, else 0."""
+        """y = x m, where m is 0 with probability 1 - keep, else 1 / keep (in the book's form 1)."""
         for start in range(0, self._kept.size, self._stride):
             kept = self._kept[start : start + self._stride]
             words = self._random_words(-(-kept.size // 4))
@@ -251,6 +264,29 @@ class Dropout(Layer):
     def backward(self, dy: Array) -> Array:
         """dL/dx = dy m."""
         return np.multiply(dy, self._mask, out=dy)
+
+
+class Damping(Layer):
+    """The book's dropout in evaluation: y = x keep, the expected activation of training (6.4.3)."""
+
+    def __init__(self, ratio: float, size: int, units: int, dtype: Float) -> None:
+        self.keep = _kept_of_65536(ratio) / 65536
+        self._y = np.empty((size, units), dtype)
+
+    def forward(self, x: Array) -> Array:
+        """y = x keep."""
+        return np.multiply(x, self.keep, out=self._y)
+
+    def backward(self, dy: Array) -> Array:
+        """dL/dx = dy keep."""
+        return np.multiply(dy, self.keep, out=dy)
+
+
+def _kept_of_65536(ratio: float) -> int:
+    """How many of 65,536 units stay; one at least."""
+    if not 0 <= ratio < 1:
+        raise ValueError(f"dropout is {ratio}: it must be at least 0 and below 1")
+    return max(round((1 - ratio) * 65536), 1)
 
 
 ACTIVATIONS: dict[str, type[ReLU] | type[Sigmoid] | type[Tanh]] = {

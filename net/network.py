@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from net.arrays import Array, Float, Labels, Parameter
 from net.initializers import initialize
-from net.layers import ACTIVATIONS, Affine, BatchNorm, Dropout, Layer
+from net.layers import ACTIVATIONS, Affine, BatchNorm, Damping, Dropout, Layer
 from net.losses import SoftmaxCrossEntropy
 
 CHUNK = 512  # examples that go through the network at once outside of training
+DROPOUT_FORMS = ("inverted", "book")
 
 
 class Network:
@@ -31,6 +32,7 @@ class Network:
         activation: "relu", "sigmoid" or "tanh".
         init: "he", "xavier" or a standard deviation (see `net.initializers`). Biases start at 0.
         dropout: the ratio of hidden units switched off in training, in [0, 1).
+        dropout_form: "inverted", or "book" for the form of 6.4.3 (see `net.layers.Dropout`).
         batch_norm: normalize the input of each activation.
         dtype: np.float32 or np.float64, of everything that is computed.
         rng: draws the first weights.
@@ -58,6 +60,7 @@ class Network:
         activation: str = "relu",
         init: str | float = "he",
         dropout: float = 0.0,
+        dropout_form: str = "inverted",
         batch_norm: bool = False,
         dtype: type[np.float32] | type[np.float64] = np.float32,
         rng: np.random.Generator,
@@ -66,6 +69,7 @@ class Network:
         self.dtype: Float = np.dtype(dtype)
         self.activation = activation
         self.dropout = dropout
+        self.dropout_form = dropout_form
         self.batch_norm = batch_norm
         if min(self.widths) < 1:
             raise ValueError(f"layers are {self.widths}: each needs at least one unit")
@@ -77,6 +81,10 @@ class Network:
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}: it must be at least 0 and below 1")
+        if dropout_form not in DROPOUT_FORMS:
+            raise ValueError(
+                f"dropout_form is {dropout_form!r}: it must be in {', '.join(DROPOUT_FORMS)}"
+            )
 
         pairs = list(zip(self.widths, self.widths[1:], strict=False))
         weights = {f"layers.{i}.weight": pair for i, pair in enumerate(pairs)}
@@ -160,8 +168,8 @@ class Network:
             if self.batch_norm:
                 rest.append(self._batch_norm(i, size, training=dropout_rng is not None))
             rest.append(ACTIVATIONS[self.activation](size, units, self.dtype))
-            if dropout_rng is not None and self.dropout:
-                rest.append(Dropout(self.dropout, size, units, self.dtype, dropout_rng))
+            if self.dropout:
+                rest += self._dropout(size, units, dropout_rng)
             rest.append(affine)
         return Chain(first, rest, SoftmaxCrossEntropy(size, self.widths[-1], self.dtype))
 
@@ -186,6 +194,14 @@ class Network:
             size,
             training=training,
         )
+
+    def _dropout(
+        self, size: int, units: int, rng: np.random.Generator | None
+    ) -> list[Damping] | list[Dropout]:
+        inverted = self.dropout_form == "inverted"
+        if rng is None:
+            return [] if inverted else [Damping(self.dropout, size, units, self.dtype)]
+        return [Dropout(self.dropout, size, units, self.dtype, rng, inverted=inverted)]
 
     def as_labels(self, labels: npt.ArrayLike, n: int) -> Labels:
         """The classes of n examples as contiguous integers.

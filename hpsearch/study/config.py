@@ -58,6 +58,7 @@ class NetworkConfig(Section):
     activation: Literal["relu", "sigmoid", "tanh"] = "relu"
     init: Literal["he", "xavier"] | Annotated[float, Field(gt=0)] = "he"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    dropout_form: Literal["inverted", "book"] = "inverted"
     batch_norm: bool = False
     dtype: Literal["float32", "float64"] = "float32"
 

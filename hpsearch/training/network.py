@@ -54,6 +54,7 @@ class Training:
             activation=network.activation,
             init=network.init,
             dropout=network.dropout,
+            dropout_form=network.dropout_form,
             batch_norm=network.batch_norm,
             dtype=np.float64 if network.dtype == "float64" else np.float32,
             rng=weights_rng,

@@ -96,14 +96,22 @@ def test_gradient_of_a_view() -> None:
     hidden=st.lists(st.integers(1, 6), max_size=2),
     activation=st.sampled_from(["sigmoid", "tanh"]),
     dropout=st.sampled_from([0.0, 0.4]),
+    form=st.sampled_from(["inverted", "book"]),
 )
 def test_smooth_networks(
-    seed: int, n: int, hidden: list[int], activation: str, dropout: float
+    seed: int, n: int, hidden: list[int], activation: str, dropout: float, form: str
 ) -> None:
     """Backpropagation agrees with numerical gradients to 1e-7, whatever the network's shape."""
     rng = np.random.default_rng(seed)
     network = net.Network(
-        3, hidden, 4, activation=activation, dropout=dropout, dtype=np.float64, rng=rng
+        3,
+        hidden,
+        4,
+        activation=activation,
+        dropout=dropout,
+        dropout_form=form,
+        dtype=np.float64,
+        rng=rng,
     )
     errors = net.gradient_check(network, rng.normal(size=(n, 3)), rng.integers(0, 4, n), seed=seed)
     assert errors.keys() == network.state.keys()

@@ -208,6 +208,25 @@ def test_dropout_keeps_the_expected_activation(ratio: float) -> None:
     np.testing.assert_allclose(outputs[outputs > 0], (x / layer.keep + 0 * outputs)[outputs > 0])
 
 
+@pytest.mark.parametrize("ratio", [0.1, 0.2, 0.5, 0.9])
+def test_the_books_dropout_is_the_same_mask_without_a_scale(ratio: float) -> None:
+    """A unit stays as it is or is 0, in training, and in evaluation is times 1 - ratio (6.4.3)."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(1, 2, (10, 30))
+    one, other = (
+        net.Dropout(ratio, 10, 30, FLOAT64, np.random.default_rng(1), inverted=inverted)
+        for inverted in (True, False)
+    )
+    y = other.forward(x).copy()
+    np.testing.assert_array_equal(y, np.where(one.forward(x) > 0, x, 0))
+    assert 0 < (y == 0).mean() < 1
+    np.testing.assert_array_equal(other.backward(np.ones_like(x)), (y > 0) * 1.0)
+    evaluated = net.Damping(ratio, 10, 30, FLOAT64)
+    np.testing.assert_allclose(evaluated.forward(x), x * (1 - ratio), rtol=1e-4)
+    assert error_of_dx(evaluated, x, rng) <= 1e-7
+    assert evaluated.keep == other.keep
+
+
 def test_dropout_gradient_follows_the_mask() -> None:
     """The gradient passes where the unit stayed, scaled as the unit was."""
     layer = net.Dropout(0.5, 20, 30, FLOAT64, np.random.default_rng(0))
@@ -233,6 +252,8 @@ def test_dropout_refuses_a_ratio(ratio: float) -> None:
     """A ratio outside [0, 1) is an error that names it."""
     with pytest.raises(ValueError, match=str(ratio)):
         net.Dropout(ratio, 1, 1, FLOAT64, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=str(ratio)):
+        net.Damping(ratio, 1, 1, FLOAT64)
 
 
 def test_dropout_refuses_words_of_32_bits() -> None:

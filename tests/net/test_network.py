@@ -9,6 +9,8 @@ import pytest
 import net
 from net.network import CHUNK
 
+THREE_WEIGHTS = [f"layers.{i}.weight" for i in range(3)]
+
 
 def network(**changes: Any) -> net.Network:
     """A small network, the same each time."""
@@ -78,6 +80,24 @@ def test_predictions_of_any_number(n: int, batch_norm: bool) -> None:
         np.testing.assert_allclose(net_.predict_proba(x[row : row + 1])[0], p[row], rtol=1e-5)
 
 
+def test_the_books_dropout_damps_each_hidden_layer_in_evaluation() -> None:
+    """What comes out of a layer is times 1 - ratio to the next one, and not in `activations`."""
+    state = network(dtype=np.float64).state
+    plain, inverted, book = (
+        network(dropout=ratio, dropout_form=form, dtype=np.float64)
+        for ratio, form in ((0.0, "book"), (0.25, "inverted"), (0.25, "book"))
+    )
+    for net_ in (plain, inverted, book):
+        net_.load_state(state)
+    x = np.random.default_rng(1).normal(size=(9, 5))
+    np.testing.assert_array_equal(inverted.predict_proba(x), plain.predict_proba(x))
+    shrunk = {name: 0.75 * a if name in THREE_WEIGHTS[1:] else a for name, a in state.items()}
+    plain.load_state(shrunk)
+    np.testing.assert_allclose(book.predict_proba(x), plain.predict_proba(x), rtol=1e-12)
+    for own, expected in zip(book.activations(x), plain.activations(x), strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-12)
+
+
 def test_prediction_needs_bounded_memory() -> None:
     """Twenty times as many rows need no more memory beside what is returned."""
     net_ = network(hidden=[100])
@@ -134,6 +154,7 @@ def test_load_state_copies_all_or_nothing() -> None:
         ({"activation": "gelu"}, "relu, sigmoid, tanh"),
         ({"init": "lecun"}, "lecun"),
         ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"dropout_form": "spatial"}, "inverted, book"),
         ({"dtype": np.int32}, "float32 or np.float64"),
     ],
 )
