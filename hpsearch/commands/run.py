@@ -74,6 +74,7 @@ def run(
     definition = study_file.load(find(study), changes, name)
     dataset = dataset_of(definition.data, places)
     splits = divided(dataset, definition.data)
+    definition = definition.with_scaling(splits.scaling)
     store = open_store(create=True)
     record = store.register(definition, splits.digests, facts(dataset, splits))
     for remark in remarks(record.data_facts):

@@ -15,7 +15,7 @@ from hpsearch.data.draws import Rows, Strata, parts
 from hpsearch.data.duplicates import groups
 from hpsearch.data.files import Array, bad
 
-SCALINGS = ("minmax", "standard", "none")
+SCALINGS = ("minmax", "minmax-per-feature", "standard", "none")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +43,8 @@ class Splits:
     features: int
     dataset_digest: str
     source: str
+    scaling: str
+    """Which of ``SCALINGS`` it is."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -58,7 +60,7 @@ def split(
     validation: float | int,
     seed: int,
     test: int | None = None,
-    scaling: str = "minmax",
+    scaling: str | None = None,
     duplicates: str | None = None,
 ) -> Splits:
     """Training, validation and test part, drawn by ``seed``, stratified and disjoint.
@@ -67,11 +69,15 @@ def split(
     equal byte for byte are in one part.
 
     Scaling is learned on the training part: ``minmax`` brings its least and greatest value to 0 and
-    1, ``standard`` each of its features to mean 0 and standard deviation 1 (features constant there
-    are 0 everywhere), ``none`` nothing.
+    1, ``minmax-per-feature`` those of each feature, ``standard`` each feature to mean 0 and
+    standard deviation 1 (features constant there are 0 everywhere), ``none`` nothing. Left out, it
+    is ``minmax`` for images, whose features are alike, and ``standard`` for all else, where one
+    range would hide the smaller features.
 
     Raises ``DataError`` when a part would be empty, or more is asked than there is.
     """
+    if scaling is None:
+        scaling = "minmax" if len(dataset.shape) > 1 else "standard"
     if scaling not in SCALINGS:
         raise bad("data.scaling", f"unknown {scaling!r}", f"use one of {', '.join(SCALINGS)}")
     equal = groups(dataset.x) if duplicates == "together" else None
@@ -91,6 +97,7 @@ def split(
         features=dataset.x.shape[1],
         dataset_digest=dataset.digest,
         source=dataset.source,
+        scaling=scaling,
     )
 
 
@@ -101,9 +108,9 @@ def _scale(x: Array, scaling: str) -> tuple[Array, Array]:
     """
     if scaling == "none":
         return np.zeros(()), np.ones(())
-    axis: int | None = 0 if scaling == "standard" else None
+    axis: int | None = None if scaling == "minmax" else 0
     low, high = (np.asarray(end(axis), np.float64) for end in (x.min, x.max))
-    if scaling == "minmax":
+    if scaling != "standard":
         return low, np.where(high > low, high - low, np.inf)
     deviation = x.std(axis, dtype=np.float64)
     return x.mean(axis, dtype=np.float64), np.where(high > low, deviation, np.inf)

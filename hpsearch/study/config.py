@@ -47,7 +47,8 @@ class DataConfig(Section):
     validation: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, lt=1)] = 0.2
     test: Positive | None = None
     seed: Seed = 0
-    scaling: Literal["minmax", "standard", "none"] = "minmax"
+    scaling: Literal["minmax", "minmax-per-feature", "standard", "none"] | None = None
+    """None: what suits the kind of data. ``run`` writes down which that is."""
     duplicates: Literal["together"] | None = None
 
 
@@ -227,6 +228,12 @@ class Study:
         whole = {"name": self.name, "data": plain(self.data), **tables}
         whole |= {"search": plain(self.search), "tracking": plain(self.tracking)}
         return {key: value for key, value in whole.items() if value}
+
+    def with_scaling(self, scaling: str) -> Study:
+        """The same study with this scaling written down."""
+        return replace(
+            self, data=DataConfig.model_validate({**plain(self.data), "scaling": scaling})
+        )
 
     def with_trials(self, trials: int) -> Study:
         """The same study with another budget."""

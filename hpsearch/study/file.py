@@ -84,6 +84,7 @@ def parse(table: Mapping[str, Any]) -> Study:
     data = _section(DataConfig, table, "data")
     fixed, open_ = _divide(table)
     space = _space(data, fixed, open_)
+    _require_batches_to_normalize(data, fixed, space)
     search = _section(SearchConfig, table, "search")
     tracking = _section(TrackingConfig, table, "tracking")
     points = [_point(space, index, raw) for index, raw in enumerate(search.enqueue)]
@@ -174,6 +175,26 @@ def _space(
         whole = plain(getattr(base, section))
         fixed[section] = {k: v for k, v in whole.items() if f"{section}.{k}" not in space}
     return space
+
+
+def _require_batches_to_normalize(
+    data: DataConfig, fixed: Mapping[str, Mapping[str, Any]], space: Space
+) -> None:
+    """One example is its own mean: batch normalization would make the same of any."""
+
+    def ends(section: str, key: str) -> tuple[Value, ...]:
+        open_ = space.get(f"{section}.{key}")
+        return (fixed[section][key],) if open_ is None else open_.ends()
+
+    if not any(ends("network", "batch_norm")):
+        return
+    needs = "network.batch_norm needs batches of 2 examples or more"
+    if 1 in ends("training", "batch_size"):
+        raise StudyFileError(f"training.batch_size: may be 1, and {needs}")
+    part = data.validation
+    trained = data.train - (round(data.train * part) if isinstance(part, float) else 0)
+    if trained < 2:
+        raise StudyFileError(f"data.train: leaves {trained} to train on, and {needs}")
 
 
 def _corner(

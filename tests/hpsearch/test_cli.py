@@ -498,9 +498,34 @@ def test_reproduce_json(call: Call, ran: Path) -> None:
     assert expected == outcome.json
 
 
+def test_scaling_is_written_down_as_the_data_ask_for_it(
+    call: Call, write: Write, tmp_path: Path
+) -> None:
+    """One range for images, one a feature for tables; the same file goes on, spelt out or not."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    for name, shape, scaling in [("table", (90, 4), "standard"), ("images", (90, 2, 2), "minmax")]:
+        np.savez(tmp_path / f"{name}.npz", x=rng.normal(size=shape), y=labels)
+        changes = {
+            "name": name,
+            "data": {"dataset": f"npz:{tmp_path / name}.npz", "train": 60, "validation": 10},
+            "search__trials": 1,
+        }
+        for written in (study(**changes), study(**changes, data__scaling=scaling)):
+            outcome = call("run", write(written), "--workers", "1", "--no-tracking")
+            assert outcome.code == 0, outcome.err
+            assert call("config", name, "--json").json["data"]["scaling"] == scaling
+        other = write(study(**changes, data__scaling="none"))
+        outcome = call("run", other, "--workers", "1", "--no-tracking")
+        assert (outcome.code, f'data.scaling: stored "{scaling}", now "none"' in outcome.err) == (
+            2,
+            True,
+        )
+
+
 def test_config_json(call: Call, ran: Path) -> None:
     """``config --json`` is the study's definition, or the trial's."""
-    assert study().definition() == call("config", "small", "--json").json
+    assert study(data__scaling="minmax").definition() == call("config", "small", "--json").json
     one = call("config", "small", "--trial", "1", "--json").json
     assert (one["name"], one["search"]["trials"]) == ("small-trial-1", 1)
 

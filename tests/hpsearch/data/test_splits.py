@@ -208,12 +208,45 @@ HALF: dict[str, Any] = {"train": 100, "validation": 50, "seed": 0}
 def test_minmax_keeps_what_lies_beyond_the_training_part() -> None:
     """The training part spans 0 to 1 exactly, other parts may reach beyond; constants are 0."""
     found = dataset(np.arange(200).reshape(200, 1) - 100.0, np.arange(200) % 2)
-    parts = split(found, **HALF)
-    assert (parts.train.x.min(), parts.train.x.max()) == (0, 1)
-    assert not split(dataset(np.full((200, 3), 9), found.y), **HALF).train.x.any()
+    constant = dataset(np.full((200, 3), 9), found.y)
+    for scaling in ("minmax", "minmax-per-feature"):
+        parts = split(found, **HALF, scaling=scaling)
+        assert (parts.train.x.min(), parts.train.x.max()) == (0, 1)
+        assert not split(constant, **HALF, scaling=scaling).train.x.any()
 
 
-@pytest.mark.parametrize("scaling", ["minmax", "standard"])
+def test_minmax_per_feature_gives_each_its_own_range() -> None:
+    """A feature of small numbers spans 0 to 1 as one of large numbers does."""
+    x = RNG.normal(size=(200, 3)) * [1e-3, 1, 1e3] + [0, 5, -1e4]
+    parts = split(dataset(x, np.arange(200) % 2), **HALF, scaling="minmax-per-feature")
+    np.testing.assert_allclose(parts.train.x.min(0), 0, atol=1e-6)
+    np.testing.assert_allclose(parts.train.x.max(0), 1, rtol=1e-6)
+    one_range = split(dataset(x, np.arange(200) % 2), **HALF, scaling="minmax").train.x
+    assert np.ptp(one_range[:, 0]) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("shape", "scaling"),
+    [((9, 6), "standard"), ((9,), "standard"), ((9, 2, 3), "minmax"), ((9, 1, 2, 3), "minmax")],
+)
+def test_scaling_by_kind_of_data(shape: tuple[int, ...], scaling: str) -> None:
+    """The features of an image have one range; all else is scaled per feature."""
+    found = dataset(RNG.normal(size=shape), np.arange(9) % 3)
+    asked: dict[str, Any] = {"train": 3, "validation": 3, "seed": 0}
+    default = split(found, **asked)
+    assert default.scaling == scaling
+    assert default.digests == split(found, **asked, scaling=scaling).digests
+    for asked_for in data.SCALINGS:
+        assert split(found, **asked, scaling=asked_for).scaling == asked_for
+
+
+@pytest.mark.parametrize("name", ["mnist5k", "digits"])
+def test_the_libraries_images_have_one_range(name: str, cache: Path) -> None:
+    """Their features are pixels, though the libraries give them flat."""
+    assert split(load(name, cache=cache), train=50, validation=0.2, seed=0).scaling == "minmax"
+
+
+@pytest.mark.parametrize("scaling", ["minmax", "minmax-per-feature", "standard"])
 def test_scaling_that_ends_beyond_float32_is_refused(scaling: str) -> None:
     """A training part of nearly one value makes no infinities of an outlier elsewhere."""
     x = np.full((200, 1), 0.0)
@@ -255,7 +288,7 @@ WITH_TEST = dataset(SMALL.x, SMALL.y, 12)
         (SMALL, {"train": 0}, "data.train: 0 examples"),
         (SMALL, {"test": 0}, "data.test: 0 examples"),
         (SMALL, {"seed": -1}, "data.seed: -1 is negative"),
-        (SMALL, {"scaling": "log"}, "data.scaling: unknown 'log'; use one of minmax, standard"),
+        (SMALL, {"scaling": "log"}, "data.scaling: unknown 'log'; use one of minmax, minmax"),
     ],
 )
 def test_impossible_splits_get_one_line(

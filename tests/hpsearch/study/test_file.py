@@ -69,6 +69,7 @@ def test_defaults() -> None:
         "activation": "relu",
         "init": "he",
         "dropout": 0.0,
+        "dropout_form": "inverted",
         "batch_norm": False,
         "dtype": "float32",
     }
@@ -164,6 +165,7 @@ OPEN_PLACES = [
     ("network__init", {"choices": ["he", 0.01]}, Choices(("he", 0.01))),
     ("network__init", {"low": 0.01, "high": 1}, Range(0.01, 1.0)),
     ("network__dropout", {"low": 0, "high": 0.5}, Range(0.0, 0.5)),
+    ("network__dropout_form", {"choices": ["inverted", "book"]}, Choices(("inverted", "book"))),
     ("network__batch_norm", {"choices": [True, False]}, Choices((True, False))),
     ("network__dtype", {"choices": ["float32", "float64"]}, Choices(("float32", "float64"))),
     ("training__optimizer", {"choices": ["sgd", "adam"]}, Choices(("sgd", "adam"))),
@@ -220,6 +222,7 @@ MISTAKES = [
     ({"network__hidden": {"low": 1, "high": 9}}, "network.hidden: input should be a valid list"),
     ({"network__dropout": 1}, "network.dropout: input should be less than 1 (it is 1)"),
     ({"network__dropout": {"low": 0.0, "high": 1.0}}, "network.dropout: input should be less"),
+    ({"network__dropout_form": "spatial"}, "network.dropout_form: input should be 'inverted' or "),
     ({"network__init": "hee"}, "network.init: input should be 'he' or 'xavier' or "),
     ({"network__batch_norm": 1}, "network.batch_norm: input should be a valid boolean (it is 1)"),
     ({"training__lr": "0.1"}, 'training.lr: input should be a valid number (it is "0.1")'),
@@ -274,6 +277,41 @@ def test_mistakes(changes: dict[str, Any], expected: str) -> None:
     """A mistake is one line that begins with the key and says what is wrong with it."""
     said = complaint(**changes)
     assert expected == said[: len(expected)]
+
+
+MAY_NORMALIZE = [True, {"choices": [True, False]}, {"choices": [False, True]}]
+
+
+@pytest.mark.parametrize("batch_norm", MAY_NORMALIZE)
+@pytest.mark.parametrize(
+    "batch_size",
+    [1, {"low": 1, "high": 9}, {"low": 1, "high": 1}, {"choices": [9, 1]}, {"choices": [1]}],
+)
+def test_batch_norm_refuses_batches_of_one(batch_norm: Any, batch_size: Any) -> None:
+    """Wherever a trial could have both, the study is refused, whatever comes first."""
+    said = complaint(network__batch_norm=batch_norm, training__batch_size=batch_size)
+    expected = (
+        "training.batch_size: may be 1, and network.batch_norm needs batches of 2 examples or more"
+    )
+    assert expected == said
+
+
+@pytest.mark.parametrize("batch_norm", MAY_NORMALIZE)
+@pytest.mark.parametrize(("train", "validation"), [(1, 2), (2, 0.5), (9, 0.9)])
+def test_batch_norm_refuses_one_example(batch_norm: Any, train: int, validation: Any) -> None:
+    """Nor is there anything to normalize where one example alone is trained on."""
+    changes = {"data__train": train, "data__validation": validation}
+    said = complaint(network__batch_norm=batch_norm, **changes)
+    assert said.startswith("data.train: leaves 1 to train on, and network.batch_norm needs batches")
+    study_file.parse(changed(**changes))
+
+
+def test_batch_norm_and_batches_of_one_apart() -> None:
+    """Each is fine without the other."""
+    study_file.parse(changed(network__batch_norm=False, training__batch_size=1))
+    study_file.parse(changed(network__batch_norm={"choices": [False]}, training__batch_size=1))
+    study_file.parse(changed(network__batch_norm=True, training__batch_size={"low": 2, "high": 3}))
+    study_file.parse(changed(network__batch_norm=True, data__train=2, data__validation=2))
 
 
 @pytest.mark.parametrize(
@@ -592,7 +630,7 @@ tables = st.fixed_dictionaries(
                 "validation": st.integers(2, 99) | st.floats(0.1, 0.9),
                 "test": st.integers(1, 99),
                 "seed": st.integers(0, 2**63 - 1),
-                "scaling": st.sampled_from(["minmax", "standard", "none"]),
+                "scaling": st.sampled_from(["minmax", "minmax-per-feature", "standard", "none"]),
             },
         ),
         "network": st.fixed_dictionaries(
@@ -606,6 +644,7 @@ tables = st.fixed_dictionaries(
                 "activation": word("relu", "sigmoid", "tanh"),
                 "init": word("he", "xavier") | real(0.01, 1),
                 "dropout": real(0.1, 0.9),
+                "dropout_form": word("inverted", "book"),
                 "batch_norm": st.booleans() | st.just({"choices": [False, True]}),
                 "dtype": word("float32", "float64"),
             },
@@ -616,7 +655,7 @@ tables = st.fixed_dictionaries(
                 "optimizer": word("sgd", "momentum", "adam", "adamw"),
                 "weight_decay": real(1e-8, 1e-2),
                 "momentum": real(0.1, 0.9),
-                "batch_size": whole(1, 99),
+                "batch_size": whole(2, 99),
                 "schedule": word("constant", "step", "cosine"),
                 "warmup": whole(0, 3),
                 "clip_norm": real(0.1, 9),
