@@ -1,12 +1,10 @@
-"""Which commands keep things? The projections, copies of the store, and the MLflow UI."""
+"""Which commands keep things? The projections, and copies of the store."""
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,10 +18,6 @@ from hpsearch.commands.wiring import (
     open_store,
     signals,
     splits_of,
-)
-from hpsearch.errors import (
-    HpsearchError,
-    UsageError,
 )
 
 if TYPE_CHECKING:
@@ -85,36 +79,6 @@ def _follow(store: Store, name: str | None, projector: Any, stop: threading.Even
         stop.wait(1.0)
     for thread in threads.values():
         thread.join(4.0)
-
-
-@app.command(epilog="Example: hpsearch ui --port 5001")
-def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="On 127.0.0.1.")] = 5000,
-) -> None:
-    """Open the MLflow UI on this workspace."""
-    from hpsearch.projections.mlflow_look import Reader
-
-    places = settings.read()
-    server = places.tracking_uri.startswith("http")
-    if not server and not (places.home / "mlflow.db").exists():
-        raise UsageError(f"{places.home}: no MLflow runs yet; `hpsearch run book` makes some")
-    root = places.tracking_uri.rstrip("/") if server else f"http://127.0.0.1:{port}"
-    out(f"MLflow UI: {root}" + ("" if server else "  (Ctrl-C ends it)"))
-    with suppress(HpsearchError):  # MLflow's own pages are there without ours
-        for record in open_store().studies():
-            page = Reader(places, record).page
-            if page:
-                out(f"  {record.name}: {root}{page}")
-    sys.stdout.flush()
-    if server:
-        return
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--default-artifact-root", str(places.artifacts)]
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    quiet["PYTHONWARNINGS"] = "ignore"  # of MLflow's own libraries, about one another
-    # Arguments are for every user of this machine to see; the address may hold a password.
-    address = {"MLFLOW_BACKEND_STORE_URI": places.tracking_uri}
-    os.execve(sys.executable, command, {**os.environ, **quiet, **address})
 
 
 @app.command(epilog="Example: hpsearch backup studies-friday.db")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from hpsearch.ledger.records import CURVES, STEP_LOSS, Curve, Steps, StudyRecord, Trial
 from hpsearch.projections.mlflow_client import Connection
@@ -81,15 +82,22 @@ class Reader:
         )
 
     @property
-    def page(self) -> str | None:
-        """The study's page in MLflow's UI, from its root; None while there is no experiment.
+    def pages(self) -> dict[str, str]:
+        """The study's pages in MLflow's UI, from its root; none while there is no experiment.
 
-        The UI goes by this parameter: it opens an experiment that is named without it as one of
-        generative AI, whatever the experiment's kind, until a person has chosen otherwise once.
+        The runs are sorted by the metric, the best first. The UI goes by ``workflowType``: it opens
+        an experiment that is named without it as one of generative AI, whatever the experiment's
+        kind, until a person has chosen otherwise once.
         """
         if self.experiment is None:
-            return None
-        return f"/#/experiments/{self.experiment}/runs?workflowType=machine_learning"
+            return {}
+        search = self._study.search
+        ascending = str(search.direction == "minimize").lower()
+        runs = (
+            f"/#/experiments/{self.experiment}/runs?workflowType=machine_learning"
+            f"&orderByKey={quote(f'metrics.`{search.metric}`')}&orderByAsc={ascending}"
+        )
+        return {"runs": runs, "charts": f"{runs}&compareRunsMode=CHART"}
 
     def look(self) -> Index:
         """All runs of the study, by one search."""

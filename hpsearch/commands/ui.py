@@ -1,0 +1,171 @@
+"""How does a person get to see the runs? MLflow's UI on this workspace, for its owner alone."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import threading
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+
+from hpsearch import settings
+from hpsearch.commands.wiring import open_store, signals
+from hpsearch.errors import HpsearchError, UsageError
+
+app = typer.Typer()
+
+_LOOPBACK = "127.0.0.1"
+_PASSWORD, _USER = "HPSEARCH_UI_PASSWORD", "HPSEARCH_UI_USER"
+
+
+@app.command(epilog="Example: hpsearch ui --open")
+def ui(
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Default: the first free one from 5000."),
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the web browser.")] = False,
+    serve: Annotated[
+        bool,
+        typer.Option(
+            "--serve", help=f"Also let workers write runs; asks for the password ${_PASSWORD}."
+        ),
+    ] = False,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; another one needs --serve.")
+    ] = _LOOPBACK,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="A name that --serve is reached by; repeatable."),
+    ] = None,
+) -> None:
+    """Open the MLflow UI on this workspace."""
+    places = settings.read()
+    remote = places.tracking_uri.startswith("http")
+    if serve and remote:
+        raise UsageError("--serve: MLFLOW_TRACKING_URI names a server already; unset it here")
+    if not serve and (host != _LOOPBACK or allow_host):
+        raise UsageError(
+            f"--host, --allow-host: need --serve, which asks for a password; without it the UI "
+            f"is on {_LOOPBACK} alone"
+        )
+    if remote:
+        root = _without_user(places.tracking_uri)
+        print(_links(places, root, ""))
+        if open_:
+            webbrowser.open(root)
+        return
+    if not serve:
+        _refuse_nothing(places)
+    _run(places, port, host, allow_host or [], serve=serve, open_=open_)
+
+
+def _run(
+    places: settings.Settings,
+    port: int | None,
+    host: str,
+    more: list[str],
+    *,
+    serve: bool,
+    open_: bool,
+) -> None:
+    from hpsearch.ui import server
+    from hpsearch.ui.access import Access, Password, Token
+    from hpsearch.ui.allowed import BROWSE, RECORD
+
+    access: Access
+    password = _password() if serve else ""
+    bound = server.bind(host, port)
+    number = bound.getsockname()[1]
+    names = {f"{name}:{number}" for name in (_LOOPBACK, "localhost")} | {m.lower() for m in more}
+    root, entry = f"http://{_LOOPBACK}:{number}", ""
+    if serve:
+        access = Password(os.environ.get(_USER) or "hpsearch", password)
+    else:
+        token = secrets.token_urlsafe(32)
+        access, entry = Token(token, f"hpsearch-ui-{number}"), f"?token={token}"
+    if number == 80:  # which browsers leave out
+        names |= {name.removesuffix(":80") for name in names}
+    rules = BROWSE + RECORD if serve else BROWSE
+    running = server.Server(places, bound, hosts=names, access=access, rules=rules, records=serve)
+    served = f"MLflow is served on {host}:{number}"
+    lines = served if serve else _links(places, root, entry)
+    with _page(f"{root}/{entry}") as page:
+
+        def ready() -> None:
+            print(lines, flush=True)
+            if open_:
+                threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
+
+        with signals(running.stop, lambda: None) as received:
+            running.run(ready)
+    if received:
+        raise typer.Exit(128 + received[0])
+
+
+def _links(places: settings.Settings, root: str, entry: str) -> str:
+    """Where the UI is, and where each study's runs are in it."""
+    from hpsearch.projections.mlflow_look import Reader
+
+    lines = [f"MLflow UI: {root}" + (f"/{entry}  (Ctrl-C ends it)" if entry else "")]
+    with suppress(HpsearchError):  # MLflow's own pages are there without ours
+        for record in open_store().studies():
+            pages = Reader(places, record).pages
+            lines += [
+                f"  {record.name}, {name}: {root}/{entry}{page.removeprefix('/')}"
+                for name, page in pages.items()
+            ]
+    return "\n".join(lines)
+
+
+def _refuse_nothing(places: settings.Settings) -> None:
+    """Refuse to show a workspace that has no runs."""
+    import sqlalchemy as sa
+
+    with suppress(sa.exc.ArgumentError):  # which MLflow tells in its own words
+        url = sa.make_url(places.tracking_uri)
+        if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+            raise UsageError(f"{places.home}: no MLflow runs yet; `hpsearch run book` makes some")
+
+
+def _password() -> str:
+    from hpsearch.ui.access import SHORTEST
+
+    file = os.environ.get(f"{_PASSWORD}_FILE")
+    if file:
+        try:
+            password = Path(file).read_text(encoding="utf-8").strip("\r\n")
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{_PASSWORD}_FILE: {file}: cannot be read: {error}") from error
+    else:
+        password = os.environ.get(_PASSWORD, "")
+    if len(password) < SHORTEST:
+        raise UsageError(
+            f"--serve: set {_PASSWORD}, or {_PASSWORD}_FILE to a file that holds it, to a "
+            f"password of {SHORTEST} characters or more"
+        )
+    return password
+
+
+@contextmanager
+def _page(address: str) -> Iterator[str]:
+    """A file that leads to an address. A browser gets that, as every user sees its arguments."""
+    handle, name = tempfile.mkstemp(prefix="hpsearch-ui-", suffix=".html")  # for its owner alone
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(f'<meta charset="utf-8"><script>location.replace("{address}")</script>')
+        yield Path(name).as_uri()
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _without_user(address: str) -> str:
+    parts: Any = urlsplit(address.rstrip("/"))
+    return str(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())

@@ -1,0 +1,1 @@
+"""How is MLflow's UI served, and to whom?"""
