@@ -19,7 +19,7 @@ FLOORS = """
     trust
     verify
     projections
-    work report
+    work report ui
     commands
     cli
 """
@@ -117,7 +117,9 @@ def test_network_imports_numpy_alone(path: Path) -> None:
     ("package", "rooms"),
     [
         ("net", {"training", "estimator"}),
-        ("mlflow", {"projections"}),
+        ("mlflow", {"projections", "ui"}),
+        ("uvicorn", {"ui"}),
+        ("graphql", {"ui"}),
         ("matplotlib", {"report"}),
         ("typer", {"cli", "commands"}),
         ("rich", {"commands"}),

@@ -8,6 +8,7 @@ import pty
 import shlex
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -1059,27 +1060,44 @@ def test_delete_of_a_study_at_work(call: Call, ran: Path) -> None:
     assert call("status", "small").code == 2
 
 
-def test_ui(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``ui`` becomes MLflow's own server on this workspace, once there is something to see."""
+def test_ui_refusals(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``ui`` needs runs to show, a port that is free, and a password for any other address."""
+    for name in ("HPSEARCH_UI_PASSWORD", "HPSEARCH_UI_PASSWORD_FILE"):
+        monkeypatch.delenv(name, raising=False)
     outcome = call("ui")
     said = f"hpsearch: {home}: no MLflow runs yet; `hpsearch run book` makes some"
     assert (2, said) == (outcome.code, one_line(outcome))
     home.mkdir()
     (home / "mlflow.db").touch()
-    started: list[tuple[list[str], dict[str, str]]] = []
-    monkeypatch.setattr(os, "execve", lambda _, *words: started.append(words))
-    outcome = call("ui", "--port", "5001")
-    assert Outcome(0, "MLflow UI: http://127.0.0.1:5001  (Ctrl-C ends it)\n", "") == outcome
-    ((command, environ),) = started
-    assert command[1:8] == ["-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", "5001"]
-    uri = f"sqlite:///{home / 'mlflow.db'}"
-    assert (False, uri) == (uri in command, environ["MLFLOW_BACKEND_STORE_URI"])
+    for words in (["--host", "0.0.0.0"], ["--allow-host", "mlflow:5000"]):
+        outcome = call("ui", *words)
+        said = "hpsearch: --host, --allow-host: need --serve, which asks for a password; "
+        assert (2, said) == (outcome.code, one_line(outcome)[: len(said)])
+    said = "hpsearch: --serve: set HPSEARCH_UI_PASSWORD, or HPSEARCH_UI_PASSWORD_FILE "
+    for password in ("", "short"):
+        monkeypatch.setenv("HPSEARCH_UI_PASSWORD", password)
+        outcome = call("ui", "--serve", "--host", "0.0.0.0")
+        assert (2, said) == (outcome.code, one_line(outcome)[: len(said)])
+    monkeypatch.setenv("HPSEARCH_UI_PASSWORD_FILE", str(home / "none"))
+    outcome = call("ui", "--serve")
+    said = f"hpsearch: HPSEARCH_UI_PASSWORD_FILE: {home / 'none'}: cannot be read: "
+    assert (2, said) == (outcome.code, one_line(outcome)[: len(said)])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        outcome = call("ui", "--port", str(port))
+    said = f"hpsearch: 127.0.0.1:{port}: Address already in use; try another --port"
+    assert (1, "", said) == (outcome.code, outcome.out, one_line(outcome))
 
 
 def test_ui_of_a_server(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where MLflow is a server already, ``ui`` says where."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
-    assert Outcome(0, "MLflow UI: http://mlflow:5000\n", "") == call("ui")
+    for address in ("http://mlflow:5000", "http://user:p@ss@mlflow:5000/"):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        assert Outcome(0, "MLflow UI: http://mlflow:5000\n", "") == call("ui")
+    outcome = call("ui", "--serve")
+    assert (outcome.code, outcome.out) == (2, "")
 
 
 # -- bad input gets one clear line, exit 2, and nothing lost

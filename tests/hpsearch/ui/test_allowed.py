@@ -117,12 +117,12 @@ def passing(rules: tuple[Rule, ...], routes: list[tuple[str, str]]) -> set[str]:
 
 def test_browsing_is_this_and_no_more(routes: list[tuple[str, str]]) -> None:
     """Of all that MLflow serves, this passes; a new release opens nothing unseen."""
-    assert BROWSES == passing(BROWSE, routes)
+    assert passing(BROWSE, routes) == BROWSES
 
 
 def test_recording_is_this_and_no_more(routes: list[tuple[str, str]]) -> None:
     """What workers need beside that, where they know the password."""
-    assert RECORDS == passing(RECORD, routes)
+    assert passing(RECORD, routes) == RECORDS
 
 
 def test_no_rule_is_idle(routes: list[tuple[str, str]]) -> None:
@@ -214,15 +214,17 @@ TRICKS = [
 @pytest.mark.parametrize("path", TRICKS)
 def test_tricks_with_paths(path: str) -> None:
     """A path that is not one of the list's to the letter is none of them."""
-    assert [] == [method for method in METHODS if find(BROWSE + RECORD, method, path)]
+    assert [method for method in METHODS if find(BROWSE + RECORD, method, path)] == []
 
 
 def test_files_and_folders() -> None:
     """A file's path stays below its folder, decoded once or ten times."""
     for path in ("config.toml", "report/a b.png", "größe/..x", "a/...", ".hidden"):
         assert safe(path)
-        assert {"experiment": "12", "run": RUN, "file": path} == folder(f"12/{RUN}/artifacts/{path}")
-    assert {"experiment": "12", "run": RUN, "file": ""} == folder(f"12/{RUN}/artifacts")
+        assert {"experiment": "12", "run": RUN, "file": path} == folder(
+            f"12/{RUN}/artifacts/{path}"
+        )
+    assert folder(f"12/{RUN}/artifacts") == {"experiment": "12", "run": RUN, "file": ""}
     for path in ("", "/", "..", ".", "a/..", "../a", "a//b", "a/", "/etc", "a%2e", "a\\b", "a\nb"):
         assert not safe(path)
         assert folder(f"12/{RUN}/artifacts/{path}") is None
