@@ -191,11 +191,11 @@ def _confirmed(
 @app.command(epilog="Example: hpsearch worker book")
 def worker(
     name: Name,
-    tied: Annotated[bool, typer.Option("--tied", hidden=True)] = False,
+    tied: Annotated[str | None, typer.Option("--tied", metavar="CODE_SHA256", hidden=True)] = None,
 ) -> None:
     """Join a study that is in the store: one more worker, from this shell or another host."""
-    if tied:
-        _work(name)
+    if tied is not None:
+        _work(name, tied)
         return
     from hpsearch.ledger.leases import stopped
     from hpsearch.work.launch import Launch
@@ -218,11 +218,17 @@ def worker(
         raise HpsearchError(why_stopped(store, record))
 
 
-def _work(name: str) -> None:
-    """What a process does that a launcher has started and tied to itself."""
+def _work(name: str, code: str) -> None:
+    """What a process does that a launcher with that code has started and tied to itself."""
     from hpsearch.ledger.owner import Owner
+    from hpsearch.trust import environment
     from hpsearch.work.worker import Worker, patiently, tie
 
+    if environment.code() != code:
+        raise HpsearchError(
+            f"the code in {environment.ROOT} is not what this run was "
+            f"started with; start it again, and it goes on with the code that is there now"
+        )
     stop, owner = threading.Event(), Owner.of(launcher=os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the launcher, who says so
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,12 @@ THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"
 
 NUMERIC = ("machine", "numpy", "blas", "cpu_features", "threads")
 """The entries that decide how the same program rounds."""
+
+ROOT = Path(__file__).resolve().parents[2]
+"""Where this program is imported from."""
+
+_PACKAGES = ("hpsearch", "net")
+"""What computes a trial, beside the packages it depends on."""
 
 
 def one_thread() -> None:
@@ -48,6 +55,7 @@ def current() -> dict[str, Any]:
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas" and _numpys(pool)]
     return {
         "hpsearch": version("hpsearch"),
+        "code_sha256": code(),
         "python": platform.python_version(),
         "optuna": version("optuna"),
         "numpy": np.__version__,
@@ -59,8 +67,21 @@ def current() -> dict[str, Any]:
         "cpu_features": _cpu_features(),
         "machine": platform.machine(),
         "system": platform.system(),
-        **_source(Path(__file__).resolve().parents[2]),
+        **_source(ROOT),
     }
+
+
+def code() -> str:
+    """SHA-256 over the source files of this program, wherever they were imported from."""
+    sha = hashlib.sha256()
+    for package in _PACKAGES:
+        spec = find_spec(package)
+        for folder in (spec and spec.submodule_search_locations) or ():
+            for file in sorted(Path(folder).rglob("*.py")):
+                content = file.read_bytes()
+                path = f"{package}/{file.relative_to(folder).as_posix()}"
+                sha.update(f"{path}\0{len(content)}\0".encode() + content)
+    return sha.hexdigest()
 
 
 def digest(environment: Mapping[str, Any]) -> str:

@@ -2,7 +2,8 @@
 
 The store is the only thing they share. A worker is the command ``hpsearch worker NAME``, tied to
 its launcher by a pipe: when the launcher ends, however it ends, the pipe closes and the worker
-ends with it.
+ends with it. A worker imports only what is installed, nothing from the current folder, and refuses
+to work when its code is not its launcher's: a study that runs is not to change with an upgrade.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class Launch:
         self._record = record
         self._settings = settings
         self._size = workers
+        self._code = environment.code()
         self._workers: list[_Process] = []
         self._dead: list[_Process] = []
         self._deaths = 0  # with no trial finished since
@@ -160,7 +162,10 @@ class Launch:
 
     def _spawn(self) -> _Process:
         process = subprocess.Popen(
-            [sys.executable, "-m", "hpsearch", "worker", self._record.name, "--tied"],
+            [
+                *(sys.executable, "-P", "-m", "hpsearch", "worker", self._record.name),
+                *("--tied", self._code),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -79,9 +79,8 @@ def ui(tmp_path_factory: pytest.TempPathFactory, mlflow_db: Path) -> Iterator[Ui
     environment = {**os.environ, "HPSEARCH_HOME": str(home)}
     for name in ("HPSEARCH_STORAGE", "MLFLOW_TRACKING_URI"):
         environment.pop(name, None)
-    program = "import sys; sys.argv = ['hpsearch', 'ui']; from hpsearch.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", program],
+        [sys.executable, "-m", "hpsearch", "ui"],
         cwd=outside,
         env=environment,
         stdout=subprocess.PIPE,
@@ -271,7 +270,6 @@ def test_inside(tmp_path: Path) -> None:
     (folder / "1" / "run").mkdir(parents=True)
     (folder / "out").symlink_to(tmp_path)
     (folder / "in").symlink_to(folder / "1")
-    (folder / "loop").symlink_to(folder / "loop")
     run = (folder / "1" / "run").as_uri()
     assert inside(run, "", folder)
     assert inside(run, "config.toml", folder)
@@ -281,7 +279,6 @@ def test_inside(tmp_path: Path) -> None:
         (run, "../../.."),
         (run, "/etc/passwd"),
         (run, "a\x00b"),
-        (run, "a" * 5000),
         (folder.as_uri(), "out/x"),
         (f"{run}/../../..", "artifacts/1"),
         (tmp_path.as_uri(), "a b/artifacts/1"),
@@ -293,4 +290,3 @@ def test_inside(tmp_path: Path) -> None:
         ("", ""),
     }:
         assert not inside(uri, path, folder), (uri, path)
-    assert not inside((folder / "loop").as_uri(), "x", folder)

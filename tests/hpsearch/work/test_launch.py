@@ -18,6 +18,7 @@ from hpsearch.ledger.records import StudyRecord
 from hpsearch.ledger.store import Store
 from hpsearch.ledger.tables import trials
 from hpsearch.settings import Settings
+from hpsearch.trust import environment
 from hpsearch.work import launch
 from hpsearch.work.launch import Launch
 from tests.hpsearch.workspace import Workspace
@@ -44,6 +45,22 @@ def test_a_crash_in_an_outage_is_counted_when_the_store_is_back(
     with book.store.database.read() as connection:
         row = connection.execute(sa.select(trials)).one()
     assert (row.state, row.crashes, row.owner) == ("WAITING", 1, None)
+
+
+def test_a_worker_of_other_code_does_not_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the program was replaced under a running study, no trial is run by the new one."""
+    book = Workspace(tmp_path)
+    monkeypatch.setattr(environment, "code", lambda: "0" * 64)
+    launched = Launch(book.store, book.record, book.settings, workers=1, projector=None)
+    for _ in launched.watch():
+        pass
+    assert str(launched.failure) == (
+        f"the code in {environment.ROOT} is not what this run was started with; start it again, "
+        f"and it goes on with the code that is there now"
+    )
+    assert book.trials == []
 
 
 def _of_children(
