@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TextIO
 
@@ -62,6 +63,12 @@ def page(text: str) -> None:
     encoding = _encoding(sys.stdout)
     encoding = encoding if encoding.startswith("utf") else "ascii"
     _write(visible(text, encoding, keep="\n") + "\n")
+
+
+def links(lines: Iterable[str]) -> None:
+    """Addresses to open, on standard output at once, with the token that opens them."""
+    encoding = _encoding(sys.stdout)
+    _write("".join(f"{visible_line(line, encoding)}\n" for line in lines), flush=True)
 
 
 def document(text: str) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import typer
 
 from hpsearch import settings
+from hpsearch.commands.printing import links
 from hpsearch.commands.wiring import open_store, signals
 from hpsearch.errors import HpsearchError, UsageError
 
@@ -58,7 +59,7 @@ def ui(
         )
     if remote:
         root = _without_user(places.tracking_uri)
-        print(_links(places, root, ""))
+        links(_lines(places, root, ""))
         if open_:
             webbrowser.open(root)
         return
@@ -95,12 +96,11 @@ def _run(
         names |= {name.removesuffix(":80") for name in names}
     rules = BROWSE + RECORD if serve else BROWSE
     running = server.Server(places, bound, hosts=names, access=access, rules=rules, records=serve)
-    served = f"MLflow is served on {host}:{number}"
-    lines = served if serve else _links(places, root, entry)
+    lines = _lines(places, root, entry) if entry else [f"MLflow is served on {host}:{number}"]
     with _page(f"{root}/{entry}") as page:
 
         def ready() -> None:
-            print(lines, flush=True)
+            links(lines)
             if open_:
                 threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
 
@@ -110,7 +110,7 @@ def _run(
         raise typer.Exit(128 + received[0])
 
 
-def _links(places: settings.Settings, root: str, entry: str) -> str:
+def _lines(places: settings.Settings, root: str, entry: str) -> list[str]:
     """Where the UI is, and where each study's runs are in it."""
     from hpsearch.projections.mlflow_look import Reader
 
@@ -122,7 +122,7 @@ def _links(places: settings.Settings, root: str, entry: str) -> str:
                 f"  {record.name}, {name}: {root}/{entry}{page.removeprefix('/')}"
                 for name, page in pages.items()
             ]
-    return "\n".join(lines)
+    return lines
 
 
 def _refuse_nothing(places: settings.Settings) -> None:
