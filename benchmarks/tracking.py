@@ -24,11 +24,12 @@ from hpsearch.ledger import records
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import CURVES, Curve, Result, State
+from hpsearch.ledger.records import Curve, Result, State
 from hpsearch.ledger.store import Store
 from hpsearch.projections.projector import Projector
 from hpsearch.settings import Settings
 from hpsearch.study import file as study_file
+from hpsearch.study.config import NETWORK_METRICS
 
 EPOCHS = 50
 ROUND = 10
@@ -66,7 +67,7 @@ def here(folder: Path, spent: Seconds) -> tuple[Way, Callable[[], None]]:
         claim = leases.claim()
         assert isinstance(claim, Claim)
         leases.show(claim.number, params)
-        value = float(curve[-1, CURVES.index("val_accuracy")])
+        value = float(curve[-1, NETWORK_METRICS.index("val_accuracy")])
         leases.finish(claim.number, Result(State.COMPLETE, value, params, curve, "f" * 64))
         spent["ledger"].append(time.perf_counter() - begun)
 
@@ -103,7 +104,7 @@ def usual(folder: Path, spent: Seconds) -> Way:
             mlflow.log_params(drawn)
             for epoch, row in enumerate(curve.tolist(), start=1):
                 started = time.perf_counter()
-                mlflow.log_metrics(dict(zip(CURVES, row, strict=True)), step=epoch)
+                mlflow.log_metrics(dict(zip(NETWORK_METRICS, row, strict=True)), step=epoch)
                 tracking += time.perf_counter() - started
                 trial.report(row[-1], epoch)
                 trial.should_prune()

@@ -17,7 +17,7 @@ from hpsearch.commands.wiring import (
     ask,
     open_store,
     signals,
-    splits_of,
+    trainer_of,
 )
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def sync(
     store = open_store()
 
     def retrain(record: StudyRecord) -> Callable[[Trial], Reproduction]:
-        return lambda trial: confirm(store, record, trial, splits_of(record.study.data, places))
+        return lambda trial: confirm(store, record, trial, trainer_of(record.study))
 
     def projector(record: StudyRecord) -> Projector:
         return Projector(store, record.name, places, retrain=retrain(record))

@@ -16,12 +16,12 @@ from hpsearch import settings
 from hpsearch.commands.printing import out, say
 from hpsearch.commands.wiring import (
     Name,
-    dataset_of,
-    divided,
     find,
     open_store,
     signals,
-    unchanged_splits,
+    trainer_of,
+    unchanged_trainer,
+    validation_size,
     why_stopped,
 )
 from hpsearch.errors import (
@@ -30,9 +30,9 @@ from hpsearch.errors import (
 )
 
 if TYPE_CHECKING:
-    from hpsearch.data.splits import Splits
     from hpsearch.ledger.records import StudyRecord, Trial
     from hpsearch.ledger.store import Store
+    from hpsearch.training.seam import Trainer
     from hpsearch.work.launch import Launch
 
 app = typer.Typer()
@@ -59,7 +59,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a study, or go on with it, until it has all its trials."""
-    from hpsearch.data.facts import facts, remarks
+    from hpsearch.data.facts import remarks
     from hpsearch.ledger.leases import stopped
     from hpsearch.projections.projector import Projector
     from hpsearch.report import views
@@ -72,11 +72,10 @@ def run(
     if trials is not None:
         changes.append(f"search.trials={trials}")
     definition = study_file.load(find(study), changes, name)
-    dataset = dataset_of(definition.data, places)
-    splits = divided(dataset, definition.data)
-    definition = definition.with_scaling(splits.scaling)
+    trainer = trainer_of(definition)
+    definition = trainer.settled(definition)
     store = open_store(create=True)
-    record = store.register(definition, splits.digests, facts(dataset, splits))
+    record = store.register(definition, trainer.digests, trainer.facts())
     for remark in remarks(record.data_facts):
         say(f"hpsearch: {remark}")
     counts = store.counts(record.id)
@@ -94,7 +93,7 @@ def run(
         record.name,
         places,
         tracking=not no_tracking,
-        retrain=lambda trial: confirm(store, record, trial, splits),
+        retrain=lambda trial: confirm(store, record, trial, trainer),
     )
     launch = Launch(
         store,
@@ -116,7 +115,7 @@ def run(
     out(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
     best = store.best(record)
     if best is not None:
-        _conclude(store, store.study(record.name), best, splits, tracking=not no_tracking)
+        _conclude(store, store.study(record.name), best, trainer, tracking=not no_tracking)
     if launch.failure is not None:
         raise launch.failure
     if not counts.done and stopped(store.database, record.id):
@@ -132,7 +131,7 @@ def run(
 
 
 def _conclude(
-    store: Store, record: StudyRecord, best: Trial, splits: Splits, *, tracking: bool
+    store: Store, record: StudyRecord, best: Trial, trainer: Trainer, *, tracking: bool
 ) -> None:
     """Say what came out, that it reproduces, and how to go on."""
     from hpsearch.report import views
@@ -142,9 +141,9 @@ def _conclude(
     out(f"best: trial {best.number}, {study.search.metric} {views.value_(best.value)}")
     if best.params:
         out(f"      {views.params(best.params)}")
-    out(views.caution(study, counts, len(splits.validation.y)))
+    out(views.caution(study, counts, validation_size(record)))
     if counts.done:
-        done = _confirmed(store, record, best, splits)
+        done = _confirmed(store, record, best, trainer)
         if done is None:
             out("not reproduced here; see above")
         elif done["identical"]:
@@ -166,7 +165,7 @@ def _conclude(
 
 
 def _confirmed(
-    store: Store, record: StudyRecord, best: Trial, splits: Splits
+    store: Store, record: StudyRecord, best: Trial, trainer: Trainer
 ) -> Mapping[str, Any] | None:
     """How training the best trial again ended, which the projector may have done already."""
     from hpsearch.trust.reproduce import confirm
@@ -175,7 +174,7 @@ def _confirmed(
     if done and done["number"] == best.number:
         return done
     try:
-        again = confirm(store, record, best, splits)
+        again = confirm(store, record, best, trainer)
     except NotComparableError as error:
         say(f"hpsearch: {error}")
         return None
@@ -202,7 +201,7 @@ def worker(
 
     store = open_store()
     record = store.study(name)
-    unchanged_splits(record)
+    unchanged_trainer(record)
     store.touch(record.id)
     # In a process of its own, so that this one is left to count whom a trial takes down.
     launch = Launch(store, record, settings.read(), workers=1, projector=None)
@@ -236,7 +235,7 @@ def _work(name: str, code: str) -> None:
     # One that takes another's place during an outage waits for its end, as the others do.
     store = patiently(stop, open_store)
     record = patiently(stop, lambda: store.study(name))
-    Worker(store, record, unchanged_splits(record), owner).run(stop)
+    Worker(store, record, unchanged_trainer(record), owner).run(stop)
     if stop.is_set():
         raise typer.Exit(128 + signal.SIGTERM)
 

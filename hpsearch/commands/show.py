@@ -16,7 +16,7 @@ from hpsearch.commands.wiring import (
     TrialNumber,
     best_of,
     open_store,
-    unchanged_splits,
+    unchanged_trainer,
     validation_size,
 )
 from hpsearch.errors import (
@@ -162,7 +162,6 @@ def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> Non
 @app.command(epilog="Example: hpsearch curve book --trial 37 --json")
 def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
     """Show the epochs of a trial (default: the best)."""
-    from hpsearch.ledger import records
     from hpsearch.report import views
 
     store = open_store()
@@ -172,10 +171,10 @@ def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
         raise UnknownTrialError(f"trial {found.number} is {found.state}: it has no curve yet")
     rows = store.curves(record.id, [found.number])[found.number]
     if as_json:
-        document(views.dumps(views.curve(found.number, rows)))
+        document(views.dumps(views.curve(found.number, rows, record.metrics)))
         return
     table(
-        ["epoch", *records.CURVES],
+        ["epoch", *record.metrics],
         [
             [str(epoch), *(f"{value:.4f}" for value in row)]
             for epoch, row in enumerate(rows.tolist(), start=1)
@@ -212,7 +211,7 @@ def report(
     places = settings.read()
     store = open_store()
     record = store.study(name)
-    figures = reports.draw(store, record, lambda: unchanged_splits(record))
+    figures = reports.draw(store, record, lambda: unchanged_trainer(record))
     files = reports.write(figures, folder or places.home / "reports")
     for file in files:
         out(file)

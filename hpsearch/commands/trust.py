@@ -13,7 +13,7 @@ from hpsearch.commands.wiring import (
     Name,
     TrialNumber,
     open_store,
-    splits_of,
+    trainer_of,
 )
 from hpsearch.errors import (
     UnknownTrialError,
@@ -39,7 +39,7 @@ def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> N
             raise UnknownTrialError(f"{name!r} has no COMPLETE trial to reproduce")
     else:
         found = store.trial(record.id, trial)
-    outcome = train_again(store, record, found, splits_of(record.study.data, settings.read()))
+    outcome = train_again(store, record, found, trainer_of(record.study))
     if as_json:
         document(views.dumps(views.reproduction(outcome)))
     else:
@@ -81,11 +81,11 @@ def verify(
     seen = look.take(store.database, name, places, tracking=not no_tracking)
     found = findings.judge(seen, tracking=not no_tracking)
     if reproduce:
-        splits = splits_of(record.study.data, places)
+        trainer = trainer_of(record.study)
         more = findings.train_again(
             seen.ledger,
             reproduce,
-            lambda number: train_again(store, record, store.trial(record.id, number), splits),
+            lambda number: train_again(store, record, store.trial(record.id, number), trainer),
         )
         found.violations += more.violations
         found.notes += more.notes

@@ -23,11 +23,10 @@ from hpsearch.errors import (
 )
 
 if TYPE_CHECKING:
-    from hpsearch.data.datasets import Dataset
-    from hpsearch.data.splits import Splits
     from hpsearch.ledger.records import StudyRecord, Trial
     from hpsearch.ledger.store import Store
-    from hpsearch.study.config import DataConfig
+    from hpsearch.study.config import Study
+    from hpsearch.training.seam import Trainer
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A study in the store.")]
 TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The trial's number.")]
@@ -55,30 +54,21 @@ def find(study: str) -> Path:
     raise StudyFileError(f"no study file {study!r}; there are {', '.join(names)}, or give a path")
 
 
-def dataset_of(described: DataConfig, places: settings.Settings) -> Dataset:
-    from hpsearch.data.datasets import load
+def trainer_of(study: Study) -> Trainer:
+    """What trains a study's trials here."""
+    from hpsearch.training.make import trainer
 
-    return load(described.dataset, cache=places.cache)
-
-
-def divided(dataset: Dataset, described: DataConfig) -> Splits:
-    from hpsearch.data.splits import split
-
-    return split(dataset, **described.model_dump(exclude={"dataset"}))
+    return trainer(study, settings.read().cache)
 
 
-def splits_of(described: DataConfig, places: settings.Settings) -> Splits:
-    return divided(dataset_of(described, places), described)
-
-
-def unchanged_splits(record: StudyRecord) -> Splits:
-    splits = splits_of(record.study.data, settings.read())
-    if splits.digests != record.data_digests:
+def unchanged_trainer(record: StudyRecord) -> Trainer:
+    trainer = trainer_of(record.study)
+    if trainer.digests != record.data_digests:
         raise UsageError(
             f"the data of {record.name!r} here is not what it was begun on (dataset sha256 "
-            f"{record.data_digests['dataset'][:12]}, here {splits.digests['dataset'][:12]})"
+            f"{record.data_digests['dataset'][:12]}, here {trainer.digests['dataset'][:12]})"
         )
-    return splits
+    return trainer
 
 
 def validation_size(record: StudyRecord) -> int:

@@ -14,23 +14,21 @@ from numpy.typing import NDArray
 
 from hpsearch.study.config import Params, Study
 
-CURVES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-
 Curve: TypeAlias = NDArray[np.float64]
-"""(epochs, 4), its columns in the order of ``CURVES``; row *i* is the state after epoch *i + 1*."""
-
+"""(epochs, metrics), columns in the order of the study's metrics; row *i* is of epoch *i + 1*."""
 
 Steps: TypeAlias = NDArray[np.float64]
 """(steps,), the loss of each mini-batch as it was trained on; empty unless it is recorded."""
 
 NO_STEPS: Steps = np.zeros(0)
 STEP_LOSS = "step_loss"
-"""What these losses are called where they stand beside ``CURVES``."""
+"""What these losses are called where they stand beside the metrics."""
 
 
-def curve(rows: Iterable[Iterable[float]] = ()) -> Curve:
-    """Rows of ``CURVES`` as one array."""
-    return np.array([list(row) for row in rows], dtype=np.float64).reshape(-1, len(CURVES))
+def curve(rows: Iterable[Iterable[float]] = (), metrics: int = 0) -> Curve:
+    """Rows of ``metrics`` numbers as one array; the number is only needed where there is no row."""
+    taken = [list(row) for row in rows]
+    return np.array(taken, dtype=np.float64) if taken else np.zeros((0, metrics))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +40,8 @@ class StudyRecord:
     """What tells it from every other study that ever had this id."""
     study: Study
     """Its definition, with the ledger's budget as ``search.trials``."""
+    metrics: tuple[str, ...]
+    """The names of what its trainings report, in the order of a curve's columns."""
     created: float
     data_digests: Mapping[str, str]
     """SHA-256 of the ``dataset`` and of the parts ``train``, ``validation`` and ``test``."""

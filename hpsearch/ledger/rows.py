@@ -9,7 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from hpsearch.ledger.records import CURVES, Curve, State, StudyRecord, Trial
+from hpsearch.ledger.records import Curve, State, StudyRecord, Trial
 from hpsearch.study import file as study_file
 
 
@@ -22,6 +22,7 @@ def study_record(row: sa.Row[Any]) -> StudyRecord:
         id=row.id,
         incarnation=row.incarnation,
         study=study,
+        metrics=tuple(json.loads(row.metrics)),
         created=row.created,
         data_digests=digests,
         data_facts=facts,
@@ -59,6 +60,6 @@ def decode(data: bytes) -> NDArray[np.float64]:
     return np.frombuffer(data, dtype="<f8").astype(np.float64)
 
 
-def curve_of(data: bytes) -> Curve:
-    """The curve that these bytes are."""
-    return decode(data).reshape(-1, len(CURVES))
+def curve_of(data: bytes, metrics: int) -> Curve:
+    """The curve that these bytes are, of so many metrics."""
+    return decode(data).reshape(-1, metrics)

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from hpsearch.errors import StudyChangedError, UnknownStudyError, UnknownTrialError, UsageError
 from hpsearch.ledger.database import Database
@@ -57,6 +58,7 @@ class Store:
                     name=study.name,
                     incarnation=secrets.token_hex(16),
                     definition=dumps(study.definition()),
+                    metrics=dumps(list(study.metrics)),
                     budget=budget,
                     next_number=0,
                     created=self.database.now,
@@ -170,8 +172,9 @@ class Store:
         if numbers is not None:
             query = query.where(curves.c.number.in_(numbers))
         with self.database.read() as connection:
+            metrics = _metrics(connection, study_id)
             rows = connection.execute(query.order_by(curves.c.number)).all()
-        return {row.number: curve_of(row.epochs) for row in rows}
+        return {row.number: curve_of(row.epochs, metrics) for row in rows}
 
     def steps(self, study_id: int, numbers: Collection[int] | None = None) -> dict[int, Steps]:
         """The losses by step of the finished trials that recorded them, by number."""
@@ -201,14 +204,14 @@ class Store:
             .order_by(trials.c.number)
         )
         with self.database.read() as connection:
+            metrics = _metrics(connection, study_id)
             found = connection.execute(query).all()
-        return [(trial_record(row), curve_of(row.rows)) for row in found]
+        return [(trial_record(row), curve_of(row.rows, metrics)) for row in found]
 
     def finished(self, study_id: int) -> list[tuple[Trial, Curve]]:
         """All finished trials with their curves, in the order of their numbers."""
         rows = self.curves(study_id)
-        nothing = curve()
-        return [(t, rows.get(t.number, nothing)) for t in self.trials(study_id, FINISHED)]
+        return [(t, rows.get(t.number, curve())) for t in self.trials(study_id, FINISHED)]
 
     def counts(self, study_id: int) -> Counts:
         """How many trials stand where."""
@@ -351,6 +354,14 @@ class Store:
     def _update(self, study_id: int, **values: Any) -> None:
         with self.database.write() as connection:
             connection.execute(sa.update(studies).where(studies.c.id == study_id).values(**values))
+
+
+def _metrics(connection: Connection, study_id: int) -> int:
+    """How many metrics a study reports; 0 if it is not there."""
+    names = connection.execute(
+        sa.select(studies.c.metrics).where(studies.c.id == study_id)
+    ).scalar()
+    return len(json.loads(names or "[]"))
 
 
 def _refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, str]) -> None:

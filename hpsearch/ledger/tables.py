@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration, and what this program's tables are."""
 
 metadata = sa.MetaData()
@@ -26,6 +26,7 @@ studies = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.String(128), nullable=False, unique=True),
     sa.Column("definition", sa.Text, nullable=False),  # canonical JSON of the study file
+    sa.Column("metrics", sa.Text, nullable=False),  # JSON: the names of a curve's columns
     sa.Column("budget", sa.Integer, nullable=False),
     sa.Column("next_number", sa.Integer, nullable=False, default=0),
     sa.Column("created", sa.Double, nullable=False),
@@ -85,7 +86,7 @@ curves = sa.Table(
     metadata,
     sa.Column("study_id", sa.Integer, primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
-    # (epochs, 4) little-endian float64, the columns in the order of records.CURVES
+    # (epochs, metrics) little-endian float64, the columns in the order of the study's metrics
     sa.Column("epochs", sa.LargeBinary, nullable=False),
     # (steps,) little-endian float64: the loss of each mini-batch, where it is recorded
     sa.Column("steps", sa.LargeBinary, nullable=False),

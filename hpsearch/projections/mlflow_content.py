@@ -12,7 +12,6 @@ import os
 from typing import Any
 
 from hpsearch.ledger.records import (
-    CURVES,
     STEP_LOSS,
     Curve,
     State,
@@ -85,7 +84,7 @@ class Content:
         metrics = [
             Metric(name, value, start + epoch, epoch)
             for epoch, row in enumerate(curve.tolist(), start=1)
-            for name, value in zip(CURVES, row, strict=True)
+            for name, value in zip(self._record.metrics, row, strict=True)
         ]
         metrics += [
             Metric(STEP_LOSS, loss, start + step, step)

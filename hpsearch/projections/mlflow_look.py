@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from hpsearch.ledger.records import CURVES, STEP_LOSS, Curve, Steps, StudyRecord, Trial
+from hpsearch.ledger.records import STEP_LOSS, Curve, Steps, StudyRecord, Trial
 from hpsearch.projections.mlflow_client import Connection
 from hpsearch.projections.mlflow_content import (
     LEDGER,
@@ -132,7 +132,8 @@ class Reader:
     def complete(self, found: Found, trial: Trial, curve: Curve, steps: Steps) -> bool:
         """Whether a run holds all of a finished trial, as far as a search shows it."""
         tags, params = self._content.tags(trial), self._content.params(trial)
-        last = dict(zip(CURVES, curve[-1].tolist(), strict=True)) if len(curve) else {}
+        names = self._record.metrics
+        last = dict(zip(names, curve[-1].tolist(), strict=True)) if len(curve) else {}
         if len(steps):
             last[STEP_LOSS] = float(steps[-1])
         if trial.value is not None:

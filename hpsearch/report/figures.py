@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from hpsearch.data.splits import Splits
 from hpsearch.errors import HpsearchError
-from hpsearch.ledger.records import CURVES, Curve, State, StudyRecord, Trial
+from hpsearch.ledger.records import Curve, State, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.report import plots, views
 from hpsearch.report.plots import Histograms, Outcomes, Panel, Parameter, Title
 from hpsearch.settings import Settings
 from hpsearch.study.config import Choices, Params, Study
-from hpsearch.training.network import Training
+from hpsearch.training.network import NetworkTrainer
+from hpsearch.training.seam import Trainer
 
 MOST_SETTINGS = 40
 """More settings than these are no comparison that fits one figure."""
@@ -49,13 +49,13 @@ class Finished:
     curve: Curve
 
 
-def draw(store: Store, record: StudyRecord, splits: Callable[[], Splits]) -> dict[str, Figure]:
+def draw(store: Store, record: StudyRecord, trainer: Callable[[], Trainer]) -> dict[str, Figure]:
     """The study's figures, by the names of their files.
 
     Args:
         store: The ledger.
         record: The study.
-        splits: Gives its data, if a network has to be built again.
+        trainer: Gives what trains it, if a network has to be built again.
 
     Raises:
         HpsearchError: If there is nothing to draw yet.
@@ -79,7 +79,7 @@ def draw(store: Store, record: StudyRecord, splits: Callable[[], Splits]) -> dic
         return figures
     finished.sort(key=lambda f: _place(study, f.trial.params))
     if study.fixed["training"].get("epochs") == 0:
-        return {f"{study.name}.png": _activations(study, finished, splits())}
+        return {f"{study.name}.png": _activations(study, finished, trainer())}
     if study.fixed["training"].get("record") == "step":
         return {f"{study.name}.png": _steps(store, record, finished)}
     return {f"{study.name}.png": _settings(study, finished)}
@@ -144,7 +144,7 @@ def _settings(study: Study, finished: list[Finished]) -> Figure:
     kind = metric.partition("_")[2]
     pair = _pair(study)
     if pair is None:
-        drawn = [Panel(_name(f.trial), _both(f.curve, kind), _ending(f.trial)) for f in finished]
+        drawn = [Panel(_name(f.trial), _both(study, f.curve), _ending(f.trial)) for f in finished]
         if len(drawn) == 1 and not study.space:
             drawn = [replace(drawn[0], title="")]
         what = f"{study.name}: {kind} by epoch"
@@ -156,26 +156,26 @@ def _settings(study: Study, finished: list[Finished]) -> Figure:
             column = [f for f in finished if f.trial.params[across] == choice]
             if column:
                 curves = {
-                    _part(lines, f.trial.params[lines]): f.curve[:, CURVES.index(metric)]
-                    for f in column
+                    _part(lines, f.trial.params[lines]): f.curve[:, study.column] for f in column
                 }
                 endings = [_ending(f.trial, lines) for f in column]
                 drawn.append(Panel(_part(across, choice), curves, "\n".join(filter(None, endings))))
-        what = f"{study.name}: {NAMES[metric]} by epoch"
+        what = f"{study.name}: {_worded(metric)} by epoch"
         columns = 3 if len(drawn) <= 6 else 4
     most = max(f.trial.epochs for f in finished)
     title = Title(what, f"{_trials(finished)}, {most} epochs, {_examples(study)}")
     return plots.panels(title, _axis(kind), drawn, columns)
 
 
-def _activations(study: Study, finished: list[Finished], splits: Splits) -> Figure:
+def _activations(study: Study, finished: list[Finished], trainer: Trainer) -> Figure:
+    assert isinstance(trainer, NetworkTrainer)
     rows = []
     for f in finished:
         config = study.resolve(f.trial.params, f.trial.seed)
-        layers = Training(config, splits).activations()
+        layers = trainer.train(config).activations()
         low, high = DRAWN[config.network.activation]
         rows.append(Histograms(_name(f.trial, "\n"), layers, low, high))
-    inputs = len(splits.train.x)
+    inputs = len(trainer.splits.train.x)
     return plots.activations(
         Title(
             f"{study.name}: what comes out of each hidden layer before training",
@@ -199,13 +199,13 @@ def _pair(study: Study) -> tuple[str, str] | None:
 
 def _search(study: Study, finished: list[Finished]) -> Figure:
     metric = study.search.metric
-    column, kind = CURVES.index(metric), metric.partition("_")[2]
+    column, kind = study.column, metric.partition("_")[2]
     # A trial that diverged at once has nothing to show.
     shown = [f for f in finished if f.trial.value is not None or len(f.curve)]
     complete = np.array([f.trial.state is State.COMPLETE for f in shown], dtype=np.bool_)
     values = [f.curve[-1, column] if f.trial.value is None else f.trial.value for f in shown]
     outcomes = Outcomes(
-        metric=NAMES[metric],
+        metric=_worded(metric),
         maximize=study.search.direction == "maximize",
         numbers=[f.trial.number for f in shown],
         values=np.array(values, dtype=np.float64),
@@ -224,10 +224,10 @@ def _search(study: Study, finished: list[Finished]) -> Figure:
     of = _trials(finished)
     if ranked:
         first = ranked[0]
-        of += f", best: {NAMES[metric]} {views.value_(first.trial.value)}"
+        of += f", best: {_worded(metric)} {views.value_(first.trial.value)}"
         if len(first.curve):
-            best = Panel(f"best: trial {first.trial.number}", _both(first.curve, kind))
-    what = f"{study.name}: {NAMES[metric]} by trial and by parameter"
+            best = Panel(f"best: trial {first.trial.number}", _both(study, first.curve))
+    what = f"{study.name}: {_worded(metric)} by trial and by parameter"
     return plots.search(Title(what, of), outcomes, parameters, best, _axis(kind))
 
 
@@ -237,13 +237,13 @@ def _best(study: Study, finished: list[Finished], ranked: list[Finished]) -> Fig
     drawn = [
         Panel(
             f"{place}: {views.value_(f.trial.value)} (trial {f.trial.number})",
-            _both(f.curve, kind),
+            _both(study, f.curve),
             "\n".join(_part(path, value) for path, value in f.trial.params.items()),
         )
         for place, f in enumerate(ranked, start=1)
     ]
     what = f"{study.name}: {kind} by epoch of the {len(drawn)} best trials"
-    title = Title(what, f"of {_trials(finished)}, by {NAMES[metric]}; {_examples(study)}")
+    title = Title(what, f"of {_trials(finished)}, by {_worded(metric)}; {_examples(study)}")
     return plots.panels(title, _axis(kind), drawn, 5)
 
 
@@ -256,11 +256,19 @@ def _ranked(study: Study, finished: list[Finished]) -> list[Finished]:
 # -- words
 
 
-def _both(curve: Curve, kind: str) -> dict[str, plots.Numbers]:
-    return {
-        part: curve[:, CURVES.index(f"{column}_{kind}")]
-        for part, column in (("training", "train"), ("validation", "val"))
-    }
+def _both(study: Study, curve: Curve) -> dict[str, plots.Numbers]:
+    """The search's metric, of the training and the validation part where there are both."""
+    metric, names = study.search.metric, study.metrics
+    kind = metric.partition("_")[2]
+    parts = {"training": f"train_{kind}", "validation": f"val_{kind}"}
+    if not set(parts.values()) <= set(names):
+        parts = {_worded(metric): metric}
+    return {part: curve[:, names.index(name)] for part, name in parts.items()}
+
+
+def _worded(metric: str) -> str:
+    """A metric in words."""
+    return NAMES.get(metric, metric.replace("_", " "))
 
 
 def _axis(kind: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hpsearch.ledger.records import CURVES, Counts, Curve, Trial
+from hpsearch.ledger.records import Counts, Curve, Trial
 from hpsearch.study.config import Params, Study
 from hpsearch.trust.reproduce import Reproduction
 from hpsearch.verify.findings import Findings
@@ -31,10 +31,10 @@ def trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def curve(number: int, rows: Curve) -> dict[str, Any]:
+def curve(number: int, rows: Curve, metrics: tuple[str, ...]) -> dict[str, Any]:
     """A trial's epochs as ``curve --json`` gives them."""
     epochs = [
-        {"epoch": epoch, **dict(zip(CURVES, row, strict=True))}
+        {"epoch": epoch, **dict(zip(metrics, row, strict=True))}
         for epoch, row in enumerate(rows.tolist(), start=1)
     ]
     return {"number": number, "epochs": epochs}

@@ -16,7 +16,7 @@ from optuna.distributions import (
 )
 from optuna.trial import FrozenTrial, TrialState
 
-from hpsearch.ledger.records import CURVES, Curve, Trial
+from hpsearch.ledger.records import Curve, Trial
 from hpsearch.search.rungs import rung_epochs
 from hpsearch.study.config import Choices, Range, Study, Value, dumps
 
@@ -56,7 +56,7 @@ def frozen(
     """
     known = known or distributions(study)
     shown = rung_epochs(study) | {len(curve)}
-    metric = curve[:, CURVES.index(study.search.metric)].tolist()
+    metric = curve[:, study.column].tolist() if len(curve) else []
     return FrozenTrial(
         number=trial.number,
         trial_id=trial.number,

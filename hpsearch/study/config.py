@@ -22,7 +22,8 @@ Value = bool | int | float | str | list[int]
 Params = Mapping[str, Value]
 """Values of a trial's open places, keyed by path such as ``training.lr``."""
 
-Metric = Literal["val_accuracy", "val_loss", "train_accuracy", "train_loss"]
+NETWORK_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+"""What a network's training reports after each epoch."""
 SEARCHABLE = ("network", "training")
 LARGEST_GRID = 100_000
 """Points; more than that no study visits, and the list of them would not fit into memory."""
@@ -94,7 +95,7 @@ class SearchConfig(Section):
 
     sampler: Literal["random", "grid", "tpe"] = "random"
     trials: Positive = 100
-    metric: Metric = "val_accuracy"
+    metric: str = "val_accuracy"
     direction: Literal["maximize", "minimize"] = "maximize"
     seed: Seed = 0
     lag: Positive = 8
@@ -189,6 +190,16 @@ class Study:
     """What is open, by path, in the order of the paths."""
     search: SearchConfig
     tracking: TrackingConfig
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of what a trial's training reports after each epoch, in order."""
+        return NETWORK_METRICS
+
+    @property
+    def column(self) -> int:
+        """The place of the search's metric among them."""
+        return self.metrics.index(self.search.metric)
 
     def resolve(self, params: Params, seed: int) -> TrialConfig:
         """Fill in the ranges.

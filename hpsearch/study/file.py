@@ -95,7 +95,13 @@ def parse(table: Mapping[str, Any]) -> Study:
         trials = min(trials, grid_size(space))
     search = search.model_copy(update={"enqueue": points, "trials": trials})
     sections = {section: MappingProxyType(fixed[section]) for section in SEARCHABLE}
-    return Study(name, data, MappingProxyType(sections), MappingProxyType(space), search, tracking)
+    study = Study(name, data, MappingProxyType(sections), MappingProxyType(space), search, tracking)
+    if search.metric not in study.metrics:
+        raise StudyFileError(
+            f"search.metric: {_show(search.metric)} is not reported"
+            f"{_nearest(search.metric, list(study.metrics))}"
+        )
+    return study
 
 
 def differences(stored: Study, given: Study) -> list[str]:

@@ -7,8 +7,8 @@ data give the same bits, with one BLAS thread.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,24 +16,38 @@ from numpy.typing import NDArray
 import net
 from hpsearch.data.splits import Splits
 from hpsearch.ledger.records import weights_digest
-from hpsearch.study.config import TrialConfig
+from hpsearch.study.config import NETWORK_METRICS, Study, TrialConfig
+from hpsearch.training.seam import Row
 
 
-class Row(NamedTuple):
-    """The state after an epoch, in the order of ``records.CURVES``."""
+class NetworkTrainer:
+    """Trains the networks of one study.
 
-    train_loss: float
-    train_accuracy: float
-    val_loss: float
-    val_accuracy: float
+    Args:
+        splits: The data that the study describes.
+        facts: Gives what is worth knowing of it.
+    """
+
+    def __init__(self, splits: Splits, facts: Callable[[], Mapping[str, Any]] = dict) -> None:
+        self.splits = splits
+        self.facts = facts
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Of the whole dataset, and of each part as it is trained on."""
+        return self.splits.digests
+
+    def settled(self, study: Study) -> Study:
+        """The study with the scaling that its data has decided."""
+        return study.with_scaling(self.splits.scaling)
+
+    def train(self, config: TrialConfig) -> NetworkTraining:
+        """Begin a training."""
+        return NetworkTraining(config, self.splits)
 
 
-class Training:
-    """One training, epoch by epoch; stopping is not asking for the next one.
-
-        >>> training = Training(config, splits)
-        >>> rows = list(training)
-        >>> training.weights_sha256
+class NetworkTraining:
+    """The training of one network: a ``seam.Training``.
 
     Args:
         config: A trial's configuration, its seed included.
@@ -82,29 +96,40 @@ class Training:
             patience=training.patience,
             record_steps=training.record == "step",
         )
+        self.metrics = NETWORK_METRICS
         self.diverged = False
-        """Whether it ended with a loss that is infinite or not a number, be it before any epoch."""
-        self.best = 0
-        """The epoch, from 1, whose weights the network has when the training has ended."""
         self.steps: list[float] = []
-        """The loss of each mini-batch so far, where the configuration records them."""
+        self._rows: list[Row] = []
+        self._best = 0  # the epoch, from 1, whose weights the network has at the end
 
     def __iter__(self) -> Iterator[Row]:
         """The epochs; a diverging one is not among them, and is the end."""
         for epoch in self._epochs:
-            row = Row(epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy)
+            row = (epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy)
             if not all(map(math.isfinite, row)):
                 self.diverged = True
-                self._epochs.close()
+                self.close()
                 return
-            self.best = epoch.best
+            self._rows.append(row)
+            self._best = epoch.best
             self.steps += epoch.step_losses or ()
             yield row
-        if not self.best:  # no epochs: it is the first weights that count
-            self.diverged = not all(map(math.isfinite, self.untrained()))
+        if not self._rows:  # it is the first weights that count
+            self.diverged = not all(map(math.isfinite, self.final))
 
-    def untrained(self) -> Row:
-        """What the first weights give, where a configuration has no epochs."""
+    def close(self) -> None:
+        """End it where it is."""
+        self._epochs.close()
+
+    @property
+    def final(self) -> Row:
+        """The metrics of the weights it has come to: of the best ones, where patience keeps them.
+
+        Without an epoch they are those of the first weights.
+        """
+        return self._rows[self._best - 1] if self._rows else self._untrained()
+
+    def _untrained(self) -> Row:
         measures: list[float] = []
         with np.errstate(all="ignore"):  # what it gives is judged by the result
             for part in (self._splits.train, self._splits.validation):
@@ -112,7 +137,7 @@ class Training:
                 of_label = np.maximum(probabilities[np.arange(len(part.y)), part.y], 1e-300)
                 right = probabilities.argmax(axis=1) == part.y
                 measures += [float(-np.log(of_label).mean()), float(right.mean())]
-        return Row(*measures)
+        return measures
 
     def activations(self) -> list[NDArray[Any]]:
         """What comes out of each hidden layer for the training part: (examples, units) each."""
@@ -124,6 +149,6 @@ class Training:
         return self._network.state
 
     @property
-    def weights_sha256(self) -> str | None:
+    def sha256(self) -> str | None:
         """Digest of ``state``; None after a divergence, whose NaNs have no meaning to compare."""
         return None if self.diverged else weights_digest(self.state)

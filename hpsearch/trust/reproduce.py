@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data.splits import Splits
 from hpsearch.errors import NotComparableError, UnknownTrialError
 from hpsearch.ledger.records import (
-    CURVES,
     NO_STEPS,
     Curve,
     State,
@@ -22,7 +21,7 @@ from hpsearch.ledger.records import (
     encode,
 )
 from hpsearch.ledger.store import Store
-from hpsearch.training.network import Row, Training
+from hpsearch.training.seam import Row, Trainer
 from hpsearch.trust import environment
 
 
@@ -51,7 +50,7 @@ class Reproduction:
         return 3 if self.rounds_alike else NotComparableError.exit_code
 
 
-def reproduce(store: Store, record: StudyRecord, trial: Trial, splits: Splits) -> Reproduction:
+def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer) -> Reproduction:
     """Train a finished trial again, to the epoch where it ended, and compare.
 
     Raises:
@@ -62,24 +61,25 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, splits: Splits) -
         raise UnknownTrialError(
             f"trial {trial.number} is {trial.state}: only a COMPLETE or PRUNED one is reproduced"
         )
-    if splits.digests != record.data_digests:
+    if trainer.digests != record.data_digests:
         raise NotComparableError(
             f"the data of {record.name!r} has changed since it was run "
-            f"({_changed(record.data_digests, splits.digests)}); bring the data back"
+            f"({_changed(record.data_digests, trainer.digests)}); bring the data back"
         )
     recorded = store.curves(record.id, [trial.number])[trial.number]
     rows: list[Row] = []
     with environment.single_thread():
         here = environment.current()
-        training = Training(record.study.resolve(trial.params, trial.seed), splits)
+        training = trainer.train(record.study.resolve(trial.params, trial.seed))
         stopped = trial.state is State.PRUNED and trial.reason != "diverged"
-        for row in training:
-            rows.append(row)
-            if stopped and len(rows) == trial.epochs:
-                break
+        with closing(training):
+            for row in training:
+                rows.append(row)
+                if stopped and len(rows) == trial.epochs:
+                    break
     there = store.environment(trial.environment)
-    weights = training.weights_sha256
-    difference = _first_difference(recorded, curve(rows))
+    weights = training.sha256
+    difference = _first_difference(record.metrics, recorded, curve(rows))
     steps = store.steps(record.id, [trial.number]).get(trial.number, NO_STEPS)
     if difference is None and encode(steps) != encode(np.array(training.steps)):
         difference = "the losses by step"
@@ -98,13 +98,13 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, splits: Splits) -
     )
 
 
-def confirm(store: Store, record: StudyRecord, trial: Trial, splits: Splits) -> Reproduction:
+def confirm(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer) -> Reproduction:
     """Reproduce a trial where its bits must come out the same.
 
     Raises:
         NotComparableError: Also if they differ and this environment rounds otherwise.
     """
-    outcome = reproduce(store, record, trial, splits)
+    outcome = reproduce(store, record, trial, trainer)
     if not outcome.identical and not outcome.rounds_alike:
         raise NotComparableError(
             f"trial {trial.number} was not confirmed: this environment rounds otherwise "
@@ -113,9 +113,9 @@ def confirm(store: Store, record: StudyRecord, trial: Trial, splits: Splits) -> 
     return outcome
 
 
-def _first_difference(recorded: Curve, now: Curve) -> str | None:
+def _first_difference(names: Sequence[str], recorded: Curve, now: Curve) -> str | None:
     for epoch, (old, new) in enumerate(zip(recorded, now, strict=False), start=1):
-        for name, was, is_ in zip(CURVES, old, new, strict=True):
+        for name, was, is_ in zip(names, old, new, strict=True):
             if np.float64(was).tobytes() != np.float64(is_).tobytes():
                 return f"epoch {epoch}: {name} {float(was)!r} recorded, {float(is_)!r} now"
     if len(recorded) != len(now):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from hpsearch.ledger.records import CURVES, State
+from hpsearch.ledger.records import State
 from hpsearch.study.config import dumps
 from hpsearch.verify.ledger_reading import CurveRow, Ledger, TrialRow
 from hpsearch.verify.look import Check, Look
@@ -75,7 +75,8 @@ def _values(seen: Look) -> Iterator[str]:
             yield f"{said} with value {trial.value!r}"
         elif len(rows := seen.rows(trial)):
             patient = ledger.setting(trial, "patience") is not None
-            counts = int(rows[:, CURVES.index("val_loss")].argmin()) if patient else len(rows) - 1
+            watched = ledger.metrics.index("val_loss") if patient else 0
+            counts = int(rows[:, watched].argmin()) if patient else len(rows) - 1
             metric = float(rows[counts, ledger.metric])
             if metric != trial.value:
                 yield (
@@ -112,7 +113,7 @@ def _to_the_end(ledger: Ledger, trial: TrialRow, curve: CurveRow) -> bool:
         return True
     if patience is None or not len(curve.rows):
         return False
-    best = int(curve.rows[:, CURVES.index("val_loss")].argmin()) + 1
+    best = int(curve.rows[:, ledger.metrics.index("val_loss")].argmin()) + 1
     return len(curve.rows) - best == int(patience)
 
 

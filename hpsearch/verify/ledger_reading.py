@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from hpsearch.errors import UnknownStudyError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import holds
-from hpsearch.ledger.records import CURVES, FINISHED
+from hpsearch.ledger.records import FINISHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +60,20 @@ class CurveRow:
 
     epochs: bytes
     steps: bytes
+    metrics: int
+    """Numbers in a row."""
 
     @property
     def whole(self) -> bool:
-        """Whether the bytes are rows of four numbers, and a number a step."""
-        return len(self.epochs) % (8 * len(CURVES)) == 0 and len(self.steps) % 8 == 0
+        """Whether the bytes are rows of so many numbers, and a number a step."""
+        return len(self.epochs) % (8 * self.metrics) == 0 and len(self.steps) % 8 == 0
 
     @property
     def rows(self) -> NDArray[np.float64]:
-        """(epochs, 4), of the epochs that are whole."""
-        size = 8 * len(CURVES)
+        """(epochs, metrics), of the epochs that are whole."""
+        size = 8 * self.metrics
         cut = self.epochs[: len(self.epochs) // size * size]
-        return np.frombuffer(cut, dtype="<f8").reshape(-1, len(CURVES))
+        return np.frombuffer(cut, dtype="<f8").reshape(-1, self.metrics)
 
     @property
     def losses(self) -> NDArray[np.float64]:
@@ -96,6 +98,8 @@ class Ledger:
     name: str
     definition: Mapping[str, Any]
     """The study file as JSON."""
+    metrics: tuple[str, ...]
+    """The names of the curves' columns."""
     budget: int
     next_number: int
     created: float
@@ -120,7 +124,7 @@ class Ledger:
     @property
     def metric(self) -> int:
         """The column of the curves that the search looks at."""
-        return CURVES.index(self.definition["search"]["metric"])
+        return self.metrics.index(self.definition["search"]["metric"])
 
     def setting(self, trial: TrialRow, key: str) -> Any:
         """A value of ``[training]`` that the trial was trained with."""
@@ -185,16 +189,21 @@ def read(database: Database, name: str) -> Ledger:
         known = frozenset(environments.scalars())
         copy = _copy(connection, name)
         now = connection.execute(sa.select(database.now)).scalar_one()
+    metrics = tuple(json.loads(study.metrics))
     return Ledger(
         name=name,
         definition=json.loads(study.definition),
+        metrics=metrics,
         budget=study.budget,
         next_number=study.next_number,
         created=study.created,
         mlflow_run_id=study.mlflow_run_id,
         reproduced=json.loads(study.reproduced or "{}"),
         trials={row.number: _trial(row, now) for row in trials},
-        curves={row.number: CurveRow(bytes(row.epochs), bytes(row.steps)) for row in curves},
+        curves={
+            row.number: CurveRow(bytes(row.epochs), bytes(row.steps), len(metrics))
+            for row in curves
+        },
         environments=known,
         copy=copy,
     )

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.ledger.database import Database
-from hpsearch.ledger.records import CURVES
 from hpsearch.settings import Settings
 from hpsearch.verify import ledger_reading, tracking_reading
 from hpsearch.verify.ledger_reading import Ledger, TrialRow
@@ -57,9 +56,9 @@ class Look:
                 yield trial, runs[0]
 
     def rows(self, trial: TrialRow) -> NDArray[np.float64]:
-        """A trial's curve, (epochs, 4); empty if it has none."""
+        """A trial's curve, (epochs, metrics); empty if it has none."""
         curve = self.ledger.curves.get(trial.number)
-        return np.zeros((0, len(CURVES))) if curve is None else curve.rows
+        return np.zeros((0, len(self.ledger.metrics))) if curve is None else curve.rows
 
     def losses(self, trial: TrialRow) -> NDArray[np.float64]:
         """A trial's losses by step, (steps,); empty if it has recorded none."""
@@ -101,7 +100,11 @@ def take(database: Database, name: str, settings: Settings, *, tracking: bool = 
     with database.lock(f"projector-{study}") as quiet:
         before = ledger_reading.read(database, name)
         experiment = before.definition.get("tracking", {}).get("experiment")
-        runs = tracking_reading.read(settings, name, before.created, experiment) if tracking else []
+        runs = (
+            tracking_reading.read(settings, name, before.created, experiment, before.metrics)
+            if tracking
+            else []
+        )
         after = ledger_reading.read(database, name)
     held = {t.number for known in (before, after) for t in known.trials.values() if t.leased}
     live = bool(held) or not quiet or _standing(before) != _standing(after)

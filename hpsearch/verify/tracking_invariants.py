@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import TrackingError
-from hpsearch.ledger.records import CURVES, STEP_LOSS, weights_digest
+from hpsearch.ledger.records import STEP_LOSS, weights_digest
 from hpsearch.study.config import dumps
 from hpsearch.verify.ledger_reading import TrialRow
 from hpsearch.verify.look import WEIGHTS_FILE, Check, Look
@@ -142,7 +142,7 @@ def beyond_repair(seen: Look) -> dict[str, str]:
 def _bent(seen: Look) -> Iterator[tuple[Run, str]]:
     for trial, run in seen.pairs():
         rows, first = seen.rows(trial), _milliseconds(trial.started)
-        wanted = {name: rows[:, column] for column, name in enumerate(CURVES)}
+        wanted = {name: rows[:, column] for column, name in enumerate(seen.ledger.metrics)}
         wanted[STEP_LOSS] = seen.losses(trial)
         for name, values in wanted.items():
             steps = np.arange(1, len(values) + 1)

@@ -29,16 +29,13 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hpsearch.errors import TrackingError
-from hpsearch.ledger.records import CURVES, STEP_LOSS
+from hpsearch.ledger.records import STEP_LOSS
 from hpsearch.redact import address
 from hpsearch.settings import Settings
 
 LARGEST = np.finfo(np.float64).max
 STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
 PARENT = "mlflow.parentRunId"
-METRICS = (*CURVES, STEP_LOSS, "value")
-"""The metrics of a trial's run."""
-
 _TIMEOUT = 30.0
 """Seconds for an answer."""
 _PAGE = 1000
@@ -77,7 +74,13 @@ def as_kept(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.clip(values, -LARGEST, LARGEST) + 0.0  # NaN passes, and -0.0 becomes 0.0
 
 
-def read(settings: Settings, study: str, created: float, experiment: str | None) -> list[Run]:
+def read(
+    settings: Settings,
+    study: str,
+    created: float,
+    experiment: str | None,
+    metrics: Sequence[str],
+) -> list[Run]:
     """All runs that bear the study's name, or stand in its own experiment with tags of ours.
 
     Args:
@@ -86,14 +89,17 @@ def read(settings: Settings, study: str, created: float, experiment: str | None)
         created: When the ledger entered it. On a server another ledger may hold a study of the
             same name, and its runs are left out.
         experiment: The experiment that the study file names; None if it has one of its own.
+        metrics: What its trainings report. With the losses by step and the value these are the
+            metrics of a trial's run; others are not read.
 
     Raises:
         TrackingError: If MLflow cannot be reached or read.
     """
     own = study if experiment is None else None
     shared = True
+    names = (*metrics, STEP_LOSS, "value")
     if settings.tracking_uri.startswith("http"):
-        found = _read_rest(_Rest(settings.tracking_uri), study, own)
+        found = _read_rest(_Rest(settings.tracking_uri), study, own, names)
     else:
         url = _url(settings.tracking_uri)
         if url.get_backend_name() == "sqlite":
@@ -101,7 +107,7 @@ def read(settings: Settings, study: str, created: float, experiment: str | None)
             if not file.exists():
                 return []
             shared = settings.home not in file.parents
-        found = _read_sql(url, study, own)
+        found = _read_sql(url, study, own, names)
     mine = repr(created)
     return [
         run
@@ -143,7 +149,7 @@ def _url(uri: str) -> sa.URL:
         ) from None
 
 
-def _read_sql(url: sa.URL, study: str, own: str | None) -> list[Run]:
+def _read_sql(url: sa.URL, study: str, own: str | None, names: Sequence[str]) -> list[Run]:
     where = (
         "r.lifecycle_stage = 'active' AND e.lifecycle_stage = 'active' AND (r.run_uuid IN "
         "(SELECT t.run_uuid FROM tags t WHERE t.key = :tag AND t.value = :study) OR (e.name = :own "
@@ -173,7 +179,7 @@ def _read_sql(url: sa.URL, study: str, own: str | None) -> list[Run]:
                 f"WHERE m.run_uuid IN (SELECT r.run_uuid {runs}) ORDER BY m.step, m.timestamp"
             )
             for run, key, step, time, value, is_nan in connection.execute(sa.text(query), known):
-                if key not in METRICS:
+                if key not in names:
                     continue
                 points = metrics[run][key]
                 points.steps.append(step)
@@ -277,7 +283,7 @@ class _Rest:
                 return
 
 
-def _read_rest(rest: _Rest, study: str, own: str | None) -> list[Run]:
+def _read_rest(rest: _Rest, study: str, own: str | None, logged_as: Sequence[str]) -> list[Run]:
     api = "/api/2.0/mlflow"
     names = {
         entry["experiment_id"]: str(entry["name"])
@@ -298,10 +304,10 @@ def _read_rest(rest: _Rest, study: str, own: str | None) -> list[Run]:
                 if any(key.startswith("hpsearch.") for key in tags):
                     found[entry["info"]["run_id"]] = entry
     logged = {run: _pairs(entry, "metrics") for run, entry in sorted(found.items())}
-    bearers = {key: [run for run in logged if key in logged[run]] for key in METRICS}
-    with ThreadPoolExecutor(len(METRICS)) as threads:  # a server has several workers
-        histories = threads.map(lambda key: dict(_histories(rest, bearers[key], key)), METRICS)
-        metrics = dict(zip(METRICS, histories, strict=True))
+    bearers = {key: [run for run in logged if key in logged[run]] for key in logged_as}
+    with ThreadPoolExecutor(len(logged_as)) as threads:  # a server has several workers
+        histories = threads.map(lambda key: dict(_histories(rest, bearers[key], key)), logged_as)
+        metrics = dict(zip(logged_as, histories, strict=True))
     return [
         Run(
             id=run_id,

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from typing import TypeVar
 
 import numpy as np
 
-from hpsearch.data.splits import Splits
 from hpsearch.errors import HpsearchError, StoreAwayError, StoreError
 from hpsearch.ledger.leases import LEASE, Claim, Idle, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import CURVES, Result, State, StudyRecord, curve
+from hpsearch.ledger.records import Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
 from hpsearch.seams import lease, seam
 from hpsearch.search.history import History
@@ -23,7 +22,7 @@ from hpsearch.search.pruning import Pruning
 from hpsearch.search.seeds import training_seed
 from hpsearch.search.suggest import suggest
 from hpsearch.study.config import Params, Study
-from hpsearch.training.network import Row, Training
+from hpsearch.training.seam import Row, Trainer
 from hpsearch.trust import environment
 
 OUTAGE = 300.0
@@ -41,15 +40,15 @@ class Worker:
     Args:
         store: The ledger.
         record: The study.
-        splits: Its data.
+        trainer: What trains its trials.
         owner: Under which name leases are held.
     """
 
-    def __init__(self, store: Store, record: StudyRecord, splits: Splits, owner: Owner) -> None:
+    def __init__(self, store: Store, record: StudyRecord, trainer: Trainer, owner: Owner) -> None:
         self._store = store
         self._study_id = record.id
         self._study = record.study
-        self._splits = splits
+        self._trainer = trainer
         self._history = History(record.study)
         self._known = -1  # the history reaches to this number
         self._leases = Leases(
@@ -97,7 +96,7 @@ class Worker:
                     self._history,
                     claim,
                     params,
-                    self._splits,
+                    self._trainer,
                     lambda: stop.is_set() or not held.is_set(),
                 )
             if result is None:
@@ -149,7 +148,7 @@ def evaluate(
     history: History,
     claim: Claim,
     params: Params,
-    splits: Splits,
+    trainer: Trainer,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Result | None:
     """Train one trial: a pure function of all but ``interrupted``.
@@ -161,29 +160,30 @@ def evaluate(
         MemoryError, OSError: Not the trial's fault; all other exceptions make it FAIL.
     """
     pruning = Pruning(study, history, claim.number, params)
-    metric = CURVES.index(study.search.metric)
+    metric = study.column
     rows: list[Row] = []
-    steps: list[float] = []
+    steps: Sequence[float] = ()
     state = State.COMPLETE
     reason: str | None = None
     weights: str | None = None
     value: float | None = None
     try:
-        training = Training(study.resolve(params, claim.seed), splits)
+        training = trainer.train(study.resolve(params, claim.seed))
         steps = training.steps
-        for row in training:
-            rows.append(row)
-            seam("training")
-            if interrupted():
-                return None
-            if pruning.stops(len(rows), row[metric]):
-                state, reason = State.PRUNED, study.search.pruner
-                break
+        with closing(training):
+            for row in training:
+                rows.append(row)
+                seam("training")
+                if interrupted():
+                    return None
+                if pruning.stops(len(rows), row[metric]):
+                    state, reason = State.PRUNED, study.search.pruner
+                    break
         if training.diverged:
             state, reason = State.PRUNED, "diverged"
-        weights = training.weights_sha256
+        weights = training.sha256
         if state is State.COMPLETE:
-            value = (rows[training.best - 1] if rows else training.untrained())[metric]
+            value = training.final[metric]
     except (MemoryError, OSError):
         raise
     except Exception as error:
@@ -192,7 +192,7 @@ def evaluate(
         state=state,
         value=value,
         params=params,
-        curve=curve(rows),
+        curve=curve(rows, len(study.metrics)),
         weights_sha256=weights,
         rungs=pruning.rungs,
         reason=reason,

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from hpsearch.data import datasets
 from hpsearch.data import splits as data
 from hpsearch.data.splits import Splits
-from hpsearch.ledger.records import CURVES, Curve, curve
+from hpsearch.ledger.records import Curve, curve
 from hpsearch.search.history import History
 from hpsearch.search.suggest import suggest
 from hpsearch.study import file as study_file
-from hpsearch.study.config import DataConfig, Params, Study, TrialConfig
-from hpsearch.training.network import Training
+from hpsearch.study.config import NETWORK_METRICS, DataConfig, Params, Study, TrialConfig
+from hpsearch.training.network import NetworkTraining
 from hpsearch.trust import environment
 
 STUDIES = Path(__file__).parents[2] / "studies"
@@ -35,7 +35,7 @@ class Trained:
 
     def last(self, name: str) -> float:
         """A measure after the last epoch."""
-        return float(self.curve[-1, CURVES.index(name)])
+        return float(self.curve[-1, NETWORK_METRICS.index(name)])
 
     def gap(self, kind: str) -> float:
         """How much worse it does on the images it has not seen."""
@@ -78,10 +78,10 @@ def train(study: Study, params: Params, seed: int) -> Trained:
 
 
 @cache
-def _train(resolved: str) -> tuple[Training, Curve]:
+def _train(resolved: str) -> tuple[NetworkTraining, Curve]:
     trial = TrialConfig.model_validate_json(resolved)
     with environment.single_thread():
-        training = Training(trial, _splits(trial.data.model_dump_json()))
+        training = NetworkTraining(trial, _splits(trial.data.model_dump_json()))
         return training, curve(training)
 
 

@@ -179,11 +179,9 @@ class Workspace:
 
     def check_curves(self) -> None:
         """Every curve in MLflow is the ledger's, bit for bit, and whole."""
-        from hpsearch.ledger.records import CURVES
-
         curves = self.store.curves(self.record.id)
         for number, run in self.runs().items():
-            for column, name in enumerate(CURVES):
+            for column, name in enumerate(self.record.metrics):
                 history = self.client.get_metric_history(run.info.run_id, name)
                 history.sort(key=lambda metric: metric.step)
                 assert list(range(1, len(curves[number]) + 1)) == [m.step for m in history]

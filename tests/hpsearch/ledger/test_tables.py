@@ -25,7 +25,7 @@ from hpsearch.ledger.store import Store
 from hpsearch.study.config import dumps
 from tests.conftest import study
 
-OLDER = ("0001", "0002")
+OLDER = ("0001", "0002", "0003")
 
 
 def test_migrations_make_the_tables(database: Database) -> None:
@@ -71,6 +71,7 @@ class Old:
                     next_number=4,
                     created=1.5,
                     data_digests='{"dataset":"d"}',
+                    **({"incarnation": f"{id_}"} if revision >= "0003" else {}),
                 )
             for number, (state, value) in enumerate(
                 [("COMPLETE", 0.5), ("PRUNED", None), ("FAIL", None), ("RUNNING", None)]

@@ -18,9 +18,10 @@ from hpsearch.errors import StoreError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import CURVES, Result, State, StudyRecord
+from hpsearch.ledger.records import Result, State, StudyRecord
 from hpsearch.ledger.store import Store
 from hpsearch.projections.optuna_copy import OptunaCopy
+from hpsearch.study.config import NETWORK_METRICS
 from tests.conftest import study
 from tests.hpsearch.workspace import rows
 
@@ -168,7 +169,7 @@ def test_intermediate_values(make: Callable[..., Ledger], pruner: str, epochs: l
     ledger = make(search__pruner=pruner)
     ledger.run(COMPLETE)
     ledger.bring()
-    metric = rows(0, 3)[:, CURVES.index("val_accuracy")].tolist()
+    metric = rows(0, 3)[:, NETWORK_METRICS.index("val_accuracy")].tolist()
     assert ledger.load().trials[0].intermediate_values == {e: metric[e - 1] for e in epochs}
 
 

@@ -14,14 +14,15 @@ from matplotlib.image import imread
 
 from hpsearch.data import splits as data
 from hpsearch.data.datasets import load
-from hpsearch.data.splits import Splits
 from hpsearch.errors import HpsearchError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import CURVES, State, StudyRecord
+from hpsearch.ledger.records import State, StudyRecord
 from hpsearch.ledger.store import Store
 from hpsearch.report import figures as report
 from hpsearch.study import file as study_file
+from hpsearch.study.config import NETWORK_METRICS
+from hpsearch.training.network import NetworkTrainer
 from hpsearch.work.worker import Worker
 from tests.conftest import Run, study
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Workspace
@@ -79,21 +80,22 @@ def digits() -> data.Dataset:
     return load("digits")
 
 
-def run(folder: Path, **changes: Any) -> tuple[Store, StudyRecord, Splits]:
+def run(folder: Path, **changes: Any) -> tuple[Store, StudyRecord, NetworkTrainer]:
     """A study with all its trials, trained in this process."""
     definition = study(**changes)
     d = definition.data
-    splits = data.split(digits(), train=d.train, validation=d.validation, seed=d.seed)
+    parts = data.split(digits(), train=d.train, validation=d.validation, seed=d.seed)
+    trainer = NetworkTrainer(parts)
     store = Store(Database(f"sqlite:///{folder / 'studies.db'}"))
-    record = store.register(definition, splits.digests)
-    Worker(store, record, splits, Owner.of()).run(threading.Event())
-    return store, record, splits
+    record = store.register(definition, trainer.digests)
+    Worker(store, record, trainer, Owner.of()).run(threading.Event())
+    return store, record, trainer
 
 
 def drawn(folder: Path, shape: str) -> tuple[dict[str, Figure], Store, StudyRecord]:
     """The figures of a study of that shape."""
-    store, record, splits = run(folder, **SHAPES[shape])
-    return report.draw(store, record, lambda: splits), store, record
+    store, record, trainer = run(folder, **SHAPES[shape])
+    return report.draw(store, record, lambda: trainer), store, record
 
 
 def texts(figure: Figure) -> str:
@@ -168,7 +170,7 @@ def test_curves_are_the_ledgers(tmp_path: Path) -> None:
         for label, column in (("training", "train_accuracy"), ("validation", "val_accuracy")):
             epochs, values = lines[label].get_data()
             np.testing.assert_array_equal(epochs, [1, 2, 3])
-            np.testing.assert_array_equal(values, curves[dropout][:, CURVES.index(column)])
+            np.testing.assert_array_equal(values, curves[dropout][:, NETWORK_METRICS.index(column)])
 
 
 def test_losses_are_the_ledgers(tmp_path: Path) -> None:
@@ -219,16 +221,16 @@ def test_histograms_are_of_the_networks_built_again(tmp_path: Path) -> None:
 def test_names_are_not_typeset(tmp_path: Path) -> None:
     """A name is a name, though it hold dollars or letters that the font lacks."""
     name = "a $_{ study$ 学習"
-    store, record, splits = run(tmp_path, name=name, **SHAPES["one trial"])
-    files = report.write(report.draw(store, record, lambda: splits), tmp_path / "out")
+    store, record, trainer = run(tmp_path, name=name, **SHAPES["one trial"])
+    files = report.write(report.draw(store, record, lambda: trainer), tmp_path / "out")
     assert [file.name for file in files] == [f"{name}.png"]
 
 
 def test_same_study_same_bytes(tmp_path: Path) -> None:
     """Drawing again writes the same files."""
-    store, record, splits = run(tmp_path)
+    store, record, trainer = run(tmp_path)
     once, again = (
-        [f.read_bytes() for f in report.write(report.draw(store, record, lambda: splits), folder)]
+        [f.read_bytes() for f in report.write(report.draw(store, record, lambda: trainer), folder)]
         for folder in (tmp_path / "a", tmp_path / "b")
     )
     assert once == again

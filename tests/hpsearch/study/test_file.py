@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -129,6 +130,13 @@ def test_required_section(section: str) -> None:
 def test_direction_follows_the_metric(metric: str, direction: str) -> None:
     """Losses are minimized and accuracies maximized where the file does not say."""
     assert direction == study_file.parse(changed(search__metric=metric)).search.direction
+
+
+def test_metric_that_is_not_reported() -> None:
+    """The search looks for what its trainings report, and the nearest name is proposed."""
+    said = 'search.metric: "val_acuracy" is not reported; did you mean val_accuracy?'
+    with pytest.raises(StudyFileError, match=f"^{re.escape(said)}$"):
+        study_file.parse(changed(search__metric="val_acuracy"))
 
 
 @pytest.mark.parametrize("file", sorted(Path("studies").glob("*.toml")), ids=lambda f: f.stem)

@@ -23,11 +23,13 @@ from hpsearch.data import splits as data
 from hpsearch.data.datasets import load
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import CURVES, State, Trial
+from hpsearch.ledger.records import State, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.projections.projector import Written, mend
 from hpsearch.settings import Settings
 from hpsearch.study import file as study_file
+from hpsearch.study.config import NETWORK_METRICS
+from hpsearch.training.network import NetworkTrainer
 from hpsearch.trust.reproduce import Reproduction, confirm
 from hpsearch.verify import findings, look
 from hpsearch.verify.findings import Findings
@@ -102,7 +104,7 @@ class Prepared:
 
         def retrain(trial: Trial) -> Reproduction:
             splits = data.split(load("digits"), train=60, validation=30, seed=0)
-            return confirm(store, record, trial, splits)
+            return confirm(store, record, trial, NetworkTrainer(splits))
 
         try:
             return mend(store, record, self.settings, retrain)
@@ -251,7 +253,7 @@ def test_numbers_that_mlflow_cannot_hold(healthy: Prepared) -> None:
         connection.commit()
     assert {"run-curves"} == healthy.named_by()
     kept = ["0, is_nan = 1", "1.7976931348623157e308", "-1.7976931348623157e308", "0"]
-    for name, value in zip(CURVES, kept, strict=True):
+    for name, value in zip(NETWORK_METRICS, kept, strict=True):
         healthy.change(
             "mlflow",
             f"UPDATE metrics SET value = {value} "

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hpsearch.data.datasets import load
-from hpsearch.data.splits import Splits, split
+from hpsearch.data.splits import split
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
@@ -17,6 +17,7 @@ from hpsearch.ledger.records import Result, State
 from hpsearch.ledger.store import Store
 from hpsearch.search.history import History
 from hpsearch.study.config import Params, Study
+from hpsearch.training.network import NetworkTrainer
 from hpsearch.trust.reproduce import reproduce
 from hpsearch.work.worker import evaluate
 from tests.conftest import study
@@ -25,10 +26,10 @@ SANE: Params = {"training.lr": 0.1, "network.dropout": 0.0}
 
 
 @cache
-def digits() -> Splits:
-    """The data of the small study."""
+def digits() -> NetworkTrainer:
+    """What trains the small study."""
     described = study().data
-    return split(
+    parts = split(
         load(described.dataset),
         train=described.train,
         validation=described.validation,
@@ -36,6 +37,7 @@ def digits() -> Splits:
         test=described.test,
         scaling=described.scaling,
     )
+    return NetworkTrainer(parts)
 
 
 def ended(tried: Study, params: Params = SANE, **options: Any) -> Result | None:

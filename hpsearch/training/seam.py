@@ -1,0 +1,78 @@
+"""What is a training, to all who run one? Named metrics, epoch by epoch, and a state at its end.
+
+A worker, ``reproduce`` and a report know no more of a training than this. Nobody behind the seam
+knows a clock, a database or a terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from hpsearch.study.config import Study, TrialConfig
+
+Row = Sequence[float]
+"""The metrics after an epoch, in the order of their names."""
+
+
+class Training(Protocol):
+    """One training, epoch by epoch; it may be closed at any of them.
+
+    >>> training = trainer.train(config)
+    >>> with closing(training):
+    ...     rows = list(training)
+    >>> training.sha256
+    """
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of a row's numbers."""
+
+    def __iter__(self) -> Iterator[Row]:
+        """The epochs, once. What goes wrong in one is raised, and is the end."""
+
+    def close(self) -> None:
+        """End it where it is. What it would have reported after is nothing."""
+
+    @property
+    def final(self) -> Row:
+        """The metrics of ``state``, when it has ended: as a rule those of the last epoch."""
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it ended with a loss that is infinite or not a number."""
+
+    @property
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """The arrays that it has come to, by name; none where it keeps none."""
+
+    @property
+    def sha256(self) -> str | None:
+        """Digest of all that it has come to; None where that is nothing, or means nothing."""
+
+    @property
+    def steps(self) -> Sequence[float]:
+        """The loss of each mini-batch so far, where the configuration records them."""
+
+
+class Trainer(Protocol):
+    """Trains the trials of one study, with the data it was given."""
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """SHA-256 of all that a training reads beside its configuration, by name."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """What is worth knowing of the data before a search; kept with the study."""
+
+    def settled(self, study: Study) -> Study:
+        """The study with all written down that its data has decided."""
+
+    def train(self, config: TrialConfig) -> Training:
+        """Begin a training; nothing is computed before it is iterated.
+
+        Args:
+            config: A trial's configuration, its seed included.
+        """
