@@ -7,6 +7,7 @@ hpsearch. It trains ``net.Network`` by ``net.fit``; nothing else of hpsearch is 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,19 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 import net
 
+_NONE = type(None)
+_KINDS: list[tuple[str, tuple[type, ...], str]] = [
+    ("lr weight_decay momentum dropout validation_fraction", (Real,), "a number"),
+    ("clip_norm", (Real, _NONE), "a number or None"),
+    ("batch_size epochs warmup", (Integral,), "a whole number"),
+    ("patience", (Integral, _NONE), "a whole number or None"),
+    ("activation optimizer schedule dropout_form", (str,), "a name"),
+    ("init", (str, Real), "a name or a number"),
+    ("batch_norm", (bool, np.bool_), "True or False"),
+    ("hidden", (Sequence, np.ndarray), "a list of whole numbers"),
+]
+"""Parameters, the types each may have, and how those are called."""
+
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # without types
     """A fully connected network as a scikit-learn classifier.
@@ -30,7 +44,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         True
 
     Args:
-        hidden, activation, init, dropout, batch_norm: The network, as in a study's ``[network]``.
+        hidden, activation, init, dropout, dropout_form, batch_norm: The network, as in a study's
+            ``[network]``.
         optimizer, lr, weight_decay, momentum, batch_size, epochs, schedule, warmup, clip_norm:
             The training, as in a study's ``[training]``; adamw's weight decay is decoupled.
         patience: Stop early when the loss on ``validation_fraction`` of the examples has not
@@ -55,6 +70,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         activation: str = "relu",
         init: str | float = "he",
         dropout: float = 0.0,
+        dropout_form: str = "inverted",
         batch_norm: bool = False,
         optimizer: str = "adam",
         lr: float = 0.001,
@@ -74,6 +90,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         self.activation = activation
         self.init = init
         self.dropout = dropout
+        self.dropout_form = dropout_form
         self.batch_norm = batch_norm
         self.optimizer = optimizer
         self.lr = lr
@@ -99,6 +116,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         Raises:
             ValueError: If data or parameters are unsound, or the training diverges.
         """
+        self._require_kinds()
         inputs, targets = validate_data(self, X, y, dtype=np.dtype(self.dtype))
         check_classification_targets(targets)
         self.classes_, labels = np.unique(targets, return_inverse=True)
@@ -148,6 +166,26 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         likeliest = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[likeliest])
 
+    def _require_kinds(self) -> None:
+        """Numbers, words and lists where they belong; in which range they may be ``net`` says."""
+        for names, kinds, what in _KINDS:
+            for name in names.split():
+                value = getattr(self, name)
+                flag = isinstance(value, bool | np.bool_) and bool not in kinds
+                if flag or not isinstance(value, kinds):
+                    raise ValueError(f"{name} is {value!r}: it must be {what}")
+        units = np.asarray(self.hidden, object)
+        if units.ndim != 1 or not all(
+            isinstance(n, Integral) and not isinstance(n, bool | np.bool_) for n in units
+        ):
+            raise ValueError(f"hidden is {self.hidden!r}: it must be a list of whole numbers")
+        try:
+            sound = self.dtype is not None and np.dtype(self.dtype) in (np.float32, np.float64)
+        except TypeError:
+            sound = False
+        if not sound:
+            raise ValueError(f"dtype is {self.dtype!r}: it must be 'float32' or 'float64'")
+
     def _untrained(self, rng: np.random.Generator) -> net.Network:
         return net.Network(
             self.n_features_in_,
@@ -156,6 +194,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
             activation=self.activation,
             init=self.init,
             dropout=self.dropout,
+            dropout_form=self.dropout_form,
             batch_norm=self.batch_norm,
             dtype=np.dtype(self.dtype).type,
             rng=rng,

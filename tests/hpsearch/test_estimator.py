@@ -101,6 +101,8 @@ def test_works_in_scikit_learns_search() -> None:
         ({"activation": "swish"}, "activation is 'swish'"),
         ({"dtype": "int8"}, "dtype is"),
         ({"lr": -1.0}, "lr is -1.0"),
+        ({"batch_norm": True, "batch_size": 1}, "at least 2 examples"),
+        ({"dropout_form": "spatial"}, "dropout_form is 'spatial'"),
         ({"optimizer": "sgd", "lr": 1e30, "epochs": 3}, "the training diverged"),
     ],
 )
@@ -109,3 +111,47 @@ def test_says_what_is_wrong(parameters: dict[str, object], message: str) -> None
     x, y = digits()
     with pytest.raises(ValueError, match=message):
         NetworkClassifier(**parameters).fit(x[:300], y[:300])  # type: ignore[arg-type]
+
+
+NUMBER = ["lr", "weight_decay", "momentum", "dropout", "validation_fraction", "clip_norm"]
+WHOLE = ["batch_size", "epochs", "warmup", "patience"]
+WORD = ["activation", "optimizer", "schedule", "dropout_form"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *((name, value) for name in NUMBER for value in ("0.1", [0.1], True, {}, 1j)),
+        *((name, value) for name in WHOLE for value in ("3", 3.5, 3.0, [3], True)),
+        *((name, value) for name in WORD for value in (3, None, ["relu"], b"relu")),
+        *((name, None) for name in ("lr", "weight_decay", "dropout", "batch_size", "epochs")),
+        *(("hidden", value) for value in (100, 1.5, "100", None, [10.0], [[10]], ["10"], [True])),
+        *(("hidden", value) for value in (np.array(10), np.array([[10]]), {10: 1})),
+        *(("init", value) for value in ([0.1], None, True, b"he")),
+        *(("batch_norm", value) for value in (1, "yes", None)),
+        *(("dtype", value) for value in ("nonsense", 3, "int32", None, [1])),
+        *(("random_state", value) for value in ("0", 1.5)),
+    ],
+)
+def test_a_parameter_of_the_wrong_kind_is_named(name: str, value: object) -> None:
+    """It is a ValueError, as the docstring says, whatever it is that does not fit."""
+    x, y = digits()
+    classifier = NetworkClassifier(**{"epochs": 1, "patience": 1, name: value})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=name if name != "random_state" else "seed"):
+        classifier.fit(x[:50], y[:50])
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"hidden": np.array([8]), "lr": np.float32(0.1), "batch_size": np.int64(20)},
+        {"hidden": [np.int32(8)], "epochs": np.uint8(1), "batch_norm": np.True_},
+        {"lr": 1, "weight_decay": 0, "momentum": 0, "init": 1, "clip_norm": 3},
+        {"hidden": (), "init": np.float64(0.1), "dropout": 0, "dtype": np.float32},
+    ],
+)
+def test_takes_numbers_as_grids_hold_them(parameters: dict[str, object]) -> None:
+    """NumPy's numbers, and whole ones for real ones, are as good as Python's."""
+    x, y = digits()
+    classifier = NetworkClassifier(**{"epochs": 1, **parameters})  # type: ignore[arg-type]
+    assert classifier.fit(x[:50], y[:50]).predict(x[:5]).shape == (5,)
