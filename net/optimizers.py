@@ -100,7 +100,11 @@ class SGD(Optimizer):
 
 
 class Momentum(Optimizer):
-    """v ← μ v - lr g, p ← p + v (6.1.4)."""
+    """v ← μ v - lr g, p ← p + v (6.1.4).
+
+    The learning rate is in the velocity, as in the book: when a schedule changes it, what v holds
+    keeps the old one.
+    """
 
     slots = 1
 
