@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from functools import cache
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
 
 from hpsearch.data import splits as data
 from hpsearch.data.datasets import load
@@ -20,11 +23,14 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import State, StudyRecord
 from hpsearch.ledger.store import Store
 from hpsearch.report import figures as report
+from hpsearch.report import histograms, words
+from hpsearch.report.style import Title
 from hpsearch.study import file as study_file
 from hpsearch.study.config import NETWORK_METRICS
 from hpsearch.training.network import NetworkTrainer
 from hpsearch.work.worker import Worker
 from tests.conftest import Run, study
+from tests.hpsearch.report import made_up
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Workspace
 
 STUDIES = Path(__file__).parents[3] / "studies"
@@ -71,6 +77,19 @@ SHAPES: dict[str, dict[str, Any]] = {
         "network__activation": {"choices": ["relu", "sigmoid", "tanh"]},
         "training__epochs": 0,
     },
+    "activations of nothing": {
+        **GRID,
+        "network__hidden": [],
+        "network__dropout": 0.0,
+        "network__activation": {"choices": ["relu", "tanh"]},
+        "training__epochs": 0,
+    },
+    "activations of many layers": {
+        **GRID,
+        "network__hidden": {"choices": [[8] * 12, []]},
+        "network__dropout": 0.0,
+        "training__epochs": 0,
+    },
 }
 
 
@@ -100,8 +119,6 @@ def drawn(folder: Path, shape: str) -> tuple[dict[str, Figure], Store, StudyReco
 
 def texts(figure: Figure) -> str:
     """All that is written on a figure."""
-    from matplotlib.text import Text
-
     found = figure.findobj(Text)
     return "\n".join(text.get_text() for text in found if text.get_text())
 
@@ -138,21 +155,22 @@ def test_too_many_settings_are_drawn_as_a_search() -> None:
 def test_every_shape_is_drawn(tmp_path: Path, shape: str) -> None:
     """Whatever a study looks like, its figures are images of a sensible size that say how many."""
     figures, store, record = drawn(tmp_path, shape)
-    searched = shape in ("search", "choices and stopped trials", "diverging")
+    searched = shape in ("search", "one trial", "choices and stopped trials", "diverging")
     wanted = ["small.png", "small-best.png"] if searched else ["small.png"]
     assert list(figures) == wanted
     for file in report.write(figures, tmp_path / "out"):
         height, width, _ = imread(file).shape
-        assert 300 < height < 2000
-        assert 600 < width < 1300
+        assert 200 < height < 2000
+        assert 600 < width < 1400
     count = len(store.trials(record.id))
     title = figures["small.png"].get_suptitle()
-    unit = "network" if shape == "activations" else "trial"
+    unit = "network" if shape.startswith("activations") else "trial"
     assert f"{count} {unit}{'s' if count > 1 else ''}" in title
     for figure in figures.values():
-        shown = [axes for axes in figure.axes if axes.get_visible()]
-        assert any(axes.get_xlabel() for axes in shown)
-        assert any(axes.get_ylabel() for axes in shown)
+        shown = [axes for axes in figure.axes if axes.get_visible() and axes.axison]
+        assert all(axes.has_data() for axes in shown)
+        assert not shown or any(axes.get_xlabel() for axes in shown)
+        assert not shown or any(axes.get_ylabel() for axes in shown)
 
 
 # -- what they show
@@ -163,7 +181,7 @@ def test_curves_are_the_ledgers(tmp_path: Path) -> None:
     figures, store, record = drawn(tmp_path, "settings")
     curves = {t.params["network.dropout"]: c for t, c in store.finished(record.id)}
     axes = figures["small.png"].axes
-    assert [a.get_title() for a in axes] == ["dropout 0", "dropout 0.2"]
+    assert [a.get_title("left") for a in axes] == ["dropout 0", "dropout 0.2"]
     for plot, dropout in zip(axes, (0.0, 0.2), strict=True):
         lines = {line.get_label(): line for line in plot.lines}
         assert list(lines) == ["training", "validation"]
@@ -178,7 +196,7 @@ def test_losses_are_the_ledgers(tmp_path: Path) -> None:
     figures, store, record = drawn(tmp_path, "steps")
     steps = store.steps(record.id)
     (axes,) = figures["small.png"].axes
-    (legend,) = [axes.get_legend()]
+    (legend,) = figures["small.png"].legends
     assert [text.get_text() for text in legend.get_texts()] == ["sgd, lr 0.01", "adam, lr 0.001"]
     for faint, number in zip(axes.lines[::2], (0, 1), strict=True):
         np.testing.assert_array_equal(faint.get_ydata(), steps[number])
@@ -188,11 +206,15 @@ def test_pairs_share_a_plot(tmp_path: Path) -> None:
     """Of two open places one is across the plots, the other within them; divergences are said."""
     figures, _, _ = drawn(tmp_path, "pairs")
     figure = figures["small.png"]
-    assert [a.get_title() for a in figure.axes] == ["init std 1e+30", "init std 0.1", "init he"]
+    assert [a.get_title("left") for a in figure.axes] == [
+        "init std 1e+30",
+        "init std 0.1",
+        "init he",
+    ]
     assert {"with batch norm", "without batch norm"} == {
         line.get_label() for axes in figure.axes for line in axes.lines
     }
-    assert "without batch norm:\ndiverged in epoch" in texts(figure)
+    assert "without batch norm: diverged in epoch" in texts(figure)
 
 
 def test_best_trials_come_in_order(tmp_path: Path) -> None:
@@ -201,7 +223,7 @@ def test_best_trials_come_in_order(tmp_path: Path) -> None:
     best = store.best(record)
     assert best is not None
     first = figures["small-best.png"].axes[0]
-    assert first.get_title() == f"1: {best.value:.4g} (trial {best.number})"
+    assert first.get_title("left") == f"1: {best.value:.4g} (trial {best.number})"
     assert f"lr {best.params['training.lr']:.3g}" in texts(figures["small-best.png"])
 
 
@@ -212,7 +234,7 @@ def test_histograms_are_of_the_networks_built_again(tmp_path: Path) -> None:
     assert len(axes) == 12
     assert [a.get_title() for a in axes[:2]] == ["layer 1", "layer 2"]
     first, *_, last = [a.get_ylabel() for a in axes[::2]]
-    assert (first, last) == ("relu\nhidden [8, 8]", "tanh\nhidden [8]")
+    assert (first, last) == ("relu\nhidden 2 × 8", "tanh\nhidden 8")
     for plot in axes:
         if plot.get_visible():
             assert sum(bar.get_height() for bar in plot.patches) <= 1 + 1e-9
@@ -223,7 +245,18 @@ def test_names_are_not_typeset(tmp_path: Path) -> None:
     name = "a $_{ study$ 学習"
     store, record, trainer = run(tmp_path, name=name, **SHAPES["one trial"])
     files = report.write(report.draw(store, record, lambda: trainer), tmp_path / "out")
-    assert [file.name for file in files] == [f"{name}.png"]
+    assert [file.name for file in files] == [f"{name}.png", f"{name}-best.png"]
+
+
+@pytest.mark.parametrize("name", [made_up.CJK[:128], "e\u0301" * 64, "x" * 128])
+def test_any_name_is_a_file(tmp_path: Path, name: str) -> None:
+    """A name of 128 letters takes up to 512 bytes: its files are called by its beginning."""
+    store, record = made_up.enter(tmp_path, study(name=name, search__trials=3))
+    files = report.write(report.draw(store, record, pytest.fail), tmp_path / "out")
+    assert len(files) == 2 == len(set(files))
+    for file in files:
+        assert file.name.startswith(name[:5])
+        assert len(file.name.encode()) <= words.LONGEST_FILE
 
 
 def test_same_study_same_bytes(tmp_path: Path) -> None:
@@ -236,7 +269,181 @@ def test_same_study_same_bytes(tmp_path: Path) -> None:
     assert once == again
 
 
+# -- what a figure must not do
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "5 trials",
+        "15 parameters, 100 trials",
+        "2 trials",
+        "40 categories",
+        "a long name",
+        "a CJK name",
+        "equal values",
+        "all diverged",
+        "an outlier",
+        "absurd losses",
+        "40 lines",
+        "settings of 14 places",
+        "one setting with an outlier",
+        "steps",
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Glyph .* missing from")
+def test_texts_keep_apart(tmp_path: Path, name: str) -> None:
+    """No text lies on another or beyond the edge, and no plot is squeezed, whatever is shown."""
+    figures = list(report.draw(*made_up.case(tmp_path, name), pytest.fail).values())
+    for figure in figures[: 2 if name.startswith("15") else 1]:
+        check_layout(figure)
+
+
+def test_layouts_are_really_checked() -> None:
+    """The check finds two texts in one place, and one that leaves the figure."""
+    for x, y in ((0.5, 0.5), (0.98, 0.9)):
+        figure = Figure(figsize=(5, 5))
+        figure.text(0.5, 0.5, "one text")
+        figure.text(x, y, "another text")
+        with pytest.raises(AssertionError):
+            check_layout(figure)
+
+
+def check_layout(figure: Figure) -> None:
+    """What ``test_texts_keep_apart`` says."""
+    FigureCanvasAgg(figure).draw()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in seen(figure)]
+    width, height = figure.bbox.size
+    for text, box in boxes:
+        assert box.x0 > -1, text
+        assert box.y0 > -1, text
+        assert box.x1 < width + 1, text
+        assert box.y1 < height + 1, text
+    for (one, a), (other, b) in itertools.combinations(boxes, 2):
+        across = min(a.x1, b.x1) - max(a.x0, b.x0)
+        down = min(a.y1, b.y1) - max(a.y0, b.y0)
+        assert min(across, down) < 2, f"{one!r} lies on {other!r}"
+    for axes in figure.axes:
+        if axes.get_visible() and axes.axison and axes.get_label() != "<colorbar>":
+            assert axes.bbox.width > 90
+            assert axes.bbox.height > 70
+
+
+def seen(figure: Figure) -> list[Text]:
+    """All texts that are drawn, those of ticks within the axes' ends among them."""
+    texts = [*figure.texts, *([figure._suptitle] if figure._suptitle else [])]
+    texts += [text for legend in figure.legends for text in legend.get_texts()]
+    for axes in figure.axes:
+        if not axes.get_visible():
+            continue
+        texts += [*axes.texts, axes.title, axes._left_title, axes._right_title]
+        for axis in (axes.xaxis, axes.yaxis) if axes.axison else ():
+            low, high = sorted(axis.get_view_interval())
+            texts.append(axis.label)
+            texts += [
+                tick.label1
+                for tick in axis.get_major_ticks()
+                if low <= tick.get_loc() <= high and tick.label1.get_visible()
+            ]
+    return [text for text in dict.fromkeys(texts) if text.get_text().strip()]
+
+
+def test_infinite_activations_are_counted() -> None:
+    """They are told, and neither drawn nor warned of."""
+    layers = [np.array([[0.1, np.inf], [np.nan, 0.3]]), np.full((2, 2), np.inf)]
+    figure = histograms.activations(
+        Title("what", "of"), [histograms.Histograms("relu", layers, 0.0, 2.0)]
+    )
+    FigureCanvasAgg(figure).draw()
+    assert "mean 0.2\nsd 0.1\n50% infinite" in texts(figure)
+    assert "\n100% infinite" in texts(figure)
+
+
+def test_an_outlier_does_not_flatten_the_rest(tmp_path: Path) -> None:
+    """One loss of 244 is said and marked, and the other trials have the axis to themselves."""
+    figures = report.draw(*made_up.case(tmp_path, "an outlier"), pytest.fail)
+    axes = figures["small.png"].axes[0]
+    assert axes.get_ylim()[1] < 3
+    assert axes.get_ylabel().startswith("validation loss, cut at")
+    assert "beyond the axis (244)" in texts(figures["small.png"])
+
+
+def test_one_setting_that_is_an_outlier_is_named(tmp_path: Path) -> None:
+    """Its plot says that its curves are beyond the axis, which is that of the others."""
+    figures = report.draw(*made_up.case(tmp_path, "one setting with an outlier"), pytest.fail)
+    figure = figures["small.png"]
+    assert figure.axes[0].get_ylim()[1] < 3
+    assert "training: beyond (244)\nvalidation: beyond (244)" in texts(figure)
+
+
+def test_accuracies_have_no_negative_ticks(tmp_path: Path) -> None:
+    """Though all of them be zero."""
+    figures = report.draw(*made_up.case(tmp_path, "equal values"), pytest.fail)
+    for figure in figures.values():
+        FigureCanvasAgg(figure).draw()
+        assert not [text.get_text() for text in seen(figure) if "−" in text.get_text()]
+
+
+def test_an_axis_is_what_was_searched(tmp_path: Path) -> None:
+    """A parameter's axis is its range, though the trials span less of it."""
+    figures = report.draw(*made_up.case(tmp_path, "5 trials"), pytest.fail)
+    by_name = {axes.get_xlabel(): axes.get_xlim() for axes in figures["small.png"].axes}
+    low, high = by_name["dropout"]
+    assert low < 0.0 < 0.5 < high
+    assert (low, high) == pytest.approx((0.0, 0.5), abs=0.03)
+    assert by_name["lr, log scale"] == pytest.approx((1e-3, 1.0), rel=0.3)
+
+
+def test_stopped_trials_do_not_rule_the_axis(tmp_path: Path) -> None:
+    """The complete ones do: a pruned one that lies below stands at the edge."""
+    figures = report.draw(*made_up.case(tmp_path, "100 trials"), pytest.fail)
+    store = figures["small.png"]
+    assert store.axes[0].get_ylim()[0] > 0.4
+    said = texts(store)
+    assert "100 trials (30 pruned, 9 diverged)" in said
+    for label in ("pruned (its last value)", "diverged (at the edge)", "beyond the axis"):
+        assert label in said
+
+
+def test_the_legend_stands_outside(tmp_path: Path) -> None:
+    """No plot has a legend of its own that could lie on its points."""
+    figures = report.draw(*made_up.case(tmp_path, "5 trials"), pytest.fail)
+    for figure in figures.values():
+        assert len(figure.legends) == 1
+        assert not any(axes.get_legend() for axes in figure.axes)
+
+
+def test_steps_say_what_was_trained_on(tmp_path: Path) -> None:
+    """The validation part is not trained on; a setting that diverged at once is named."""
+    figures = report.draw(*made_up.case(tmp_path, "steps"), pytest.fail)
+    title = figures["small.png"].get_suptitle()
+    assert "40 iterations on 80 examples" in title
+    assert "diverged in the first epoch: lr 100" in title
+
+
 # -- studies with little to show
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("1 trial", "One trial cannot show what a parameter does"),
+        ("2 trials", "Two trials cannot show what a parameter does"),
+        ("all diverged", "lr was searched from 0.001 to 1"),
+        ("all diverged later", "Each training was stopped when its loss became infinite"),
+        ("settings all diverged", "lr was one of 10 and 100"),
+    ],
+)
+def test_a_sentence_stands_for_a_figure(tmp_path: Path, name: str, said: str) -> None:
+    """Where there is nothing to see, that is said, with a table, and there are no blank axes."""
+    figures = report.draw(*made_up.case(tmp_path, name), pytest.fail)
+    figure = figures["small.png"]
+    assert not any(axes.axison for axes in figure.axes)
+    assert said in texts(figure).replace("\n", " ")
+    assert "trial" in texts(figure)
+    if "diverged" in name:
+        assert "pruned" not in texts(figure)
+        assert list(figures) == ["small.png"]
 
 
 @pytest.mark.parametrize(
