@@ -30,6 +30,8 @@ LARGEST_GRID = 100_000
 
 LARGEST = 1e300
 """Of a range's ends: what is computed with them stays finite."""
+MOST_STEPS = 2**53
+"""Of a range: real numbers cannot tell more of them apart."""
 
 Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]

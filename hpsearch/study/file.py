@@ -9,6 +9,7 @@ import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, get_args
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ValidationError
 from hpsearch.errors import StudyFileError
 from hpsearch.study.config import (
     LARGEST,
+    MOST_STEPS,
     SEARCHABLE,
     Choices,
     DataConfig,
@@ -245,6 +247,13 @@ def _open(path: str, table: dict[str, Any]) -> Range | Choices:
         raise StudyFileError(f"{path}: log needs low > 0, and low is {draft.low}")
     if draft.step is not None and (draft.step <= 0 or draft.log):
         raise StudyFileError(f"{path}: step must be above 0, and does not go with log")
+    if draft.step is not None:
+        steps = (Decimal(draft.high) - Decimal(draft.low)) / Decimal(draft.step)
+        if steps > MOST_STEPS:
+            raise StudyFileError(
+                f"{path}.step: {draft.step} makes {steps:.3g} steps from {draft.low} to "
+                f"{draft.high}; take a wider one, or leave it out"
+            )
     return draft
 
 

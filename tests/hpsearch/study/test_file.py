@@ -257,6 +257,16 @@ MISTAKES = [
         "training.weight_decay: log needs low > 0, and low is 0",
     ),
     (
+        {"training__lr": {"low": 0.1, "high": 1.0, "step": 1e-29}},
+        "training.lr.step: 1e-29 makes 9.00e+28 steps from 0.1 to 1.0; "
+        "take a wider one, or leave it out",
+    ),
+    (
+        {"training__lr": {"low": 0.1, "high": 1.0, "step": 5e-324}, "search__sampler": "grid"},
+        "training.lr.step: 5e-324 makes 1.82e+323 steps from 0.1 to 1.0; "
+        "take a wider one, or leave it out",
+    ),
+    (
         {"training__epochs": {"low": 1, "high": 9, "step": 0.5}},
         "training.epochs: takes whole numbers, so step must be one",
     ),
