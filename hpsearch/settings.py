@@ -30,6 +30,30 @@ class Settings:
         return self.home / "cache"
 
 
+def prepare(home: Path, *, create: bool) -> str | None:
+    """Have a workspace that is this user's own: what is in it decides what is trained and run.
+
+    Args:
+        home: The workspace's folder.
+        create: Make it, for this user alone, if it is not there.
+
+    Returns:
+        What there is to be warned of.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    if create:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, exist_ok=True)
+    if not home.exists() or not hasattr(os, "geteuid") or home.stat().st_uid == os.geteuid():
+        return None
+    return (
+        f"{home}: belongs to another user, who may change all that is in it; set HPSEARCH_HOME to "
+        f"a folder of your own"
+    )
+
+
 def read(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process.
 

@@ -16,6 +16,7 @@ from hpsearch.commands.wiring import (
     Name,
     ask,
     open_store,
+    own_home,
     signals,
     trainer_of,
 )
@@ -103,7 +104,9 @@ def restore(
     """Put a copy back as the study store; `sync` then brings MLflow to what it says."""
     from hpsearch.ledger.backup import restore as put_back
 
-    content, kept = put_back(settings.read().storage, file, force=force)
+    places = settings.read()
+    own_home(places, create=True)
+    content, kept = put_back(places.storage, file, force=force)
     if kept is not None:
         out(f"the store that was there is kept as {kept}")
     out(f"restored {content}; bring MLflow to what it says with: hpsearch sync")

@@ -18,6 +18,7 @@ from hpsearch.commands.wiring import (
     Name,
     find,
     open_store,
+    own_home,
     signals,
     trainer_of,
     unchanged_trainer,
@@ -72,6 +73,7 @@ def run(
     if trials is not None:
         changes.append(f"search.trials={trials}")
     definition = study_file.load(find(study), changes, name)
+    own_home(places, create=True)
     trainer = trainer_of(definition)
     definition = trainer.settled(definition)
     store = open_store(create=True)

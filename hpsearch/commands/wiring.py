@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import Abort
 
 from hpsearch import settings
-from hpsearch.commands.printing import question
+from hpsearch.commands.printing import question, say
 from hpsearch.errors import (
     HpsearchError,
     StudyFileError,
@@ -37,7 +37,19 @@ def open_store(*, create: bool = False) -> Store:
     from hpsearch.ledger.database import Database
     from hpsearch.ledger.store import Store
 
-    return Store(Database(settings.read().storage, create=create))
+    places = settings.read()
+    own_home(places, create=create)
+    return Store(Database(places.storage, create=create))
+
+
+def own_home(places: settings.Settings, *, create: bool = False) -> None:
+    """Make the workspace, or warn of one that is another's."""
+    try:
+        warning = settings.prepare(places.home, create=create)
+    except OSError as error:
+        raise UsageError(f"{places.home}: cannot be the workspace: {error.strerror}") from error
+    if warning is not None:
+        say(f"hpsearch: {warning}")
 
 
 def find(study: str) -> Path:

@@ -8,7 +8,10 @@ new one's. PostgreSQL has tools of its own for both.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -72,6 +75,8 @@ def backup(store: Database, target: Path, *, force: bool = False) -> Content:
         raise UsageError(f"{target}: is the study store itself")
     if target.is_dir() or not target.absolute().parent.is_dir():
         raise UsageError(f"{target}: must be a file in a folder that is there")
+    if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
+        raise UsageError(f"{target}: is no regular file, and is not replaced; name another")
     if target.exists() and not force:
         raise UsageError(f"{target}: is there already; --force replaces it")
     with _failures(target):
@@ -101,6 +106,8 @@ def restore(url: str, source: Path, *, force: bool = False) -> tuple[Content, Pa
         raise UsageError(_postgresql(sa.make_url(url), "pg_restore --clean", str(source)))
     if source.exists() and file.exists() and source.samefile(file):
         raise UsageError(f"{source}: is the study store itself")
+    if os.path.lexists(file) and not file.is_file():
+        raise UsageError(f"{file}: is no regular file, and is not replaced; move it away")
     content = _examine(source)
     old = _look(file)
     if old.held:
@@ -172,7 +179,9 @@ def _look(file: Path) -> _Place:
 
 def _copy_to_file(source: Path, target: Path) -> None:
     """Copy a database to one plain file, which is whole or not there."""
-    draft = target.with_name(f".{target.name}.{time.time_ns()}")
+    handle, name = tempfile.mkstemp(prefix=f".{target.name[:200]}.", dir=target.parent)
+    os.close(handle)  # it is nobody's but this user's, and no link that another has laid
+    draft = Path(name)
     try:
         with closing(_open(source)) as connection, closing(sqlite3.connect(draft)) as copy:
             _copy(connection, copy)

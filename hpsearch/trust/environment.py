@@ -121,7 +121,8 @@ def _source(root: Path) -> dict[str, str]:
     if not (root / ".git").exists():
         return {}
     commit = _git(root, "rev-parse", "HEAD")
-    changed = _git(root, "diff", "HEAD", "--", "hpsearch", "net")
+    plainly = ("--no-ext-diff", "--no-textconv", "--no-color")
+    changed = _git(root, "diff", *plainly, "HEAD", "--", "hpsearch", "net")
     if not commit:
         return {}
     source = {"commit": commit.decode().strip()}
@@ -131,9 +132,14 @@ def _source(root: Path) -> dict[str, str]:
 
 
 def _git(root: Path, *arguments: str) -> bytes:
+    """What git says, in the same words for everyone, and without running what its settings name."""
+    plainly = ("-c", "core.fsmonitor=", "-c", "color.ui=false")
     try:
         run = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, timeout=10, check=True
+            ["git", "-C", str(root), *plainly, *arguments],
+            capture_output=True,
+            timeout=10,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return b""

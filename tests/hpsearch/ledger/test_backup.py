@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
 import sqlite3
+import stat
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -132,6 +135,46 @@ def test_nothing_is_replaced_unasked(used: Used, tmp_path: Path) -> None:
         backup(used.database, used.file, force=True)
     with pytest.raises(UsageError, match="folder"):
         backup(used.database, tmp_path / "nowhere" / "copy.db")
+
+
+@pytest.mark.parametrize("kind", ["fifo", "socket", "link", "dangling link", "device"])
+def test_only_a_regular_file_is_replaced(used: Used, tmp_path: Path, kind: str) -> None:
+    """A pipe, a device or a link is left as it is, by force or without."""
+    target, other = tmp_path / "copy.db", tmp_path / "other"
+    if kind == "fifo":
+        os.mkfifo(target)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(target))
+    elif kind == "device":
+        try:
+            os.mknod(target, stat.S_IFCHR | 0o600, os.makedev(1, 3))
+        except PermissionError:
+            pytest.skip("needs the right to make a device")
+    else:
+        target.symlink_to(other)
+        if kind == "link":
+            other.write_text("precious")
+    before = target.lstat()
+    for force in (False, True):
+        with pytest.raises(UsageError, match="is no regular file"):
+            backup(used.database, target, force=force)
+    assert target.lstat() == before
+    if kind == "link":
+        assert other.read_text() == "precious"
+
+
+def test_store_that_is_no_regular_file_is_not_replaced(copy: Path, tmp_path: Path) -> None:
+    """Nothing waits for a pipe that stands where the store should be."""
+    os.mkfifo(tmp_path / "pipe.db")
+    with pytest.raises(UsageError, match="is no regular file"):
+        restore(f"sqlite:///{tmp_path / 'pipe.db'}", copy, force=True)
+
+
+def test_copy_is_for_nobody_else_to_read(used: Used, tmp_path: Path) -> None:
+    """It holds what the workspace holds, which is closed to others."""
+    backup(used.database, tmp_path / "copy.db")
+    assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
 
 
 def test_failed_copy_leaves_nothing(used: Used, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which code ran is recorded, wherever it was imported from."""
+"""Which code and what else decided the numbers is recorded, and compared entry by entry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,121 @@ from pathlib import Path
 import pytest
 
 from hpsearch.trust import environment
+from hpsearch.trust.environment import NUMERIC, differences, rounds_alike
 from tests.conftest import Run
+
+HERE = {
+    "machine": "x86_64",
+    "numpy": "2.4.6",
+    "blas": ["openblas 0.3.30 Haswell"],
+    "cpu_features": ["AVX2"],
+    "threads": 1,
+    "optuna": "5.0.0",
+    "python": "3.11.9",
+    "hpsearch": "1.0",
+    "system": "Linux",
+    "commit": "a" * 40,
+    "diff_sha256": "b" * 64,
+}
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Have git do something, by the settings of nobody."""
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with a change since its commit."""
+    (tmp_path / "net").mkdir()
+    (tmp_path / "hpsearch").mkdir()
+    source = tmp_path / "net" / "layers.py"
+    source.write_text("before\n")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "first")
+    source.write_text("after\n")
+    return tmp_path
+
+
+def test_git_settings_run_nothing_and_change_nothing(checkout: Path) -> None:
+    """The record of a checkout is the same, whatever programs and colours its settings name."""
+    plain = environment._source(checkout)
+    assert set(plain) == {"commit", "diff_sha256"}
+    ran = checkout / "ran"
+    program = checkout / "program.sh"
+    program.write_text(f'#!/bin/sh\ntouch {ran}\ncat "$1" 2>/dev/null\nexit 0\n')
+    program.chmod(0o755)
+    (checkout / ".git" / "info").mkdir(exist_ok=True)
+    (checkout / ".git" / "info" / "attributes").write_text("*.py diff=mine\n")
+    for setting, value in (
+        ("core.fsmonitor", str(program)),
+        ("diff.external", str(program)),
+        ("diff.mine.textconv", str(program)),
+        ("diff.mine.command", str(program)),
+        ("color.ui", "always"),
+        ("color.diff", "always"),
+    ):
+        git(checkout, "config", setting, value)
+    ran.unlink(missing_ok=True)
+    assert environment._source(checkout) == plain
+    assert not ran.exists()
+
+
+def test_change_of_the_source_is_recorded(checkout: Path) -> None:
+    """Another change is another digest, and none at all is none."""
+    first = environment._source(checkout)
+    (checkout / "net" / "layers.py").write_text("otherwise\n")
+    second = environment._source(checkout)
+    assert first["commit"] == second["commit"]
+    assert first["diff_sha256"] != second["diff_sha256"]
+    (checkout / "net" / "layers.py").write_text("before\n")
+    assert "diff_sha256" not in environment._source(checkout)
+
+
+@pytest.mark.parametrize("key", HERE)
+def test_every_entry_is_compared(key: str) -> None:
+    """What differs in one entry alone is named, with both of its values; nothing else is."""
+    (line,) = differences({**HERE, key: "another"}, HERE)
+    assert line.startswith(f"{key}: recorded ")
+    assert '"another"' in line
+    assert differences(HERE, HERE) == []
+
+
+@pytest.mark.parametrize("key", HERE)
+def test_entry_that_is_not_there_differs(key: str) -> None:
+    """In the record or here."""
+    less = {name: value for name, value in HERE.items() if name != key}
+    assert differences(less, HERE)[0].startswith(f"{key}: recorded nothing, here ")
+    assert differences(HERE, less)[0].endswith("here nothing")
+
+
+@pytest.mark.parametrize("key", HERE)
+def test_rounding_depends_on_these_alone(key: str) -> None:
+    """Another NumPy may round otherwise; another commit may not."""
+    numeric = {"machine", "numpy", "blas", "cpu_features", "threads"}
+    assert set(NUMERIC) == numeric
+    assert rounds_alike({**HERE, key: "another"}, HERE) is (key not in numeric)
+
+
+def test_those_that_decide_about_rounding_come_first() -> None:
+    """They explain a difference of bits."""
+    other = dict.fromkeys(HERE, "another")
+    named = [line.partition(":")[0] for line in differences(other, HERE)]
+    assert set(named[: len(NUMERIC)]) == set(NUMERIC)
+
+
+def test_record_names_every_package_that_computes() -> None:
+    """Python, NumPy, its BLAS and CPU features, Optuna and this program."""
+    with environment.single_thread():
+        here = environment.current()
+    assert {"hpsearch", "python", "optuna", "numpy", "blas", "threads"} <= here.keys()
+    assert {"cpu_features", "machine", "system"} <= here.keys()
+    assert here["threads"] == 1
+    assert environment.digest(here) == environment.digest(dict(reversed(here.items())))
+    for key in here:
+        assert environment.digest({**here, key: "another"}) != environment.digest(here)
 
 
 def test_code_is_recorded() -> None:
