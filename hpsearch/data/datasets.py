@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import hashlib
 import importlib.metadata
+import json
 import math
 import os
 from dataclasses import dataclass
@@ -18,13 +19,21 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data import idx, labels, npz
+from hpsearch.data import idx, images, labels, npz, tables
 from hpsearch.data.builtin import BUILT_IN
+from hpsearch.data.columns import Column
 from hpsearch.data.files import Array, bad
 from hpsearch.errors import DataError
 
 LARGEST = np.float64(np.finfo(np.float32).max)
-KINDS = {"idx": "idx:FOLDER", "npz": "npz:FILE"}
+KINDS = {
+    "idx": "idx:FOLDER",
+    "npz": "npz:FILE",
+    "csv": "csv:FILE#LABEL",
+    "parquet": "parquet:FILE#LABEL",
+    "images": "images:FOLDER",
+}
+"""What reads a person's own data, and how it is named."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,7 +41,7 @@ class Dataset:
     """All examples of a source, as stored and not yet scaled; the arrays are read-only."""
 
     x: Array
-    """(n, features), integers or floats: one example a row, all finite within float32."""
+    """(n, columns), integers or floats within float32: one example a row. NaN is missing."""
     y: NDArray[np.int64]
     """(n,), labels in 0 … classes - 1."""
     names: tuple[str, ...]
@@ -45,15 +54,29 @@ class Dataset:
     """First row of the dataset's own test part; None when it has none."""
     digest: str
     """SHA-256 over dtype, shape and bytes of x and of the labels, whatever the source is called."""
+    columns: tuple[Column, ...] = ()
+    """Of a table; nothing where the source names no columns."""
 
     @property
     def classes(self) -> int:
         """How many there are."""
         return len(self.names)
 
+    @property
+    def missing(self) -> NDArray[np.intp]:
+        """(columns,), how many values of each are missing."""
+        if self.x.dtype.kind != "f":
+            return np.zeros(self.x.shape[1], np.intp)
+        counts: NDArray[np.intp] = np.isnan(self.x).sum(axis=0, dtype=np.intp)
+        return counts
+
+    def column(self, number: int) -> str:
+        """What a message calls a column."""
+        return f"column {self.columns[number].name!r}" if self.columns else f"feature {number}"
+
 
 def load(spec: str, *, cache: Path | None = None) -> Dataset:
-    """The dataset called ``mnist5k``, ``digits``, ``idx:FOLDER`` or ``npz:FILE``.
+    """The dataset called ``mnist5k``, ``digits``, or as one of ``KINDS``.
 
     Relative paths are relative to the current folder. The first two come with libraries that are
     slow to import or to parse: with ``cache``, a folder, their arrays are kept there.
@@ -69,6 +92,12 @@ def load(spec: str, *, cache: Path | None = None) -> Dataset:
     if kind == "npz" and name:
         x, y = npz.read(path, "x", "y", text="y")
         return checked(spec, path, x, y)
+    if kind in ("csv", "parquet") and name:
+        path, label = tables.place(name, kind)
+        table = (tables.read_csv if kind == "csv" else tables.read_parquet)(path, label)
+        return checked(spec, path, table.x, table.y, columns=table.columns)
+    if kind == "images" and name:
+        return checked(spec, path, *images.read(path))
     known = {**{name: name for name in BUILT_IN}, **KINDS}
     near = difflib.get_close_matches(kind, known, n=1)
     remedy = f"did you mean {known[near[0]]}?" if near else "set data.dataset to one of them"
@@ -100,6 +129,7 @@ def checked(
     test_start: int | None = None,
     *,
     shape: tuple[int, ...] | None = None,
+    columns: tuple[Column, ...] = (),
 ) -> Dataset:
     """The dataset of these arrays, if they are examples that a network can be trained on."""
     if x.ndim == 0 or y.ndim != 1:
@@ -112,15 +142,22 @@ def checked(
     shape = x.shape[1:] if shape is None else shape
     x = x.reshape(len(x), math.prod(x.shape[1:]))
     x = x.astype(x.dtype.newbyteorder("<"), order="C", copy=False)
-    if not (x.min() >= -LARGEST and x.max() <= LARGEST):  # false for NaN, too
-        row, column = np.argwhere(~(np.abs(x) <= LARGEST))[0]
-        problem = f"example {row} has the value {x[row, column]} (feature {column})"
+    if np.fmin.reduce(x, axis=None) < -LARGEST or np.fmax.reduce(x, axis=None) > LARGEST:
+        row, column = np.argwhere(np.abs(x) > LARGEST)[0]
+        name = repr(columns[column].name) if columns else column
+        problem = f"example {row} has the value {x[row, column]} (feature {name})"
         raise bad(where, problem, "every value must be finite within float32")
     found = labels.encode(where, y, test_start)
     x.setflags(write=False)
     found.y.setflags(write=False)
-    told = digest(x, *found.told)
-    return Dataset(x, found.y, found.names, shape, source, test_start, told)
+    told = digest(x, *found.told, *_told(columns))
+    return Dataset(x, found.y, found.names, shape, source, test_start, told, columns)
+
+
+def _told(columns: tuple[Column, ...]) -> list[Array]:
+    """What the digest of a table says of its columns."""
+    words = json.dumps([[column.name, column.categories] for column in columns])
+    return [np.frombuffer(words.encode(), np.uint8)] if columns else []
 
 
 def digest(*arrays: Array) -> str:

@@ -90,7 +90,8 @@ def reading(path: Path) -> Iterator[None]:
     except EOFError as error:
         raise bad(path, "is truncated", "get the file again") from error
     except OSError as error:
-        reason = error.strerror or "damaged gzip data"
+        packed = isinstance(error, gzip.BadGzipFile)
+        reason = error.strerror or ("damaged gzip data" if packed else "damaged")
         raise bad(path, f"cannot be read ({reason})", "get the file again") from error
     except (*DAMAGED, ValueError, ArithmeticError, RuntimeError) as error:
         raise bad(path, "is damaged and cannot be read", "get the file again") from error

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hpsearch.data.datasets import Dataset, digest
 from hpsearch.data.draws import Rows, Strata, parts
 from hpsearch.data.duplicates import groups
+from hpsearch.data.features import Features, learn
 from hpsearch.data.files import Array, bad
 
 SCALINGS = ("minmax", "minmax-per-feature", "standard", "none")
@@ -62,17 +63,19 @@ def split(
     test: int | None = None,
     scaling: str | None = None,
     duplicates: str | None = None,
+    missing: str | None = None,
 ) -> Splits:
     """Training, validation and test part, drawn by ``seed``, stratified and disjoint.
 
     How they are drawn is told by ``draws.parts``. With ``duplicates="together"``, examples that are
-    equal byte for byte are in one part.
+    equal byte for byte are in one part. How missing values are filled and categories become
+    features is told by ``features.learn``.
 
     Scaling is learned on the training part: ``minmax`` brings its least and greatest value to 0 and
     1, ``minmax-per-feature`` those of each feature, ``standard`` each feature to mean 0 and
     standard deviation 1 (features constant there are 0 everywhere), ``none`` nothing. Left out, it
     is ``minmax`` for images, whose features are alike, and ``standard`` for all else, where one
-    range would hide the smaller features.
+    range would hide the smaller features. A category's features stay 0 and 1.
 
     Raises ``DataError`` when a part would be empty, or more is asked than there is.
     """
@@ -88,26 +91,36 @@ def split(
         test=test,
         seed=seed,
     )
-    offset, spread = _scale(dataset.x[train_rows], scaling)
+    features = learn(dataset, train_rows, missing)
+    offset, spread = _scale(dataset.x[train_rows], features, scaling)
     return Splits(
-        train=_part(dataset, train_rows, offset, spread),
-        validation=_part(dataset, validation_rows, offset, spread),
-        test=_part(dataset, test_rows, offset, spread),
+        train=_part(dataset, train_rows, features, offset, spread),
+        validation=_part(dataset, validation_rows, features, offset, spread),
+        test=_part(dataset, test_rows, features, offset, spread),
         classes=dataset.classes,
-        features=dataset.x.shape[1],
+        features=len(features.numbers),
         dataset_digest=dataset.digest,
         source=dataset.source,
         scaling=scaling,
     )
 
 
-def _scale(x: Array, scaling: str) -> tuple[Array, Array]:
+def _scale(x: Array, features: Features, scaling: str) -> tuple[Array, Array]:
     """What to subtract and what to divide by, float64, () or (features,).
 
     An infinite divisor makes 0 of what is constant.
     """
-    if scaling == "none":
+    if scaling == "none" or not features.numbers.any():
         return np.zeros(()), np.ones(())
+    if features.plain:
+        return _range(x, scaling)
+    x = features.of(x)
+    offset, spread = np.zeros(x.shape[1]), np.ones(x.shape[1])
+    offset[features.numbers], spread[features.numbers] = _range(x[:, features.numbers], scaling)
+    return offset, spread
+
+
+def _range(x: Array, scaling: str) -> tuple[Array, Array]:
     axis: int | None = None if scaling == "minmax" else 0
     low, high = (np.asarray(end(axis), np.float64) for end in (x.min, x.max))
     if scaling != "standard":
@@ -116,12 +129,12 @@ def _scale(x: Array, scaling: str) -> tuple[Array, Array]:
     return x.mean(axis, dtype=np.float64), np.where(high > low, deviation, np.inf)
 
 
-def _part(dataset: Dataset, rows: NDArray[np.intp], offset: Array, spread: Array) -> Split:
-    x = np.empty((len(rows), dataset.x.shape[1]), np.float32)
+def _part(dataset: Dataset, rows: Rows, features: Features, offset: Array, spread: Array) -> Split:
+    x = np.empty((len(rows), len(features.numbers)), np.float32)
     with np.errstate(all="ignore"):
         for start in range(0, len(rows), 1024):  # keeps the float64 values small
             block = slice(start, start + 1024)
-            x[block] = (dataset.x[rows[block]].astype(np.float64) - offset) / spread
+            x[block] = (features.of(dataset.x[rows[block]]) - offset) / spread
     if not np.isfinite(x).all():
         problem = "some values lie too far from the training part's to be scaled to float32"
         raise bad(dataset.source, problem, "remove the outliers or set another data.scaling")

@@ -53,6 +53,7 @@ class DataConfig(Section):
     scaling: Literal["minmax", "minmax-per-feature", "standard", "none"] | None = None
     """None: what suits the kind of data. ``run`` writes down which that is."""
     duplicates: Literal["together"] | None = None
+    missing: Literal["mean"] | None = None
 
 
 class NetworkConfig(Section):
