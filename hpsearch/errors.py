@@ -13,8 +13,8 @@ HpsearchError                    1  it ran and failed
 ├── StoreError                   1  a store that failed on the way
 │   └── StoreAwayError           1  a store that cannot be reached now, and may be back
 ├── DigestConflictError          1  one trial finished twice with different bits
-├── TrackingError                1  MLflow that could not be reached or written
-│   └── TrackingDiskError        1  MLflow's files on this machine, not to be read or written
+├── TrackingError                1  MLflow that refused, or could not be written
+│   └── TrackingAwayError        1  MLflow that cannot be reached now, and may be back
 └── NotComparableError           4  cannot be compared here
 
 Every message is one line: what is wrong, where, and what to do.
@@ -80,14 +80,19 @@ class DigestConflictError(HpsearchError):
 
 
 class TrackingError(HpsearchError):
-    """MLflow could not be reached or refused a write."""
+    """MLflow could not be reached or refused; unless it is away, somebody has to mend that."""
 
 
-class TrackingDiskError(TrackingError):
-    """MLflow's own files, on this machine, could not be read or written."""
+class TrackingAwayError(TrackingError):
+    """MLflow cannot be reached now, and may be back: restarted, or cut off."""
 
 
 class NotComparableError(HpsearchError):
     """The data or the environment differs, so a comparison would say nothing."""
 
     exit_code = 4
+
+
+def one_line(error: BaseException) -> str:
+    """What was raised and nobody expected: its kind and its words."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"

@@ -6,6 +6,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
+
+from hpsearch.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,25 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
 
     ``HPSEARCH_HOME`` (default ``.hpsearch`` in the current folder), ``HPSEARCH_STORAGE``
     (default ``studies.db`` there) and ``MLFLOW_TRACKING_URI`` (default ``mlflow.db`` there).
+
+    Raises:
+        UsageError: If the home is named from a current folder that was deleted.
     """
-    home = Path(environ.get("HPSEARCH_HOME") or ".hpsearch").expanduser().absolute()
+    given = Path(environ.get("HPSEARCH_HOME") or ".hpsearch").expanduser()
+    try:
+        home = given.absolute()
+    except FileNotFoundError:
+        raise UsageError(
+            f"{given}: the current folder is gone; go to one that exists, or set HPSEARCH_HOME to "
+            f"a whole path"
+        ) from None
     return Settings(
         home=home,
-        storage=environ.get("HPSEARCH_STORAGE") or f"sqlite:///{home / 'studies.db'}",
-        tracking_uri=environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home / 'mlflow.db'}",
+        storage=environ.get("HPSEARCH_STORAGE") or sqlite(home / "studies.db"),
+        tracking_uri=environ.get("MLFLOW_TRACKING_URI") or sqlite(home / "mlflow.db"),
     )
+
+
+def sqlite(file: Path) -> str:
+    """The address of an SQLite file, escaped where an address would read it otherwise."""
+    return f"sqlite:///{quote(str(file), safe='/ +')}"

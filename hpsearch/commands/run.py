@@ -128,8 +128,10 @@ def run(
         look = f"hpsearch trials {shlex.quote(record.name)}"
         raise HpsearchError(f"no trial of {record.name!r} completed; see: {look}")
     if projector.failure is not None:
-        mend = f"hpsearch sync {shlex.quote(record.name)}"
-        raise HpsearchError(f"{projector.failure}; the ledger is whole, now mend MLflow: {mend}")
+        sync = f"hpsearch sync {shlex.quote(record.name)}"
+        raise HpsearchError(
+            f"{projector.failure}; no trial is lost: when that is mended, run {sync}"
+        )
 
 
 def _conclude(

@@ -1,4 +1,4 @@
-"""How is MLflow reached, and how does it say what is wrong?
+"""How is MLflow reached?
 
 MLflow is imported only when it is used: that takes a second. All goes by ``MlflowClient``, so that
 a local database and a server are written alike, and no active run or tracking URI of the process
@@ -12,17 +12,19 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from socket import gaierror
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import sqlalchemy as sa
 from filelock import FileLock
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import ArgumentError
 
-from hpsearch.errors import TrackingDiskError, TrackingError
+from hpsearch.errors import HpsearchError, TrackingError
+from hpsearch.ledger.database import patience
+from hpsearch.projections import mlflow_errors
 from hpsearch.redact import address, redact
-from hpsearch.settings import Settings
+from hpsearch.settings import Settings, sqlite
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,23 +40,22 @@ _ENVIRONMENT = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+"""Those that MLflow can use."""
+
 
 class Connection:
     """MLflow, open.
 
     Raises:
-        TrackingError: If it cannot be reached.
+        TrackingError: If it cannot be reached or used.
     """
 
     def __init__(self, settings: Settings) -> None:
         for key, value in _ENVIRONMENT.items():
             os.environ.setdefault(key, value)  # MLflow reads some when it is imported
-        self.server = settings.tracking_uri.startswith("http")
+        self.server = settings.tracking_uri.startswith(("http://", "https://"))
         self._uri = settings.tracking_uri
-        file = _file(self._uri)
-        # On a server another ledger may hold a study of the same name, whose runs are not ours to
-        # delete. A workspace's own database holds nothing but this workspace's.
-        self.shared = file is None or settings.home not in file.parents
         self.where = address(settings.tracking_uri)
         with self.failures():
             self.client = _open(settings)
@@ -62,38 +63,91 @@ class Connection:
     @contextmanager
     def failures(self) -> Iterator[None]:
         """Turn whatever MLflow raises into a TrackingError of one line."""
-        from mlflow.exceptions import MlflowException
-        from requests import RequestException
-
         try:
             yield
-        except (
-            MlflowException,
-            RequestException,
-            SQLAlchemyError,
-            sqlite3.Error,
-            OSError,
-        ) as error:
-            kind = TrackingError if self.server or not _of_files(error) else TrackingDiskError
-            raise kind(f"MLflow at {self.where}: {_said(error, self._uri)}") from error
+        except HpsearchError:
+            raise
+        except Exception as error:
+            said = redact(mlflow_errors.said(error, self.where), self._uri)
+            raise mlflow_errors.kind(error)(f"MLflow at {self.where}: {said}") from error
 
 
 def _open(settings: Settings) -> MlflowClient:
     from mlflow import MlflowClient
 
-    file = _file(settings.tracking_uri)
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # MLflow asks for it, whatever it is to do
+        os.chdir(settings.home if settings.home.is_dir() else "/")
+    uri = settings.tracking_uri
+    if uri.startswith(("http://", "https://")):
+        return MlflowClient(uri)
+    file = _file(_database(uri))
     if file is None:
-        return MlflowClient(settings.tracking_uri)
+        _refuse_the_ledger(uri)
+        return MlflowClient(uri)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock"):
         if not file.exists() or not file.stat().st_size:
             _make(file, settings)
-        # MLflow would try for two minutes to open what is no database.
-        with closing(sqlite3.connect(file)) as connection:
-            connection.execute("PRAGMA schema_version")
-        client = MlflowClient(settings.tracking_uri)
+        _refuse_the_ledger(uri)
+        client = MlflowClient(uri)
         client.get_experiment_by_name("Default")  # the first use still writes; one at a time
         return client
+
+
+def _database(uri: str) -> sa.URL:
+    """The address of a database.
+
+    Raises:
+        TrackingError: If it is another address.
+    """
+    try:
+        url = sa.make_url(uri)
+    except ArgumentError:
+        url = None
+    named = url is not None and url.database
+    if url is None or not named or url.get_backend_name() not in _DATABASES:
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI: {address(uri)} is no address that runs can be written "
+            f"to; set it to a server's (http://HOST:PORT) or a database's (sqlite:////PATH/FILE)"
+        )
+    return url
+
+
+def _engine(uri: str) -> Engine:
+    """A database's engine, left where MLflow will look for one before it makes its own.
+
+    Its own would try for minutes to reach a server that is away, or to open what is no database,
+    and would make a folder of the address's escaped name.
+    """
+    from mlflow.store.db.utils import create_sqlalchemy_engine
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    engine: Engine | None = SqlAlchemyStore._engine_map.get(uri)
+    if engine is None:
+        url = sa.make_url(uri)
+        if url.get_backend_name() == "postgresql":
+            more = {key: str(value) for key, value in patience(url).items()}
+            url = url.update_query_dict(more)
+        make: Any = create_sqlalchemy_engine  # MLflow does not type it, and takes text alone
+        engine = make(url.render_as_string(hide_password=False))
+        SqlAlchemyStore._engine_map[uri] = engine
+    assert engine is not None
+    return engine
+
+
+def _refuse_the_ledger(uri: str) -> None:
+    """Optuna and MLflow keep their versions in tables of one name: neither gets into the other's.
+
+    Raises:
+        TrackingError: If it is a study store's database.
+    """
+    if sa.inspect(_engine(uri)).has_table("hpsearch_studies"):
+        raise TrackingError(
+            f"MLFLOW_TRACKING_URI: {address(uri)} is the study store's database; set it "
+            f"to another one, MLflow needs one of its own"
+        )
 
 
 def _make(file: Path, settings: Settings) -> None:
@@ -105,40 +159,21 @@ def _make(file: Path, settings: Settings) -> None:
     engine = SqlAlchemyStore._engine_map.get(settings.tracking_uri)
     if engine is not None:
         engine.dispose()
+    store: Any = SqlAlchemyStore  # MLflow does not type its constructor
     draft = file.with_name(f"{file.name}.{uuid4().hex}")
     try:
-        store: Any = SqlAlchemyStore  # MLflow does not type its constructor
-        store(f"sqlite:///{draft}", settings.artifacts.as_uri()).engine.dispose()
+        _engine(sqlite(draft))
+        store(sqlite(draft), settings.artifacts.as_uri()).engine.dispose()
         with closing(sqlite3.connect(draft)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait
         draft.rename(file)
     finally:
         draft.unlink(missing_ok=True)
+        SqlAlchemyStore._engine_map.pop(sqlite(draft), None)
 
 
-def _file(uri: str) -> Path | None:
-    """The file of an SQLite address."""
-    if not uri.startswith("sqlite"):
+def _file(url: sa.URL) -> Path | None:
+    """The file of an SQLite database."""
+    if url.get_backend_name() != "sqlite" or not url.database:
         return None
-    database = sa.make_url(uri).database
-    return Path(database).absolute() if database else None
-
-
-def _of_files(error: BaseException) -> bool:
-    """Whether files could not be read or written, a database's among them."""
-    kinds = (OSError, sqlite3.Error, OperationalError)
-    return isinstance(error, kinds) or isinstance(_root(error), kinds)
-
-
-def _root(error: BaseException) -> BaseException:
-    while cause := error.__cause__ or error.__context__:
-        error = cause
-    return error
-
-
-def _said(error: BaseException, uri: str) -> str:
-    """What went wrong, on a line of no great length."""
-    root = _root(error)
-    if isinstance(root, ConnectionError | TimeoutError | gaierror):
-        return f"cannot be reached: {root.strerror or root}"
-    return redact(" ".join(str(error).split()), uri)[:300]
+    return Path(url.database).absolute()

@@ -24,7 +24,7 @@ from hpsearch.study.config import dumps
 STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
 STATE, SEED, REASON = "hpsearch.state", "hpsearch.seed", "hpsearch.reason"
 WEIGHTS, REPRODUCED = "hpsearch.weights_sha256", "hpsearch.reproduced"
-PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+PARENT, NOTE, SOURCE = "mlflow.parentRunId", "mlflow.note.content", "mlflow.source.name"
 WEIGHTS_FILE, REPORT_FOLDER = "weights.safetensors", "report"
 
 STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
@@ -42,15 +42,27 @@ class Content:
         self._study = record.study
         self._user = _user()
 
+    @property
+    def identity(self) -> dict[str, str]:
+        """The tags by which a run is known as one that this study's ledger made.
+
+        A ledger that was lost, or a deleted study of the same name, has left runs of its own; and a
+        person's run may bear one or the other of these tags.
+        """
+        return {
+            STUDY: self._study.name,
+            LEDGER: repr(self._record.created),
+            SOURCE: "hpsearch",
+        }
+
     def common(self) -> dict[str, str]:
         """The tags of every run of the study."""
         given = self._study.tracking.tags.items()
         own = ("hpsearch.", "mlflow.")  # by these a run is found, and told from others
-        return {key: value[:TAG] for key, value in given if not key.startswith(own)} | {
-            STUDY: self._study.name,
-            LEDGER: repr(self._record.created),
+        return {
+            **{key: value[:TAG] for key, value in given if not key.startswith(own)},
+            **self.identity,
             "mlflow.user": self._user,
-            "mlflow.source.name": "hpsearch",
             "mlflow.source.type": "LOCAL",
         }
 

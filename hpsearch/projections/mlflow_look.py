@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -76,7 +76,7 @@ class Reader:
         self._client = self._mlflow.client
         self.where = self._mlflow.where
         with self._mlflow.failures():
-            found = self._named()
+            found = self._found_experiment()
         self.experiment = (
             str(found.experiment_id) if found and found.lifecycle_stage != "deleted" else None
         )
@@ -99,12 +99,21 @@ class Reader:
         )
         return {"runs": runs, "charts": f"{runs}&compareRunsMode=CHART"}
 
-    def look(self) -> Index:
-        """All runs of the study, by one search."""
+    def look(self, known: Collection[str]) -> Index:
+        """All runs of the study, by one search.
+
+        Args:
+            known: Runs that the ledger says it has made. One of them that does not say so itself
+                has lost its tags, or its place, and is one too many.
+        """
         index = Index()
         if self.experiment is None:
             return index
-        for found in sorted(self._search(), key=lambda found: found.run_id):
+        found_runs = sorted(self._search(), key=lambda found: found.run_id)
+        for run_id in sorted(set(known) - {found.run_id for found in found_runs}):
+            if self._strayed(run_id):
+                index.surplus.append((run_id, "it does not say whose it is"))
+        for found in found_runs:
             number = found.tags.get(NUMBER)
             if number is None and PARENT not in found.tags:
                 if index.parent is None:
@@ -152,24 +161,54 @@ class Reader:
         with self._mlflow.failures():
             return any(a.path == WEIGHTS_FILE for a in self._client.list_artifacts(run_id))
 
+    def _found_experiment(self) -> Experiment | None:
+        """The study's experiment, a deleted one, too. It may have been renamed meanwhile."""
+        parent = self._run(self._record.mlflow_run_id)
+        if parent is not None:
+            return self._client.get_experiment(parent.info.experiment_id)
+        wanted = f"tags.`{LEDGER}` = '{self._content.identity[LEDGER]}'"
+        for experiment in self._client.search_experiments(filter_string=wanted):
+            if experiment.tags.get(STUDY) == self._study.name:
+                return experiment
+        return self._named()
+
     def _named(self) -> Experiment | None:
-        """The study's experiment, a deleted one, too."""
+        """The experiment that has the name of the study's, a deleted one, too."""
         name = self._study.tracking.experiment or self._study.name
         return self._client.get_experiment_by_name(name)
 
+    def _run(self, run_id: str | None) -> Run | None:
+        """A run, a deleted one, too; None if there is none."""
+        from mlflow.exceptions import MlflowException
+
+        if run_id is None:
+            return None
+        try:
+            return self._client.get_run(run_id)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return None
+
+    def _strayed(self, run_id: str) -> bool:
+        """Whether a run that a search does not show is there all the same."""
+        with self._mlflow.failures():
+            run = self._run(run_id)
+        return run is not None and run.info.lifecycle_stage == "active"
+
     def _search(self) -> Iterator[Found]:
-        name = self._study.name
-        wanted = "" if "'" in name else f"tags.`{STUDY}` = '{name}'"
-        mine = repr(self._record.created)
+        mine = self._content.identity
         token = None
         while True:
             with self._mlflow.failures():
                 page = self._client.search_runs(
-                    [str(self.experiment)], wanted, max_results=_PAGE, page_token=token
+                    [str(self.experiment)],
+                    f"tags.`{LEDGER}` = '{mine[LEDGER]}'",
+                    max_results=_PAGE,
+                    page_token=token,
                 )
             for found in map(_found, page):
-                ledger = found.tags.get(LEDGER, mine)
-                if found.tags.get(STUDY) == name and (ledger == mine or not self._mlflow.shared):
+                if mine.items() <= found.tags.items():
                     yield found
             token = page.token
             if not token:

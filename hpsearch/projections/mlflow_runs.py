@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from hpsearch.ledger.records import Curve, State, Steps, StudyRecord, Trial
 from hpsearch.projections.mlflow_content import (
+    LEDGER,
     NOTE,
     PARENT,
     REPORT_FOLDER,
@@ -189,9 +190,13 @@ class Tracking(Reader):
         with self._mlflow.failures():
             self._client.delete_run(run_id)
 
-    def delete_all(self) -> None:
-        """Remove the study's runs, and its experiment unless it holds those of others."""
-        index = self.look()
+    def delete_all(self, known: Collection[str]) -> None:
+        """Remove the study's runs, and its experiment unless it holds those of others.
+
+        Args:
+            known: As ``look`` takes them.
+        """
+        index = self.look(known)
         children = [found.run_id for found in index.children.values()]
         parents = [index.parent.run_id] if index.parent else []
         for run_id in [run_id for run_id, _ in index.surplus] + children + parents:
@@ -231,12 +236,12 @@ class Tracking(Reader):
         """The study's experiment, made or restored where need be."""
         from mlflow.exceptions import MlflowException
 
-        experiment = self._named()
+        experiment = self._found_experiment()
         if experiment is None:
             # Without this tag the UI takes an experiment for one of generative AI.
             tags = {"mlflow.experimentKind": "custom_model_development"}
             if self._study.tracking.experiment is None:
-                tags[STUDY] = self._study.name
+                tags |= {key: self._content.identity[key] for key in (STUDY, LEDGER)}
             name = self._study.tracking.experiment or self._study.name
             place = None if self._mlflow.server else self._settings.artifacts.as_uri()
             try:

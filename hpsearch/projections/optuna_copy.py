@@ -12,6 +12,7 @@ in the ledger and in MLflow.
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
-from hpsearch.errors import StoreError
+from hpsearch.errors import HpsearchError, StoreError, one_line
 from hpsearch.ledger.database import BUSY, Database, immediate, patience
 from hpsearch.ledger.records import FINISHED, Curve, StudyRecord, Trial
 from hpsearch.ledger.store import Store
@@ -181,12 +182,26 @@ class OptunaCopy:
     def _failures(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+        except (SQLAlchemyError, StorageInternalError) as error:
             self._length = None
             raise self._store.database.failure(error.__cause__ or error) from error
-        except StoreError:
+        except RuntimeError as error:  # Optuna's tables are of another version of it
+            self._length = None
+            if "storage upgrade" not in str(error):
+                raise self._store.database.failure(error.__cause__ or error) from error
+            raise StoreError(
+                f"{self._store.database.where}: Optuna's tables are of an older Optuna; back the "
+                f"store up and run: optuna storage upgrade --storage "
+                f"{shlex.quote(self._store.database.url.render_as_string())}"
+            ) from error
+        except HpsearchError:
             self._length = None
             raise
+        except Exception as error:
+            self._length = None
+            raise StoreError(
+                f"{self._store.database.where}: Optuna's copy: {one_line(error)}"
+            ) from error
 
 
 def _open(database: Database) -> RDBStorage:

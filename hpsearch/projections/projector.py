@@ -11,13 +11,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import TypeAlias
 
 from hpsearch.errors import (
     HpsearchError,
+    StoreAwayError,
     StoreError,
-    TrackingDiskError,
+    TrackingAwayError,
     TrackingError,
     UsageError,
+    one_line,
 )
 from hpsearch.ledger.database import Lock
 from hpsearch.ledger.records import StudyRecord, Trial
@@ -66,8 +69,8 @@ class Projector:
         self._id = store.study(name).id
         self._copy = OptunaCopy(store, store.study(name))
         self._runs = Runs(store, store.study(name), settings, retrain) if tracking else None
-        self.failure: TrackingDiskError | None = None
-        """What keeps ``follow`` from writing MLflow's files, as long as it does."""
+        self.failure: HpsearchError | None = None
+        """What keeps ``follow`` from writing, as long as it does, and waiting does not mend."""
 
     def sync(self) -> Written:
         """Compare the projections with the ledger and write what is missing; else nothing.
@@ -111,13 +114,22 @@ class Projector:
         """Write what is missing and what comes, until ``stop`` is set and all is written.
 
         Trouble with MLflow or the database never ends this; what could not be written is left
-        for the next one.
+        for the next one, and ``failure`` says if somebody has to mend something first.
 
         Args:
             stop: Set when nothing more will come.
-            on_trouble: Is told of an outage, once, in a line.
+            on_trouble: Is told of a trouble, once, in a line.
         """
-        outage = _Outage(on_trouble)
+        try:
+            self._follow(stop, on_trouble)
+        except HpsearchError as error:  # the study was deleted, or cannot be retrained here
+            on_trouble(str(error))
+        except Exception as error:
+            self.failure = TrackingError(f"the projections: {one_line(error)}")
+            on_trouble(str(self.failure))
+
+    def _follow(self, stop: threading.Event, on_trouble: Callable[[str], None]) -> None:
+        trouble = _Trouble(on_trouble)
         farewell = None
         while True:
             ending = stop.is_set()
@@ -125,53 +137,73 @@ class Projector:
                 with _lock(self._store, self._id) as alone:
                     if alone:
                         try:
-                            self._follow_alone(alone, stop, outage)
+                            self._follow_alone(alone, stop, on_trouble)
                         finally:
                             self._copy.close()
                         return
                     if ending and not self._lacking():
                         return
             except StoreError as error:
-                outage.begin(error)
+                trouble.begin(error)
+                self.failure = trouble.failure
                 if ending:
                     return
-            except HpsearchError as error:  # the study was deleted, or cannot be retrained here
-                on_trouble(str(error))
-                return
             if ending:
                 farewell = farewell or time.monotonic() + _FAREWELL
                 if time.monotonic() > farewell:
                     return
                 time.sleep(_LOOK / 3)
-            stop.wait(max(_LOOK, outage.pause))
+            stop.wait(max(_LOOK, trouble.pause))
 
-    def _follow_alone(self, lock: Lock, stop: threading.Event, outage: _Outage) -> None:
+    def _follow_alone(
+        self, lock: Lock, stop: threading.Event, on_trouble: Callable[[str], None]
+    ) -> None:
         self._forget()
+        troubles = {part: _Trouble(on_trouble) for part in self._parts}
         while True:
-            ending, sudden = stop.is_set(), not outage.pause
-            try:
-                if ending or outage.over:
-                    self._bring(lock, ending=ending)
-                    self.failure = None
-                    outage.end()
-                else:
-                    self._bring_copy(lock)
-            except TrackingError as error:
-                self.failure = error if isinstance(error, TrackingDiskError) else None
-                outage.begin(error)
-                if ending and sudden:  # a run that somebody deleted, perhaps: look at all once more
-                    continue
+            ending = stop.is_set()
+            for part, trouble in troubles.items():
+                sudden = not trouble.pause
+                if not self._tried(part, trouble, lock, ending=ending) and ending and sudden:
+                    # A run that somebody deleted, perhaps: look at all once more.
+                    self._tried(part, trouble, lock, ending=ending)
+            failures = [trouble.failure for trouble in troubles.values() if trouble.failure]
+            self.failure = failures[0] if failures else None
             if ending:
                 return
             stop.wait(_LOOK)
 
+    def _tried(self, part: _Part, trouble: _Trouble, lock: Lock, *, ending: bool) -> bool:
+        """Bring a projection up to date, if it is time to. Whether nothing went wrong."""
+        if not ending and not trouble.over:
+            return True
+        try:
+            part(lock, ending)
+        except StoreAwayError:  # the ledger itself, and the lock with it
+            raise
+        except (StoreError, TrackingError) as error:
+            trouble.begin(error)
+            return False
+        trouble.end()
+        return True
+
+    @property
+    def _parts(self) -> list[_Part]:
+        """The projections, each of which is brought up to date whatever becomes of the other."""
+        return [self._bring_copy] if self._runs is None else [self._bring_copy, self._bring_runs]
+
     def _bring(self, lock: Lock, *, ending: bool) -> Written:
-        copied = self._bring_copy(lock)
-        if self._runs is None:
-            return Written(optuna=copied)
-        lacking = self._store.unprojected(self._id)
-        written = self._runs.bring(lacking, lock.check, ending=ending)
-        return Written(copied, written.mlflow, written.removed, written.other)
+        written, errors = Written(), list[HpsearchError]()
+        for part in self._parts:
+            try:
+                written += part(lock, ending)
+            except StoreAwayError:
+                raise
+            except (StoreError, TrackingError) as error:
+                errors.append(error)
+        if errors:
+            raise type(errors[0])("; ".join(map(str, errors)))
+        return written
 
     def _forget(self) -> None:
         """Another may have written since; believe nothing of what was seen."""
@@ -179,8 +211,14 @@ class Projector:
         if self._runs:
             self._runs.forget()
 
-    def _bring_copy(self, lock: Lock) -> int:
-        return self._copy.bring(self._store.unprojected(self._id, mlflow=False), lock.check)
+    def _bring_copy(self, lock: Lock, _: bool) -> Written:
+        lacking = self._store.unprojected(self._id, mlflow=False)
+        return Written(optuna=self._copy.bring(lacking, lock.check))
+
+    def _bring_runs(self, lock: Lock, ending: bool) -> Written:
+        assert self._runs is not None
+        lacking = self._store.unprojected(self._id)
+        return self._runs.bring(lacking, lock.check, ending=ending)
 
     def _lacking(self) -> int:
         """How many finished trials are not projected yet."""
@@ -188,12 +226,18 @@ class Projector:
         return sum(trial.state.finished for trial in trials)
 
 
-class _Outage:
-    """How long MLflow has been away, and when to try again."""
+_Part: TypeAlias = Callable[[Lock, bool], Written]
+"""Brings one projection up to date; the flag says that nobody looks after it from now on."""
+
+
+class _Trouble:
+    """How long something has gone wrong, what is told of it, and when to try again."""
 
     def __init__(self, on_trouble: Callable[[str], None]) -> None:
         self._on_trouble = on_trouble
         self.pause = 0.0
+        self.failure: HpsearchError | None = None
+        """What went wrong, if it does not end by itself as an outage does."""
         self._next = 0.0
 
     @property
@@ -201,16 +245,19 @@ class _Outage:
         """Whether it is time for another try."""
         return time.monotonic() >= self._next
 
-    def begin(self, error: Exception) -> None:
+    def begin(self, error: HpsearchError) -> None:
         """Take note of a failure; the first one is told."""
+        away = isinstance(error, StoreAwayError | TrackingAwayError)
+        self.failure = None if away else error
         if not self.pause:
-            self._on_trouble(f"{error}; what is missing is written when it is back")
+            outlook = "what is missing is written when it is back" if away else "the search goes on"
+            self._on_trouble(f"{error}; {outlook}")
         self.pause = min(max(2 * self.pause, _LOOK), _LONGEST_PAUSE)
         self._next = time.monotonic() + self.pause
 
     def end(self) -> None:
         """It works again."""
-        self.pause = 0.0
+        self.pause, self.failure = 0.0, None
 
 
 def delete(store: Store, record: StudyRecord, settings: Settings, *, tracking: bool) -> None:
@@ -226,7 +273,9 @@ def delete(store: Store, record: StudyRecord, settings: Settings, *, tracking: b
             raise UsageError(f"study {record.name!r} is running; stop it first")
         OptunaCopy(store, record).delete()
         if tracking:
-            Tracking(settings, record, create=False).delete_all()
+            trials = store.trials(record.id)
+            known = {trial.mlflow_run_id for trial in trials if trial.mlflow_run_id}
+            Tracking(settings, record, create=False).delete_all(known)
 
 
 def mend(
@@ -258,12 +307,7 @@ def mend(
             tracking.delete(run_id)
     again = Projector(store, record.name, settings, retrain=retrain).sync()
     lines = [f"run {run_id} deleted: it {what}" for run_id, what in broken.items()]
-    return Written(
-        written.optuna + again.optuna,
-        written.mlflow + again.mlflow,
-        [*written.removed, *lines, *again.removed],
-        written.other + again.other,
-    )
+    return written + Written(removed=lines) + again
 
 
 def _lock(store: Store, study_id: int, timeout: float = 0.0) -> AbstractContextManager[Lock]:

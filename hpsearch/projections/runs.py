@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from hpsearch.errors import HpsearchError, TrackingError, one_line
 from hpsearch.ledger.records import NO_STEPS, Counts, Curve, Steps, StudyRecord, Trial
 from hpsearch.ledger.records import curve as no_curve
 from hpsearch.ledger.store import Store
@@ -50,6 +51,14 @@ class Written:
 
     def __bool__(self) -> bool:
         return bool(self.optuna or self.mlflow or self.removed or self.other)
+
+    def __add__(self, more: Written) -> Written:
+        return Written(
+            self.optuna + more.optuna,
+            self.mlflow + more.mlflow,
+            self.removed + more.removed,
+            self.other + more.other,
+        )
 
 
 class Retrained(Protocol):
@@ -122,13 +131,14 @@ class Runs:
         """
         removed: list[str] = []
         self._alone = alone
+        whole = False
         try:
             # Before the trials are read: one that is held no longer has then ended or is free.
             held = self._store.held(self._record.id)
             other = 0
             if self._tracking is None:
                 self._alone()
-                self._tracking = Tracking(self._settings, self._record)
+                self._tracking = Tracking(self._settings, self._store.study(self._record.name))
                 other += self._compare(self._tracking, removed, live=bool(held) or not ending)
                 seam("syncing")
             lacking = self._store.unprojected(self._record.id) if other else lacking
@@ -138,21 +148,26 @@ class Runs:
                 other += self._tell(self._tracking, live=bool(held) or not ending)
             if ending and self._keep_best(self._tracking):
                 other += 1 + self._tell(self._tracking, live=bool(held))
+            whole = True
             return Written(mlflow=written, removed=removed, other=other)
-        except BaseException:
-            self.forget()
+        except HpsearchError:
             raise
+        except Exception as error:
+            raise TrackingError(f"MLflow: {one_line(error)}") from error
+        finally:
+            if not whole:
+                self.forget()
 
     # -- comparing
 
     def _compare(self, tracking: Tracking, removed: list[str], *, live: bool) -> int:
         """Look at every run once. Returns how many things were put right beside deletions."""
-        index = tracking.look()
+        trials = self._store.trials(self._record.id)
+        index = tracking.look({trial.mlflow_run_id for trial in trials if trial.mlflow_run_id})
         for run_id, why in index.surplus:
             self._remove(tracking, run_id, why, removed)
         self._find_parent(index)
         changes = 0 if self._parent else self._tell(tracking, live=live)
-        trials = self._store.trials(self._record.id)
         for number in sorted(index.children.keys() - {trial.number for trial in trials}):
             why = f"there is no trial {number}"
             self._remove(tracking, index.children[number].run_id, why, removed)
@@ -281,7 +296,10 @@ class Runs:
         best = self._store.best(record)
         if self._retrain is None or best is None or not self._store.counts(record.id).done:
             return False
-        run_id = self._runs[best.number].id
+        run = self._runs.get(best.number)
+        if run is None or not run.ended:  # it has come meanwhile, from a worker elsewhere
+            return False
+        run_id = run.id
         known = reproduction_of(record, best)
         if known is not None and (not known or tracking.has_weights(run_id)):
             return False

@@ -99,9 +99,9 @@ def take(database: Database, name: str, settings: Settings, *, tracking: bool = 
     # While this lock is free nobody writes projections, and while it is held here nobody begins.
     with database.lock(f"projector-{study}") as quiet:
         before = ledger_reading.read(database, name)
-        experiment = before.definition.get("tracking", {}).get("experiment")
+        known = {t.mlflow_run_id for t in before.trials.values() if t.mlflow_run_id}
         runs = (
-            tracking_reading.read(settings, name, before.created, experiment, before.metrics)
+            tracking_reading.read(settings, name, before.created, known, before.metrics)
             if tracking
             else []
         )

@@ -41,11 +41,11 @@ def _orphans(seen: Look) -> Iterator[str]:
 
 
 def _stray(seen: Look) -> Iterator[tuple[Run, str]]:
-    tracking = seen.ledger.definition.get("tracking", {})
-    experiment = tracking.get("experiment") or seen.ledger.name
+    experiments = {run.experiment for run in seen.parents}
+    experiment = experiments.pop() if len(experiments) == 1 else None
     for run in seen.runs:
         number = run.tags.get(NUMBER)
-        if run.experiment != experiment:
+        if experiment is not None and run.experiment != experiment:
             yield run, f"is in experiment {run.experiment!r}, not {experiment!r}"
         elif run.tags.get(STUDY) is None:
             yield run, "does not say of which study it is"

@@ -14,7 +14,7 @@ import base64
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,7 +35,8 @@ from hpsearch.settings import Settings
 
 LARGEST = np.finfo(np.float64).max
 STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
-PARENT = "mlflow.parentRunId"
+PARENT, SOURCE = "mlflow.parentRunId", "mlflow.source.name"
+
 _TIMEOUT = 30.0
 """Seconds for an answer."""
 _PAGE = 1000
@@ -78,43 +79,33 @@ def read(
     settings: Settings,
     study: str,
     created: float,
-    experiment: str | None,
+    known: Collection[str],
     metrics: Sequence[str],
 ) -> list[Run]:
-    """All runs that bear the study's name, or stand in its own experiment with tags of ours.
+    """All runs that the study's ledger made.
 
     Args:
         settings: Where MLflow is.
         study: The study's name.
-        created: When the ledger entered it. On a server another ledger may hold a study of the
-            same name, and its runs are left out.
-        experiment: The experiment that the study file names; None if it has one of its own.
+        created: When the ledger entered it. A run of its bears both as tags, and that hpsearch
+            made it; runs of another ledger, or of a person who copied a tag, do not bear all.
+        known: Runs that the ledger names as its own, whatever has become of their tags.
         metrics: What its trainings report. With the losses by step and the value these are the
             metrics of a trial's run; others are not read.
 
     Raises:
         TrackingError: If MLflow cannot be reached or read.
     """
-    own = study if experiment is None else None
-    shared = True
+    mine = {STUDY: study, LEDGER: repr(created), SOURCE: "hpsearch"}
     names = (*metrics, STEP_LOSS, "value")
-    if settings.tracking_uri.startswith("http"):
-        found = _read_rest(_Rest(settings.tracking_uri), study, own, names)
+    if settings.tracking_uri.startswith(("http://", "https://")):
+        found = _read_rest(_Rest(settings.tracking_uri), mine[LEDGER], names)
     else:
         url = _url(settings.tracking_uri)
-        if url.get_backend_name() == "sqlite":
-            file = Path(url.database or "").absolute()
-            if not file.exists():
-                return []
-            shared = settings.home not in file.parents
-        found = _read_sql(url, study, own, names)
-    mine = repr(created)
-    return [
-        run
-        for run in found
-        if run.tags.get(STUDY, study) == study
-        and (run.tags.get(LEDGER, mine) == mine or not shared)
-    ]
+        if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+            return []
+        found = _read_sql(url, mine[LEDGER], names)
+    return [run for run in found if run.id in known or mine.items() <= run.tags.items()]
 
 
 def artifact(settings: Settings, run: Run, path: str) -> bytes | None:
@@ -123,7 +114,7 @@ def artifact(settings: Settings, run: Run, path: str) -> bytes | None:
     Raises:
         TrackingError: If it cannot be read from here.
     """
-    if settings.tracking_uri.startswith("http"):
+    if settings.tracking_uri.startswith(("http://", "https://")):
         query = urlencode({"run_uuid": run.id, "path": path})
         return _Rest(settings.tracking_uri).bytes(f"/get-artifact?{query}")
     uri = urlsplit(run.artifacts)
@@ -149,14 +140,13 @@ def _url(uri: str) -> sa.URL:
         ) from None
 
 
-def _read_sql(url: sa.URL, study: str, own: str | None, names: Sequence[str]) -> list[Run]:
+def _read_sql(url: sa.URL, ledger: str, names: Sequence[str]) -> list[Run]:
     where = (
-        "r.lifecycle_stage = 'active' AND e.lifecycle_stage = 'active' AND (r.run_uuid IN "
-        "(SELECT t.run_uuid FROM tags t WHERE t.key = :tag AND t.value = :study) OR (e.name = :own "
-        "AND r.run_uuid IN (SELECT t.run_uuid FROM tags t WHERE t.key LIKE 'hpsearch.%')))"
+        "r.lifecycle_stage = 'active' AND e.lifecycle_stage = 'active' AND r.run_uuid IN "
+        "(SELECT t.run_uuid FROM tags t WHERE t.key = :tag AND t.value = :ledger)"
     )
     runs = f"FROM runs r JOIN experiments e ON e.experiment_id = r.experiment_id WHERE {where}"
-    known = {"tag": STUDY, "study": study, "own": own}
+    known = {"tag": LEDGER, "ledger": ledger}
     tags: dict[str, dict[str, str]] = defaultdict(dict)
     params: dict[str, dict[str, str]] = defaultdict(dict)
     metrics: dict[str, dict[str, Points]] = defaultdict(lambda: defaultdict(Points))
@@ -283,26 +273,18 @@ class _Rest:
                 return
 
 
-def _read_rest(rest: _Rest, study: str, own: str | None, logged_as: Sequence[str]) -> list[Run]:
+def _read_rest(rest: _Rest, ledger: str, logged_as: Sequence[str]) -> list[Run]:
     api = "/api/2.0/mlflow"
     names = {
         entry["experiment_id"]: str(entry["name"])
         for entry in rest.pages(f"{api}/experiments/search", {}, "experiments")
     }
-    mark = '"' if "'" in study else "'"
-    wanted = f"tags.`{STUDY}` = {mark}{study}{mark}" if mark not in study else ""
-    searches = [
-        ([place for place, name in names.items() if name != own], wanted),
-        ([place for place, name in names.items() if name == own], ""),
-    ]
+    wanted = f"tags.`{LEDGER}` = '{ledger}'"
     found: dict[str, dict[str, Any]] = {}
-    for experiments, text in searches:
-        for some in _batches(experiments, _RUNS):
-            body = {"experiment_ids": some, "filter": text, "run_view_type": "ACTIVE_ONLY"}
-            for entry in rest.pages(f"{api}/runs/search", body, "runs"):
-                tags = _pairs(entry, "tags")
-                if any(key.startswith("hpsearch.") for key in tags):
-                    found[entry["info"]["run_id"]] = entry
+    for some in _batches(list(names), _RUNS):
+        body = {"experiment_ids": some, "filter": wanted, "run_view_type": "ACTIVE_ONLY"}
+        for entry in rest.pages(f"{api}/runs/search", body, "runs"):
+            found[entry["info"]["run_id"]] = entry
     logged = {run: _pairs(entry, "metrics") for run, entry in sorted(found.items())}
     bearers = {key: [run for run in logged if key in logged[run]] for key in logged_as}
     with ThreadPoolExecutor(len(logged_as)) as threads:  # a server has several workers

@@ -59,12 +59,20 @@ class Again:
 class Workspace:
     """A study in a workspace, its trials entered without training."""
 
-    def __init__(self, home: Path, uri: str | None = None, study: Study | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        uri: str | None = None,
+        study: Study | None = None,
+        storage: str | None = None,
+    ) -> None:
         self.settings = Settings(
             home=home,
-            storage=f"sqlite:///{home / 'studies.db'}",
+            storage=storage or f"sqlite:///{home / 'studies.db'}",
             tracking_uri=uri or f"sqlite:///{home / 'mlflow.db'}",
         )
+        self.renamed: str | None = None
+        """What a person has called the experiment since."""
         self.store = Store(Database(self.settings.storage))
         self.record = self.store.register(study or small(), DIGESTS)
         self.leases = Leases(
@@ -147,10 +155,16 @@ class Workspace:
 
     def all_runs(self) -> list[Any]:
         """All runs of the study that are not deleted, the parent's among them."""
-        name = self.record.study.tracking.experiment or self.record.name
+        name = self.renamed or self.record.study.tracking.experiment or self.record.name
         experiment = self.client.get_experiment_by_name(name)
         runs = self.client.search_runs([experiment.experiment_id])
-        return [run for run in runs if run.data.tags["hpsearch.study"] == self.record.name]
+        mine = repr(self.record.created)
+        return [
+            run
+            for run in runs
+            if (run.data.tags.get("hpsearch.study"), run.data.tags.get("hpsearch.ledger"))
+            == (self.record.name, mine)
+        ]
 
     def runs(self) -> dict[int, Any]:
         """The trials' runs by number; that there is one at most for each is asserted."""

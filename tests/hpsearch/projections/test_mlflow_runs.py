@@ -205,27 +205,107 @@ def test_another_ledgers_study_of_the_same_name(
     for each in (one, two):
         each.run(COMPLETE)
         each.sync()
-    assert len(one.all_runs()) == 4
+    assert (len(one.all_runs()), len(two.all_runs())) == (2, 2)
     assert not one.sync()
     projector.delete(two.store, two.record, two.settings, tracking=True)
-    assert len(one.all_runs()) == 2
+    assert (len(one.all_runs()), len(two.all_runs())) == (2, 0)
     assert not one.sync()
 
 
 def test_lost_ledger_begins_anew(workspace: Make) -> None:
-    """In a workspace's own MLflow, runs of a ledger that is no more make room for the new one's."""
+    """Runs of a ledger that is no more belong to it: the new one has its own, beside them."""
     book = workspace()
     book.run(COMPLETE, COMPLETE)
     book.sync()
+    old = {run.info.run_id for run in book.all_runs()}
     book.store.database.engine.dispose()
     for file in book.settings.home.glob("studies.db*"):
         file.unlink()
-    again = workspace()
+    again = workspace(study=study(training__epochs=4))
     again.run(COMPLETE)
-    assert len(again.sync().removed) == 2
+    assert again.sync().removed == []
     assert again.runs().keys() == {0}
+    assert again.parent().info.run_id not in old
+    assert again.parent().data.params["training.epochs"] == "4"
+    assert old == {run.info.run_id for run in book.all_runs()}
     again.check_curves()
     assert not again.sync()
+
+
+def test_name_that_was_deleted_without_mlflow(book: Workspace, workspace: Make) -> None:
+    """A new study under the old name has a parent of its own; the old one's runs stay."""
+    book.run(COMPLETE)
+    book.sync()
+    projector.delete(book.store, book.record, book.settings, tracking=False)
+    book.store.delete(book.record.id)
+    again = workspace(study=study(training__epochs=4))
+    again.complete()
+    assert again.sync().removed == []
+    assert len(book.all_runs()) == 2
+    assert set(range(6)) == again.runs().keys()
+    assert not again.sync()
+    projector.delete(again.store, again.record, again.settings, tracking=True)
+    assert again.all_runs() == []
+    assert len(book.all_runs()) == 2
+
+
+OURS = ["hpsearch.study", "hpsearch.ledger", "hpsearch.number", "hpsearch.state"]
+
+
+@pytest.mark.parametrize("tags", [*([tag] for tag in OURS), OURS], ids=[*OURS, "all"])
+def test_run_of_a_persons_own(book: Workspace, tags: list[str]) -> None:
+    """A run that bears tags of ours, copied in MLflow's UI, is not ours to delete."""
+    book.run(COMPLETE)
+    book.sync()
+    ours = book.runs()[0]
+    copied = {tag: ours.data.tags[tag] for tag in tags}
+    own = book.client.create_run(ours.info.experiment_id, tags=copied).info.run_id
+    book.client.log_metric(own, "mine", 1.0)
+    assert not book.sync()
+    assert not projector.mend(book.store, book.record, book.settings)
+    projector.delete(book.store, book.record, book.settings, tracking=True)
+    assert book.client.get_run(own).info.lifecycle_stage == "active"
+
+
+@pytest.mark.parametrize("tag", ["hpsearch.study", "hpsearch.ledger", "mlflow.source.name"])
+def test_run_that_lost_a_tag(book: Workspace, tag: str) -> None:
+    """A run that the ledger has marked is its own whatever became of its tags: it is built anew."""
+    book.run(COMPLETE, COMPLETE)
+    book.sync()
+    damaged = book.runs()[1].info.run_id
+    book.client.delete_tag(damaged, tag)
+    assert damaged in book.sync().removed[0]
+    assert {0, 1} == book.runs().keys()
+    assert not book.sync()
+
+
+def test_experiment_that_was_renamed(book: Workspace) -> None:
+    """It is the study's all the same: each trial stays where it is, once."""
+    book.run(COMPLETE)
+    book.sync()
+    before = book.runs()[0].info
+    book.client.rename_experiment(before.experiment_id, "mine, and better")
+    book.renamed = "mine, and better"
+    book.run(COMPLETE)
+    written = book.sync()
+    assert (written.mlflow, written.removed) == (1, [])
+    assert {0, 1} == book.runs().keys()
+    assert before.run_id == book.runs()[0].info.run_id
+    assert book.client.get_experiment_by_name("small") is None
+    assert not projector.mend(book.store, book.record, book.settings)
+
+
+def test_renamed_experiment_without_its_parent(book: Workspace) -> None:
+    """It is found by its tag where the ledger does not know the parent run."""
+    book.run(COMPLETE)
+    book.sync()
+    run = book.runs()[0].info
+    book.client.rename_experiment(run.experiment_id, "mine")
+    book.renamed = "mine"
+    book.store.mark_parent(book.record.id, "0" * 32, "{}")
+    assert book.sync().removed == []
+    assert run.run_id == book.runs()[0].info.run_id
+    assert not book.sync()
 
 
 # -- opening
