@@ -20,6 +20,7 @@ from hpsearch.commands.wiring import (
     signals,
     trainer_of,
 )
+from hpsearch.errors import StoreAwayError
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
@@ -44,7 +45,7 @@ def sync(
     store = open_store()
 
     def retrain(record: StudyRecord) -> Callable[[Trial], Reproduction]:
-        return lambda trial: confirm(store, record, trial, trainer_of(record.study))
+        return lambda trial: confirm(store, record, trial, trainer_of(record.study), places.cache)
 
     def projector(record: StudyRecord) -> Projector:
         return Projector(store, record.name, places, retrain=retrain(record))
@@ -69,14 +70,21 @@ def sync(
 
 def _follow(store: Store, name: str | None, projector: Any, stop: threading.Event) -> None:
     """Follow one study, or every study there is and every one that comes."""
-    threads: dict[str, threading.Thread] = {}
+    threads: dict[int, threading.Thread] = {}
+    away = False
     while not stop.is_set():
-        for record in [store.study(name)] if name else store.studies():
-            if record.name not in threads:
-                threads[record.name] = threading.Thread(
-                    target=projector(record).follow, args=(stop, say), daemon=True
-                )
-                threads[record.name].start()
+        try:
+            for record in [store.study(name)] if name else store.studies():
+                if record.id not in threads:
+                    threads[record.id] = threading.Thread(
+                        target=projector(record).follow, args=(stop, say), daemon=True
+                    )
+                    threads[record.id].start()
+            away = False
+        except StoreAwayError as error:
+            if not away:
+                say(f"hpsearch: {error}; it goes on when the store is back")
+            away = True
         stop.wait(1.0)
     for thread in threads.values():
         thread.join(4.0)

@@ -95,7 +95,7 @@ def run(
         record.name,
         places,
         tracking=not no_tracking,
-        retrain=lambda trial: confirm(store, record, trial, trainer),
+        retrain=lambda trial: confirm(store, record, trial, trainer, places.cache),
     )
     launch = Launch(
         store,
@@ -178,17 +178,12 @@ def _confirmed(
     if done and done["number"] == best.number:
         return done
     try:
-        again = confirm(store, record, best, trainer)
+        again = confirm(store, record, best, trainer, settings.read().cache)
     except NotComparableError as error:
         say(f"hpsearch: {error}")
         return None
-    outcome = {
-        "number": best.number,
-        "identical": again.identical,
-        "weights_sha256": again.weights_sha256,
-    }
-    store.mark_reproduced(record.id, outcome)
-    return outcome
+    store.mark_reproduced(record.id, again.outcome)
+    return again.outcome
 
 
 @app.command(epilog="Example: hpsearch worker book")

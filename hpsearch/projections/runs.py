@@ -65,15 +65,9 @@ class Retrained(Protocol):
     """What training a trial again gave."""
 
     @property
-    def number(self) -> int: ...
-    @property
     def identical(self) -> bool: ...
     @property
-    def weights_sha256(self) -> str | None: ...
-    @property
-    def recorded_sha256(self) -> str | None: ...
-    @property
-    def first_difference(self) -> str | None: ...
+    def outcome(self) -> Mapping[str, Any]: ...
     @property
     def state(self) -> Mapping[str, NDArray[Any]]: ...
 
@@ -306,16 +300,7 @@ class Runs:
         again = self._retrain(best)
         self._alone()
         tracking.write_weights(run_id, again.state if again.identical else None, again.identical)
-        self._store.mark_reproduced(
-            record.id,
-            {
-                "number": again.number,
-                "identical": again.identical,
-                "weights_sha256": again.weights_sha256,
-                "recorded_sha256": again.recorded_sha256,
-                "first_difference": again.first_difference,
-            },
-        )
+        self._store.mark_reproduced(record.id, again.outcome)
         return True
 
     # -- reading

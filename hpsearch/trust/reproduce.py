@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +21,7 @@ from hpsearch.ledger.records import (
     Trial,
     curve,
     encode,
+    weights_digest,
 )
 from hpsearch.ledger.store import Store
 from hpsearch.training.seam import Row, Trainer
@@ -48,6 +51,17 @@ class Reproduction:
         if self.identical:
             return 0
         return 3 if self.rounds_alike else NotComparableError.exit_code
+
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What the ledger keeps of it."""
+        return {
+            "number": self.number,
+            "identical": self.identical,
+            "weights_sha256": self.weights_sha256,
+            "recorded_sha256": self.recorded_sha256,
+            "first_difference": self.first_difference,
+        }
 
 
 def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer) -> Reproduction:
@@ -98,19 +112,67 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer)
     )
 
 
-def confirm(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer) -> Reproduction:
-    """Reproduce a trial where its bits must come out the same.
+def confirm(
+    store: Store, record: StudyRecord, trial: Trial, trainer: Trainer, cache: Path
+) -> Reproduction:
+    """Reproduce a trial where its bits must come out the same, once.
+
+    The weights are kept in ``cache`` until somebody needs them: MLflow may have been left out, or
+    away, when they were trained.
 
     Raises:
         NotComparableError: Also if they differ and this environment rounds otherwise.
     """
+    kept = cache / "weights" / f"{trial.weights_sha256}.safetensors"
+    state = _kept(kept, trial)
+    if state is not None:
+        return _confirmed(trial, state)
     outcome = reproduce(store, record, trial, trainer)
+    if outcome.identical:
+        _keep(kept, outcome.state)
     if not outcome.identical and not outcome.rounds_alike:
         raise NotComparableError(
             f"trial {trial.number} was not confirmed: this environment rounds otherwise "
             f"({outcome.environment_differences[0]})"
         )
     return outcome
+
+
+def _kept(file: Path, trial: Trial) -> Mapping[str, NDArray[Any]] | None:
+    """The weights that training a trial again has given before; None if they are not there."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        state = load(file.read_bytes())
+    except (OSError, SafetensorError):
+        return None
+    return state if weights_digest(state) == trial.weights_sha256 else None
+
+
+def _keep(file: Path, state: Mapping[str, NDArray[Any]]) -> None:
+    from safetensors.numpy import save
+
+    with suppress(OSError):  # a cache; without it the trial is trained again
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = file.with_name(f"{file.name}.{uuid4().hex}")
+        draft.write_bytes(save(dict(state)))
+        draft.replace(file)
+
+
+def _confirmed(trial: Trial, state: Mapping[str, NDArray[Any]]) -> Reproduction:
+    """What was found when these weights were kept."""
+    return Reproduction(
+        number=trial.number,
+        identical=True,
+        epochs=trial.epochs,
+        weights_sha256=trial.weights_sha256,
+        recorded_sha256=trial.weights_sha256,
+        first_difference=None,
+        environment_differences=[],
+        rounds_alike=True,
+        state=state,
+    )
 
 
 def _first_difference(names: Sequence[str], recorded: Curve, now: Curve) -> str | None:

@@ -49,10 +49,14 @@ class Again:
     def __call__(self, trial: Trial) -> Again:
         self.trained.append(trial.number)
         self.number = trial.number
-        self.recorded_sha256 = trial.weights_sha256
         self.state = weights(trial.number if self.identical else 999)
-        self.weights_sha256: str | None = weights_digest(self.state)
-        self.first_difference = None if self.identical else "epoch 1: val_loss"
+        self.outcome = {
+            "number": trial.number,
+            "identical": self.identical,
+            "weights_sha256": weights_digest(self.state),
+            "recorded_sha256": trial.weights_sha256,
+            "first_difference": None if self.identical else "epoch 1: val_loss",
+        }
         return self
 
 

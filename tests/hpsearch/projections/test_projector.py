@@ -13,7 +13,8 @@ import optuna
 import pytest
 from safetensors.numpy import load_file
 
-from hpsearch.errors import TrackingError, UnknownStudyError
+from hpsearch.commands import keep
+from hpsearch.errors import StoreAwayError, TrackingError, UnknownStudyError
 from hpsearch.ledger.records import State, weights_digest
 from hpsearch.ledger.store import Store
 from hpsearch.projections import projector, runs
@@ -411,6 +412,28 @@ def test_best_that_does_not_reproduce(book: Workspace) -> None:
     assert not book.sync(retrain=again)
 
 
+def test_better_trial_that_ends_elsewhere_meanwhile(
+    book: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that ends while sync writes, and is the best, is the next sync's."""
+    book.run(*[COMPLETE] * 5)
+    late = book.claim()
+    show = runs.Runs._show_running
+
+    def ends(*arguments: Any) -> int:
+        book.finish(late, value=2.0)
+        return show(*arguments)
+
+    again = Again()
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.Runs, "_show_running", ends)
+        assert book.sync(retrain=again).mlflow == 5
+    assert again.trained == []
+    assert book.sync(retrain=again).mlflow == 1
+    assert again.trained == [late]
+    assert not book.sync(retrain=again)
+
+
 # -- following
 
 
@@ -565,6 +588,37 @@ def test_follow_ends_with_its_study(book: Workspace) -> None:
     end()
     assert len(troubles) == 1
     assert "no study" in troubles[0]
+
+
+def test_follow_all_goes_on_after_a_short_absence(
+    book: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A store that is away for a moment does not end ``sync --follow``; that is told once."""
+    looks = [StoreAwayError("away"), StoreAwayError("away"), None, StoreAwayError("away")]
+    stop = threading.Event()
+
+    class Flaky:
+        def studies(self) -> list[Any]:
+            if not looks:
+                stop.set()
+                return []
+            found = looks.pop(0)
+            if found:
+                raise found
+            return [book.record]
+
+    followed: list[str] = []
+
+    class Follower:
+        def __init__(self, record: Any) -> None:
+            self.name = record.name
+
+        def follow(self, *_: Any) -> None:
+            followed.append(self.name)
+
+    keep._follow(Flaky(), None, Follower, stop)  # type: ignore[arg-type]
+    assert followed == ["small"]
+    assert capsys.readouterr().err.count("away; it goes on when the store is back") == 2
 
 
 # -- deleting

@@ -104,7 +104,7 @@ class Prepared:
 
         def retrain(trial: Trial) -> Reproduction:
             splits = data.split(load("digits"), train=60, validation=30, seed=0)
-            return confirm(store, record, trial, NetworkTrainer(splits))
+            return confirm(store, record, trial, NetworkTrainer(splits), self.settings.cache)
 
         try:
             return mend(store, record, self.settings, retrain)
