@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from hpsearch.errors import UsageError
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -64,13 +62,13 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     (default ``studies.db`` there) and ``MLFLOW_TRACKING_URI`` (default ``mlflow.db`` there).
 
     Raises:
-        UsageError: If the home is named from a current folder that was deleted.
+        FileNotFoundError: If the home is named from a current folder that was deleted.
     """
     given = Path(environ.get("HPSEARCH_HOME") or ".hpsearch").expanduser()
     try:
         home = given.absolute()
     except FileNotFoundError:
-        raise UsageError(
+        raise FileNotFoundError(
             f"{given}: the current folder is gone; go to one that exists, or set HPSEARCH_HOME to "
             f"a whole path"
         ) from None
