@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from hpsearch.commands import keep, run, show, trust, ui
+from hpsearch.commands import data, keep, run, show, trust, ui
 from hpsearch.commands.printing import begin, end, out, say
 from hpsearch.errors import (
     HpsearchError,
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for part in (run, show, trust, keep, ui):
+for part in (run, show, data, trust, keep, ui):
     app.add_typer(part.app)
 
 
