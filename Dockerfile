@@ -10,7 +10,10 @@ ENV PYTHONDONTWRITEBYTECODE=1 \
 WORKDIR /hpsearch
 COPY requirements.lock .
 RUN pip install --no-cache-dir --require-hashes -r requirements.lock
-COPY . .
+COPY pyproject.toml README.md ./
+COPY hpsearch hpsearch
+COPY net net
+COPY studies studies
 RUN pip install --no-cache-dir --no-deps --no-build-isolation . && \
     useradd --create-home hpsearch && mkdir /data && chown hpsearch /data
 

@@ -17,10 +17,13 @@ from typing import Any
 
 import yaml
 
+PLACES = ("HPSEARCH_HOME", "HPSEARCH_STORAGE", "MLFLOW_TRACKING_URI")
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 STUDY = "quick"
+SECRETS = {"POSTGRES_PASSWORD": "a secret of the ledger", "MLFLOW_PASSWORD": "a secret of MLflow"}
+"""What ``.env`` says, on a real machine."""
 
 
 def command(service: str, **replacements: str) -> list[str]:
@@ -31,19 +34,33 @@ def command(service: str, **replacements: str) -> list[str]:
     return [str(Path(sys.executable).with_name(words[0])), *words[1:]]
 
 
+def environment(service: str) -> dict[str, str]:
+    """A service's environment, as Compose would fill it in."""
+    declared: dict[str, str] = SERVICES[service].get("environment", {})
+    return {name: filled(value) for name, value in declared.items()}
+
+
+def filled(text: str) -> str:
+    """A value of the compose file, its secrets filled in."""
+    return re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: SECRETS[found[1]], text)
+
+
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
-    """A real MLflow server, started as the compose file says; its address."""
+    """A real MLflow server, started as the compose file says; its address.
+
+    Meanwhile this process and its children have the user and the password for it, as workers do.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    words = command("mlflow", **{"0.0.0.0": "127.0.0.1", "5000": port, "/data": str(folder)})
-    quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (folder / "server.log").open("w") as log:
-        environment = os.environ | quiet
+    words = command("mlflow", **{"0.0.0.0": "127.0.0.1", "5000": port})
+    bare = {name: value for name, value in os.environ.items() if name not in PLACES}
+    own = bare | environment("mlflow") | {"HPSEARCH_HOME": str(folder)}
+    with (folder / "server.log").open("w") as log, _logged_in():
         process = subprocess.Popen(
-            words, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True
+            words, env=own, cwd=folder, stdout=log, stderr=log, start_new_session=True
         )
         try:
             deadline = time.monotonic() + 240
@@ -56,6 +73,22 @@ def mlflow_server(folder: Path) -> Iterator[str]:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # nobody reads its database any more
             process.wait(60)
+
+
+@contextmanager
+def _logged_in() -> Iterator[None]:
+    login = {k: v for k, v in environment("worker").items() if k.startswith("MLFLOW_TRACKING_")}
+    del login["MLFLOW_TRACKING_URI"]
+    before = {name: os.environ.get(name) for name in login}
+    os.environ.update(login)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _answers(address: str) -> bool:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 import sqlalchemy as sa
 
-from tests.compose import COMPOSE, ROOT, SERVICES, STUDY, command, mlflow_server
+from tests.compose import (
+    COMPOSE,
+    PLACES,
+    ROOT,
+    SECRETS,
+    SERVICES,
+    STUDY,
+    command,
+    environment,
+    mlflow_server,
+)
 
 
 def test_hosts_are_services() -> None:
@@ -41,16 +54,55 @@ def test_published_on_loopback_alone() -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
+def test_no_password_has_a_default() -> None:
+    """Each comes from ``.env``, and Compose says so where it is missing."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    named = re.findall(r"\$\{(\w*PASSWORD\w*)([^}]*)\}", text)
+    assert {name for name, _ in named} == set(SECRETS)
+    assert all(rest.startswith(":?") for _, rest in named)
+    for service, described in SERVICES.items():
+        for name, value in described.get("environment", {}).items():
+            assert "PASSWORD" not in name or "${" in value, (service, name)
+
+
+def test_mlflow_is_served_behind_the_guard() -> None:
+    """No service runs MLflow's own server; workers have the password that this one asks for."""
+    words = [word for service in SERVICES.values() for word in service.get("command", [])]
+    assert "mlflow" not in words
+    assert SERVICES["mlflow"]["command"][:3] == ["hpsearch", "ui", "--serve"]
+    asked = environment("mlflow")["HPSEARCH_UI_PASSWORD"]
+    for service in ("run", "worker"):
+        assert environment(service)["MLFLOW_TRACKING_PASSWORD"] == asked
+        assert environment(service)["MLFLOW_TRACKING_USERNAME"] == "hpsearch"
+
+
+def test_no_secret_gets_into_git_or_an_image() -> None:
+    """``.env`` is kept out of git, and an image is made of what is named, and of nothing else."""
+    assert ".env*" in (ROOT / ".gitignore").read_text().splitlines()
+    ignored = [
+        line
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line and not line.startswith("#")
+    ]
+    assert ignored[0] == "*"
+    assert "**/.env*" in ignored
+    taken = {line[1:] for line in ignored if line.startswith("!")}
+    copied: set[str] = set()
+    for line in (ROOT / "Dockerfile").read_text().splitlines():
+        if line.startswith(("COPY", "ADD")):
+            copied |= set(line.split()[1:-1])
+    assert copied == taken
+    for name in taken:
+        assert (ROOT / name).exists()
+        assert not name.startswith(".")
+
+
 def test_same_study_on_postgresql_and_a_server(
     tmp_path: Path, fresh_postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`run` and two workers on PostgreSQL and an MLflow server end with SQLite's digest."""
     monkeypatch.chdir(ROOT)
-    bare = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("HPSEARCH_STORAGE", "MLFLOW_TRACKING_URI")
-    }
+    bare = {name: value for name, value in os.environ.items() if name not in PLACES}
     embedded = {**bare, "HPSEARCH_HOME": str(tmp_path / "embedded")}
     _run([*command("run"), "--no-tracking"], embedded)
     expected = _run(_hpsearch("digest", STUDY), embedded)
@@ -58,6 +110,7 @@ def test_same_study_on_postgresql_and_a_server(
     with mlflow_server(tmp_path / "mlflow") as address:
         cluster = {
             **bare,
+            **environment("run"),
             "HPSEARCH_HOME": str(tmp_path / "cluster"),
             "HPSEARCH_STORAGE": fresh_postgres,
             "MLFLOW_TRACKING_URI": address,
@@ -72,6 +125,7 @@ def test_same_study_on_postgresql_and_a_server(
         assert (status["complete"] + status["pruned"], status["unprojected"]) == (40, 0)
         assert json.loads(_run(_hpsearch("reproduce", STUDY, "--json"), cluster))["identical"]
         _assert_each_trial_once(address)
+        _assert_closed_without_the_password(address)
 
 
 def _assert_each_trial_once(address: str) -> None:
@@ -84,6 +138,18 @@ def _assert_each_trial_once(address: str) -> None:
     numbers = [run.data.tags.get("hpsearch.number") for run in runs]
     assert list(range(40)) == sorted(int(number) for number in numbers if number is not None)
     assert {"FINISHED", "KILLED"} == {run.info.status for run in runs}
+
+
+def _assert_closed_without_the_password(address: str) -> None:
+    search = f"{address}/api/2.0/mlflow/experiments/search?max_results=1"
+    with pytest.raises(HTTPError, match="401"):
+        urlopen(search)
+    login = base64.b64encode(f"hpsearch:{SECRETS['MLFLOW_PASSWORD']}".encode()).decode()
+    headers = {"Authorization": f"Basic {login}"}
+    with urlopen(Request(search, headers=headers)) as answer:
+        assert answer.status == 200
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(Request(f"{address}/ajax-api/3.0/mlflow/assistant/config", headers=headers))
 
 
 def _hpsearch(*arguments: str) -> list[str]:
