@@ -131,7 +131,7 @@ def test_no_rule_is_idle(routes: list[tuple[str, str]]) -> None:
         assert passing((rule,), routes)
 
 
-def test_no_other_method(routes: list[tuple[str, str]]) -> None:
+def test_no_other_method() -> None:
     """A path passes by the methods of its rules alone, in capitals."""
     for rule in BROWSE + RECORD:
         path = rule.path.format(experiment=1, run=RUN, file="f")

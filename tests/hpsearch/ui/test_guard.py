@@ -198,6 +198,8 @@ def test_the_password_opens(server: Behind) -> None:
         assert server.status("GET", "/version", authorization=f"Basic {coded}") == 401
     for wrong in ("", "Basic", "Basic !", "Basic \u00ff", f"Bearer {SECRET}", "Basic //8="):
         assert server.status("GET", "/version", authorization=wrong) == 401
+    other = BASIC["authorization"].replace("Basic", "Digest")
+    assert server.status("GET", "/version", authorization=other) == 401
     twice = [BASIC["authorization"], BASIC["authorization"]]
     assert server.status("GET", "/version", authorization=twice) == 401
     assert server.status("GET", f"/?token={SECRET}") == 401
@@ -382,6 +384,19 @@ def test_json_is_written_anew(browser: Behind) -> None:
     assert expected == json.loads(scope["body"])
     assert scope["body"].count(b"max_results") == 1
     assert dict(scope["headers"])[b"content-length"] == str(len(scope["body"])).encode()
+
+
+def test_bodies_have_no_query(browser: Behind) -> None:
+    """What a body may name, a query beside it may not."""
+    assert browser.status("POST", f"{SEARCH}?filter=x", b"{}", **COOKIE, **JSON) == 404
+
+
+def test_queries_are_written_anew(browser: Behind) -> None:
+    """MLflow reads the names and values that were judged, however they were escaped."""
+    target = "/ajax-api/2.0/mlflow/experiments/get-by-name?%65xperiment_name=a%20%7e%2b+%C3%A9"
+    assert browser.status("GET", target, **COOKIE) == 200
+    (scope,) = browser.reached
+    assert scope["query_string"] == b"experiment_name=a+~%2B+%C3%A9"
 
 
 def test_queries_have_no_body(browser: Behind) -> None:
