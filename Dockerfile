@@ -1,21 +1,29 @@
 # One image for every service: the program, its study files, and the MLflow server.
-FROM python:3.11-slim
-
-ENV PYTHONDONTWRITEBYTECODE=1 \
-    OPENBLAS_NUM_THREADS=1 \
-    MLFLOW_DISABLE_TELEMETRY=true \
-    MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
-    HPSEARCH_HOME=/data
+FROM python:3.11-slim AS build
 
 WORKDIR /hpsearch
+RUN python -m venv /venv
 COPY requirements.lock .
-RUN pip install --no-cache-dir --require-hashes -r requirements.lock
+RUN /venv/bin/pip install --no-cache-dir --require-hashes --only-binary :all: -r requirements.lock
 COPY pyproject.toml README.md ./
 COPY hpsearch hpsearch
 COPY net net
 COPY studies studies
-RUN pip install --no-cache-dir --no-deps --no-build-isolation . && \
-    useradd --create-home hpsearch && mkdir /data && chown hpsearch /data
+RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
-USER hpsearch
-VOLUME /data
+FROM python:3.11-slim
+
+ENV PATH=/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    OPENBLAS_NUM_THREADS=1 \
+    MLFLOW_DISABLE_TELEMETRY=true \
+    MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
+    HPSEARCH_HOME=/data \
+    HOME=/tmp
+
+COPY --from=build /venv /venv
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin hpsearch && \
+    install -d -o 10001 -g 10001 -m 0700 /data
+
+# By number, so that whoever runs it can tell that this is not root.
+USER 10001:10001

@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types unit soak bench lock clean
+.PHONY: run test lint types unit soak bench lock secrets clean
 
 run: $(READY)
 	$(BIN)/hpsearch run book
@@ -46,6 +46,13 @@ lock:
 	$(VENV)-lock/bin/uv $(COMPILE) --group dev --output-file requirements-dev.lock
 	$(VENV)-lock/bin/uv $(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements.lock
 	rm -rf $(VENV)-lock
+
+# Passwords for docker-compose.yml, in a file that nobody else can read; those that are there stay.
+secrets:
+	@umask 077; for name in POSTGRES_PASSWORD MLFLOW_PASSWORD; do \
+		grep -qs "^$$name=" .env || \
+		echo "$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')" >> .env; \
+	done
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

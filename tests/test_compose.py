@@ -65,6 +65,65 @@ def test_no_password_has_a_default() -> None:
             assert "PASSWORD" not in name or "${" in value, (service, name)
 
 
+def test_make_secrets(tmp_path: Path) -> None:
+    """``make secrets`` writes each password once, for nobody else to read."""
+    make = ["make", "-s", "-f", str(ROOT / "Makefile"), "secrets", f"PYTHON={sys.executable}"]
+    (tmp_path / ".env").write_text("STUDY=quick\n")
+    (tmp_path / ".env").chmod(0o600)
+    for _ in range(2):
+        subprocess.run(make, cwd=tmp_path, check=True)
+        lines = (tmp_path / ".env").read_text().splitlines()
+        assert [line.partition("=")[0] for line in lines] == ["STUDY", *SECRETS]
+        assert len({line.partition("=")[2] for line in lines}) == 3
+        assert all(len(line) > 40 for line in lines[1:])
+    (tmp_path / ".env").unlink()
+    subprocess.run(make, cwd=tmp_path, check=True)
+    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_services_are_confined(name: str) -> None:
+    """No service can gain rights, write to its image, or take all of the machine."""
+    service = SERVICES[name]
+    assert (service["read_only"], service["init"], service["cap_drop"]) == (True, True, ["ALL"])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["pids_limit"] <= 256
+    assert "mem_limit" in service
+    assert {"max-size", "max-file"} == set(service["logging"]["options"])
+    assert re.fullmatch(r"on-failure:\d+", service.get("restart", "on-failure:1"))
+    assert "privileged" not in service
+
+
+def test_nobody_is_root() -> None:
+    """Users are numbers, and not 0."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    users = [line.split()[1] for line in lines if line.startswith("USER")]
+    assert users[-1:] == ["10001:10001"]
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", SERVICES["postgres"]["user"])
+
+
+def test_no_volume_is_left_behind() -> None:
+    """What is kept has a name; what workers write is gone with them."""
+    assert "VOLUME" not in (ROOT / "Dockerfile").read_text()
+    for service in SERVICES.values():
+        for volume in service.get("volumes", []):
+            assert volume.partition(":")[0] in COMPOSE["volumes"]
+    for name in ("run", "worker"):
+        assert any(place.startswith("/data:") for place in SERVICES[name]["tmpfs"])
+
+
+def test_networks() -> None:
+    """Only MLflow is on a network that leads out, and it is not on the ledger's."""
+    internal = {n for n, described in COMPOSE["networks"].items() if described.get("internal")}
+    reach = {name: set(service["networks"]) for name, service in SERVICES.items()}
+    assert [name for name in reach if not reach[name] <= internal] == ["mlflow"]
+    assert not reach["mlflow"] & reach["postgres"]
+    for name in ("run", "worker"):
+        assert reach[name] & reach["mlflow"]
+        assert reach[name] & reach["postgres"]
+    assert [name for name, service in SERVICES.items() if service.get("ports")] == ["mlflow"]
+
+
 def test_mlflow_is_served_behind_the_guard() -> None:
     """No service runs MLflow's own server; workers have the password that this one asks for."""
     words = [word for service in SERVICES.values() for word in service.get("command", [])]
@@ -89,7 +148,7 @@ def test_no_secret_gets_into_git_or_an_image() -> None:
     taken = {line[1:] for line in ignored if line.startswith("!")}
     copied: set[str] = set()
     for line in (ROOT / "Dockerfile").read_text().splitlines():
-        if line.startswith(("COPY", "ADD")):
+        if line.startswith(("COPY", "ADD")) and "--from=build" not in line:
             copied |= set(line.split()[1:-1])
     assert copied == taken
     for name in taken:
