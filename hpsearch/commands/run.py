@@ -139,6 +139,7 @@ def _conclude(
 ) -> None:
     """Say what came out, that it reproduces, and how to go on."""
     from hpsearch.report import views
+    from hpsearch.trust.estimate import correction
 
     study, counts = record.study, store.counts(record.id)
     name = shlex.quote(record.name)
@@ -146,6 +147,7 @@ def _conclude(
     if best.params:
         out(f"      {views.params(best.params)}")
     out(views.caution(study, counts, validation_size(record)))
+    out(views.corrected(study, correction(store, record)))
     if counts.done:
         done = _confirmed(store, record, best, trainer)
         if done is None:

@@ -120,13 +120,15 @@ def best(name: Name, as_json: Json = False) -> None:
     """Show the best trial."""
     from hpsearch.report import views
     from hpsearch.study import config
+    from hpsearch.trust.estimate import correction
 
     store = open_store()
     record = store.study(name)
     trial = best_of(store, record)
     if as_json:
         resolved = record.study.resolve(trial.params, trial.seed)
-        document(views.dumps(views.trial(trial) | {"config": config.plain(resolved)}))
+        shown = views.trial(trial) | {"config": config.plain(resolved)}
+        document(views.dumps(shown | {"corrected": views.correction(correction(store, record))}))
         return
     counts = store.counts(record.id)
     out(f"trial {trial.number} of {name}: {record.study.search.metric} {trial.value!r}")
@@ -136,6 +138,7 @@ def best(name: Name, as_json: Json = False) -> None:
     if trial.mlflow_run_id:
         out(f"  MLflow run {trial.mlflow_run_id}")
     out(views.caution(record.study, counts, validation_size(record)))
+    out(views.corrected(record.study, correction(store, record)))
     out(f"its configuration:  hpsearch config {shlex.quote(name)} --trial {trial.number}")
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from hpsearch.errors import DigestConflictError, UnknownStudyError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner, holds
-from hpsearch.ledger.records import FINISHED, Result, State, StudyRecord, encode
+from hpsearch.ledger.records import FINISHED, Result, State, StudyRecord, encode, pack
 from hpsearch.ledger.tables import curves, studies, trials
 from hpsearch.study.config import Params, dumps
 
@@ -166,6 +166,7 @@ class Leases:
                     number=number,
                     epochs=encode(result.curve),
                     steps=encode(result.steps),
+                    outcomes=None if result.outcomes is None else pack(result.outcomes),
                 )
             )
             return True

@@ -25,6 +25,10 @@ STEP_LOSS = "step_loss"
 """What these losses are called where they stand beside the metrics."""
 
 
+Outcomes: TypeAlias = NDArray[np.bool_] | NDArray[np.float32]
+"""(examples,), what each validation example scored at the end: right or wrong, or its loss."""
+
+
 def curve(rows: Iterable[Iterable[float]] = (), metrics: int = 0) -> Curve:
     """Rows of ``metrics`` numbers as one array; the number is only needed where there is no row."""
     taken = [list(row) for row in rows]
@@ -88,6 +92,7 @@ class Result:
     rungs: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     steps: Steps = field(default_factory=lambda: NO_STEPS)
+    outcomes: Outcomes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +169,34 @@ def digest(finished: Iterable[tuple[Trial, Curve]], steps: Mapping[int, Steps]) 
 def encode(array: NDArray[np.float64]) -> bytes:
     """The bits of an array, in row-major order and little-endian whatever the machine."""
     return np.ascontiguousarray(array, dtype="<f8").tobytes()
+
+
+def pack(outcomes: Outcomes) -> bytes:
+    """Outcomes as bytes: a letter for their kind, their number, and bits or float32."""
+    if outcomes.dtype == np.bool_:
+        return (
+            b"b"
+            + struct.pack("<I", len(outcomes))
+            + np.packbits(outcomes.astype(np.bool_)).tobytes()
+        )
+    losses = np.ascontiguousarray(outcomes, dtype="<f4")
+    return b"f" + struct.pack("<I", len(losses)) + losses.tobytes()
+
+
+def unpack(data: bytes) -> Outcomes:
+    """The outcomes that ``pack`` made these bytes of.
+
+    Raises:
+        ValueError: If it made no such bytes.
+    """
+    kind, number = data[:1], struct.unpack("<I", data[1:5])[0] if len(data) >= 5 else 0
+    if kind == b"b" and len(data) == 5 + (number + 7) // 8:
+        bits = np.frombuffer(data, np.uint8, offset=5)
+        right: NDArray[np.bool_] = np.unpackbits(bits, count=number).astype(np.bool_)
+        return right
+    if kind == b"f" and len(data) == 5 + 4 * number:
+        return np.frombuffer(data, "<f4", offset=5).astype(np.float32)
+    raise ValueError(f"{len(data)} bytes that are no outcomes")
 
 
 def weights_digest(state: Mapping[str, NDArray[np.generic]]) -> str:

@@ -18,7 +18,18 @@ from sqlalchemy.engine import Connection
 from hpsearch.errors import StudyChangedError, UnknownStudyError, UnknownTrialError, UsageError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import holds
-from hpsearch.ledger.records import FINISHED, Counts, Curve, State, Steps, StudyRecord, Trial, curve
+from hpsearch.ledger.records import (
+    FINISHED,
+    Counts,
+    Curve,
+    Outcomes,
+    State,
+    Steps,
+    StudyRecord,
+    Trial,
+    curve,
+    unpack,
+)
 from hpsearch.ledger.rows import curve_of, decode, study_record, trial_record
 from hpsearch.ledger.tables import curves, environments, studies, trials
 from hpsearch.study import file as study_file
@@ -185,6 +196,22 @@ class Store:
         with self.database.read() as connection:
             rows = connection.execute(query.order_by(curves.c.number)).all()
         return {row.number: decode(row.steps) for row in rows}
+
+    def outcomes(self, study_id: int) -> dict[int, Outcomes]:
+        """What each validation example scored, of the COMPLETE trials that know it, by number."""
+        query = (
+            sa.select(curves.c.number, curves.c.outcomes)
+            .join(
+                trials,
+                (curves.c.study_id == trials.c.study_id) & (curves.c.number == trials.c.number),
+            )
+            .where(curves.c.study_id == study_id, trials.c.state == State.COMPLETE)
+            .where(curves.c.outcomes.is_not(None))
+            .order_by(curves.c.number)
+        )
+        with self.database.read() as connection:
+            rows = connection.execute(query).all()
+        return {row.number: unpack(bytes(row.outcomes)) for row in rows}
 
     def history(self, study_id: int, above: int, up_to: int) -> list[tuple[Trial, Curve]]:
         """What samplers and pruners may learn from: numbers above ``above`` and to ``up_to``.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration, and what this program's tables are."""
 
 metadata = sa.MetaData()
@@ -90,5 +90,7 @@ curves = sa.Table(
     sa.Column("epochs", sa.LargeBinary, nullable=False),
     # (steps,) little-endian float64: the loss of each mini-batch, where it is recorded
     sa.Column("steps", sa.LargeBinary, nullable=False),
+    # records.pack: what each validation example scored at the end of a COMPLETE trial
+    sa.Column("outcomes", sa.LargeBinary),
     sa.ForeignKeyConstraint(["study_id", "number"], [trials.c.study_id, trials.c.number]),
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from hpsearch.ledger.records import Counts, Curve, Trial
 from hpsearch.study.config import Params, Study
+from hpsearch.trust.estimate import Correction
 from hpsearch.trust.reproduce import Reproduction
 from hpsearch.verify.findings import Findings
 
@@ -104,6 +105,35 @@ def counted(counts: Counts) -> str:
         "waiting": counts.waiting,
     }
     return ", ".join(f"{number} {name}" for name, number in parts.items() if number) or "none yet"
+
+
+def correction(corrected: Correction) -> dict[str, Any] | None:
+    """A corrected value as ``best --json`` gives it."""
+    if corrected.estimate is None:
+        return None
+    return {
+        "value": corrected.estimate.value,
+        "low": corrected.estimate.low,
+        "high": corrected.estimate.high,
+        "chosen_from": corrected.chosen_from,
+    }
+
+
+def corrected(study: Study, corrected: Correction) -> str:
+    """What is to be expected of the best configuration on other examples, in one sentence."""
+    if corrected.estimate is None:
+        return f"no corrected value: {corrected.reason}"
+    value, low, high = (
+        value_(each, 3)
+        for each in (corrected.estimate.value, corrected.estimate.low, corrected.estimate.high)
+    )
+    said = (
+        f"corrected for choosing among {corrected.chosen_from}: "
+        f"{study.search.metric} {value} ({low} to {high})"
+    )
+    if corrected.led:
+        said += "; the search itself was led by these examples, which this cannot correct"
+    return said
 
 
 def caution(study: Study, counts: Counts, validation: int) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import net
 from hpsearch.data.splits import Splits
-from hpsearch.ledger.records import weights_digest
+from hpsearch.ledger.records import Outcomes, weights_digest
 from hpsearch.study.config import NETWORK_METRICS, Study, TrialConfig
 from hpsearch.training.seam import Row
 
@@ -134,10 +134,24 @@ class NetworkTraining:
         with np.errstate(all="ignore"):  # what it gives is judged by the result
             for part in (self._splits.train, self._splits.validation):
                 probabilities = self._network.predict_proba(part.x).astype(np.float64)
-                of_label = np.maximum(probabilities[np.arange(len(part.y)), part.y], 1e-300)
                 right = probabilities.argmax(axis=1) == part.y
-                measures += [float(-np.log(of_label).mean()), float(right.mean())]
+                losses = -np.log(_of_label(probabilities, part.y))
+                measures += [float(losses.mean()), float(right.mean())]
         return measures
+
+    def outcomes(self, metric: str) -> Outcomes | None:
+        """Which validation examples are right, or their losses, for the weights at the end."""
+        part = self._splits.validation
+        if metric == "val_loss":
+            probabilities = self._network.predict_proba(part.x).astype(np.float64)
+            return (-np.log(_of_label(probabilities, part.y))).astype(np.float32)
+        if metric != "val_accuracy":
+            return None
+        x = self._network.as_inputs(part.x)
+        chunks = self._network.chunks(len(x))
+        likeliest = [chain.forward(x[rows]).argmax(axis=1) for rows, chain in chunks]
+        right: Outcomes = np.concatenate(likeliest) == part.y
+        return right
 
     def activations(self) -> list[NDArray[Any]]:
         """What comes out of each hidden layer for the training part: (examples, units) each."""
@@ -152,3 +166,8 @@ class NetworkTraining:
     def sha256(self) -> str | None:
         """Digest of ``state``; None after a divergence, whose NaNs have no meaning to compare."""
         return None if self.diverged else weights_digest(self.state)
+
+
+def _of_label(probabilities: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The probability of each example's own class, with a logarithm that is finite."""
+    return np.maximum(probabilities[np.arange(len(labels)), labels], 1e-300)

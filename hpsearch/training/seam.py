@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from hpsearch.ledger.records import Outcomes
 from hpsearch.study.config import Study, TrialConfig
 
 Row = Sequence[float]
@@ -51,6 +52,12 @@ class Training(Protocol):
     @property
     def sha256(self) -> str | None:
         """Digest of all that it has come to; None where that is nothing, or means nothing."""
+
+    def outcomes(self, metric: str) -> Outcomes | None:
+        """What each validation example scored at the end: their mean is this metric of ``final``.
+
+        None where the training cannot say it.
+        """
 
     @property
     def steps(self) -> Sequence[float]:

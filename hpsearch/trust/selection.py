@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class Estimate:
 
 
 def corrected(
-    outcomes: NDArray[np.floating] | NDArray[np.bool_],
+    outcomes: NDArray[Any],
     *,
     maximize: bool,
     seed: int = 0,

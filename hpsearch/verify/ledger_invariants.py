@@ -106,6 +106,18 @@ def _curves(seen: Look) -> Iterator[str]:
             yield f"trial {trial.number} is COMPLETE after {trial.epochs} of {epochs} epochs"
 
 
+def _outcomes(seen: Look) -> Iterator[str]:
+    """What the validation examples scored is, in the mean, the value of a COMPLETE trial."""
+    for number, curve in seen.ledger.curves.items():
+        trial = seen.ledger.trials.get(number)
+        if trial is None or (mean := curve.outcome) is None:
+            continue
+        if trial.state in (State.PRUNED, State.FAIL):
+            yield f"trial {number} is {trial.state} with outcomes"
+        elif trial.value is not None and not np.isclose(mean, trial.value, rtol=1e-4, atol=1e-9):
+            yield f"trial {number} has value {trial.value!r}, its examples scored {mean!r}"
+
+
 def _to_the_end(ledger: Ledger, trial: TrialRow, curve: CurveRow) -> bool:
     """Whether a training ended by itself: after its last epoch, or when patience ran out."""
     patience = ledger.setting(trial, "patience")
@@ -202,6 +214,7 @@ INVARIANTS: Mapping[str, Check] = {
     "states": _states,
     "values": _values,
     "curves": _curves,
+    "outcomes": _outcomes,
     "digests": _digests,
     "params": _params,
     "environments": _environments,

@@ -62,6 +62,8 @@ class CurveRow:
     steps: bytes
     metrics: int
     """Numbers in a row."""
+    outcomes: bytes | None = None
+    """What each validation example scored."""
 
     @property
     def whole(self) -> bool:
@@ -74,6 +76,19 @@ class CurveRow:
         size = 8 * self.metrics
         cut = self.epochs[: len(self.epochs) // size * size]
         return np.frombuffer(cut, dtype="<f8").reshape(-1, self.metrics)
+
+    @property
+    def outcome(self) -> float | None:
+        """The mean of the outcomes; NaN of bytes that are none, None where there are none."""
+        if self.outcomes is None:
+            return None
+        kind, number = self.outcomes[:1], int.from_bytes(self.outcomes[1:5], "little")
+        content = np.frombuffer(self.outcomes[5:], np.uint8)
+        if kind == b"b" and number and len(content) == -(-number // 8):
+            return int(np.unpackbits(content)[:number].sum()) / number
+        if kind == b"f" and number and len(content) == 4 * number:
+            return float(content.view("<f4").astype(np.float64).mean())
+        return float("nan")
 
     @property
     def losses(self) -> NDArray[np.float64]:
@@ -182,7 +197,7 @@ def read(database: Database, name: str) -> Ledger:
             sa.text("SELECT * FROM hpsearch_trials WHERE study_id = :study ORDER BY number"), mine
         ).all()
         curves = connection.execute(
-            sa.text("SELECT number, epochs, steps FROM hpsearch_curves WHERE study_id = :study"),
+            sa.text("SELECT * FROM hpsearch_curves WHERE study_id = :study"),
             mine,
         ).all()
         environments = connection.execute(sa.text("SELECT digest FROM hpsearch_environments"))
@@ -201,7 +216,12 @@ def read(database: Database, name: str) -> Ledger:
         reproduced=json.loads(study.reproduced or "{}"),
         trials={row.number: _trial(row, now) for row in trials},
         curves={
-            row.number: CurveRow(bytes(row.epochs), bytes(row.steps), len(metrics))
+            row.number: CurveRow(
+                bytes(row.epochs),
+                bytes(row.steps),
+                len(metrics),
+                None if row.outcomes is None else bytes(row.outcomes),
+            )
             for row in curves
         },
         environments=known,

@@ -14,7 +14,7 @@ import numpy as np
 from hpsearch.errors import HpsearchError, StoreAwayError, StoreError
 from hpsearch.ledger.leases import LEASE, Claim, Idle, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import Result, State, StudyRecord, curve
+from hpsearch.ledger.records import Outcomes, Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
 from hpsearch.seams import lease, seam
 from hpsearch.search.history import History
@@ -167,6 +167,7 @@ def evaluate(
     reason: str | None = None
     weights: str | None = None
     value: float | None = None
+    outcomes: Outcomes | None = None
     try:
         training = trainer.train(study.resolve(params, claim.seed))
         steps = training.steps
@@ -184,6 +185,7 @@ def evaluate(
         weights = training.sha256
         if state is State.COMPLETE:
             value = training.final[metric]
+            outcomes = training.outcomes(study.search.metric)
     except (MemoryError, OSError):
         raise
     except Exception as error:
@@ -197,6 +199,7 @@ def evaluate(
         rungs=pruning.rungs,
         reason=reason,
         steps=np.array(steps, dtype=np.float64),
+        outcomes=outcomes,
     )
 
 

@@ -418,7 +418,11 @@ def test_best_json(call: Call, ran: Path) -> None:
     first = max(trials, key=lambda trial: (trial["value"], -trial["number"]))
     document = call("best", "small", "--json").json
     resolved = document.pop("config")
+    corrected = document.pop("corrected")
     assert first == document
+    assert {"value", "low", "high", "chosen_from"} == corrected.keys()
+    assert corrected["low"] < corrected["value"] < corrected["high"]
+    assert corrected["chosen_from"] == 6
     assert {"data", "network", "training"} == resolved.keys()
     assert first["seed"] == resolved["training"]["seed"]
     assert first["params"]["training.lr"] == resolved["training"]["lr"]

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hpsearch import settings
@@ -23,7 +24,7 @@ from hpsearch.data import splits as data
 from hpsearch.data.datasets import load
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import State, Trial
+from hpsearch.ledger.records import State, Trial, pack
 from hpsearch.ledger.store import Store
 from hpsearch.projections.projector import Written, mend
 from hpsearch.settings import Settings
@@ -569,6 +570,20 @@ def test_damaged_tracking(healthy: Prepared, statements: tuple[str, ...], named:
     healthy.mend()
     assert healthy.named_by() == set()
     assert not healthy.mend()
+
+
+@pytest.mark.parametrize("damage", ["wrong", "torn", "misplaced"])
+def test_damaged_outcomes(healthy: Prepared, damage: str) -> None:
+    """What the examples scored is the value of a COMPLETE trial in the mean, and no other's."""
+    number = healthy.pruned if damage == "misplaced" else healthy.complete
+    scores = np.zeros(30, dtype=np.bool_)
+    content = pack(scores) + (b"?" if damage == "torn" else b"")
+    with closing(sqlite3.connect(healthy.home / "studies.db")) as connection:
+        connection.execute(
+            "UPDATE hpsearch_curves SET outcomes = ? WHERE number = ?", (content, number)
+        )
+        connection.commit()
+    assert {"outcomes"} == healthy.named_by()
 
 
 def test_bit_of_a_curve(healthy: Prepared) -> None:

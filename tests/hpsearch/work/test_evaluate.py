@@ -45,6 +45,28 @@ def ended(tried: Study, params: Params = SANE, **options: Any) -> Result | None:
     return evaluate(tried, History(tried), Claim(0, 7), params, digits(), **options)
 
 
+@pytest.mark.parametrize("metric", ["val_accuracy", "val_loss"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"training__patience": 1}, {"training__epochs": 0}], ids=str
+)
+def test_outcomes_are_the_value_in_the_mean(metric: str, changes: dict[str, Any]) -> None:
+    """What each validation example scored at the end is, in the mean, the trial's value."""
+    result = ended(
+        study(search__metric=metric, training__lr=2.0, **changes), {"network.dropout": 0.0}
+    )
+    assert result is not None
+    assert result.outcomes is not None
+    assert result.outcomes.shape == (30,)
+    assert pytest.approx(result.value, rel=1e-6) == float(result.outcomes.mean(dtype=float))
+
+
+def test_outcomes_are_of_a_validation_metric() -> None:
+    """No example of the validation part says anything of a metric of the training part."""
+    result = ended(study(search__metric="train_loss"))
+    assert result is not None
+    assert result.outcomes is None
+
+
 def untrained(metric: str) -> Study:
     """A study of first weights, of which some are beyond all measure."""
     return study(
