@@ -15,7 +15,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hpsearch.errors import StudyChangedError, UnknownStudyError, UnknownTrialError, UsageError
+from hpsearch.errors import UnknownStudyError, UnknownTrialError, UsageError
+from hpsearch.ledger.changes import refuse_change
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import holds
 from hpsearch.ledger.records import (
@@ -32,7 +33,6 @@ from hpsearch.ledger.records import (
 )
 from hpsearch.ledger.rows import curve_of, decode, study_record, trial_record
 from hpsearch.ledger.tables import curves, environments, studies, trials
-from hpsearch.study import file as study_file
 from hpsearch.study.config import Study, dumps
 
 
@@ -78,7 +78,7 @@ class Store:
                     ),
                 )
                 row = connection.execute(named).one()
-            _refuse_change(study_record(row), study, data_digests)
+            refuse_change(study_record(row), study, data_digests)
             connection.execute(
                 sa.update(studies)
                 .where(studies.c.id == row.id)
@@ -389,18 +389,3 @@ def _metrics(connection: Connection, study_id: int) -> int:
         sa.select(studies.c.metrics).where(studies.c.id == study_id)
     ).scalar()
     return len(json.loads(names or "[]"))
-
-
-def _refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, str]) -> None:
-    changes = study_file.differences(record.study, study)
-    if changes:
-        raise StudyChangedError(
-            f"study {study.name!r} is in the store with another definition ({'; '.join(changes)});"
-            f" keep it as it was, or give the new one a name of its own with --name"
-        )
-    if dict(record.data_digests) != dict(data_digests):
-        raise StudyChangedError(
-            f"study {study.name!r} was begun on other data (dataset sha256 "
-            f"{record.data_digests['dataset'][:12]}, now {data_digests['dataset'][:12]}); bring the"
-            f" data back, or begin a new study with --name"
-        )

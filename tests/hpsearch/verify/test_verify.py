@@ -389,8 +389,8 @@ LEDGER: dict[str, tuple[tuple[str, ...], set[str]]] = {
         {"curves", "run-curves"},
     ),
     "curve-of-nobody": (
-        ("INSERT INTO hpsearch_curves SELECT study_id, 99, epochs, steps FROM hpsearch_curves "
-         "WHERE number = :c",),
+        ("INSERT INTO hpsearch_curves SELECT study_id, 99, epochs, steps, NULL "
+         "FROM hpsearch_curves WHERE number = :c",),
         {"curves"},
     ),
     "epochs-miscounted": ((f"{SET} epochs = epochs + 1 WHERE number = :c",), {"curves"}),

@@ -1,0 +1,30 @@
+"""Is a study file still what the ledger holds under its name?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hpsearch.errors import StudyChangedError
+from hpsearch.ledger.records import StudyRecord
+from hpsearch.study import file as study_file
+from hpsearch.study.config import Study
+
+
+def refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, str]) -> None:
+    """Make sure that a study and its data are those that were registered.
+
+    Raises:
+        StudyChangedError: If they are not; the message says what differs.
+    """
+    changes = study_file.differences(record.study, study)
+    if changes:
+        raise StudyChangedError(
+            f"study {study.name!r} is in the store with another definition ({'; '.join(changes)});"
+            f" keep it as it was, or give the new one a name of its own with --name"
+        )
+    if dict(record.data_digests) != dict(data_digests):
+        raise StudyChangedError(
+            f"study {study.name!r} was begun on other data (dataset sha256 "
+            f"{record.data_digests['dataset'][:12]}, now {data_digests['dataset'][:12]}); bring the"
+            f" data back, or begin a new study with --name"
+        )
