@@ -10,18 +10,14 @@ to be there for a number to be there.
 
 from __future__ import annotations
 
-import base64
-import json
-import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, unquote, urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener, url2pathname
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import sqlalchemy as sa
@@ -32,14 +28,12 @@ from hpsearch.errors import TrackingError
 from hpsearch.ledger.records import STEP_LOSS
 from hpsearch.redact import address
 from hpsearch.settings import Settings
+from hpsearch.verify.rest import Rest
 
 LARGEST = np.finfo(np.float64).max
 STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
 PARENT, SOURCE = "mlflow.parentRunId", "mlflow.source.name"
 
-_TIMEOUT = 30.0
-"""Seconds for an answer."""
-_PAGE = 1000
 _RUNS, _ROWS = 100, 25_000
 """Runs a request may ask the metrics of, and rows that are answered at most."""
 
@@ -99,7 +93,7 @@ def read(
     mine = {STUDY: study, LEDGER: repr(created), SOURCE: "hpsearch"}
     names = (*metrics, STEP_LOSS, "value")
     if settings.tracking_uri.startswith(("http://", "https://")):
-        found = _read_rest(_Rest(settings.tracking_uri), mine[LEDGER], names)
+        found = _read_rest(Rest(settings.tracking_uri), mine[LEDGER], names)
     else:
         url = _url(settings.tracking_uri)
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
@@ -116,7 +110,7 @@ def artifact(settings: Settings, run: Run, path: str) -> bytes | None:
     """
     if settings.tracking_uri.startswith(("http://", "https://")):
         query = urlencode({"run_uuid": run.id, "path": path})
-        return _Rest(settings.tracking_uri).bytes(f"/get-artifact?{query}")
+        return Rest(settings.tracking_uri).bytes(f"/get-artifact?{query}")
     uri = urlsplit(run.artifacts)
     if uri.scheme not in ("", "file") or uri.netloc:
         raise TrackingError(f"{run.artifacts}: cannot be read from here")
@@ -200,80 +194,7 @@ def _read_sql(url: sa.URL, ledger: str, names: Sequence[str]) -> list[Run]:
 # -- by REST
 
 
-class _Redirects(HTTPRedirectHandler):
-    """Redirects are followed, but credentials are sent to nobody else."""
-
-    def redirect_request(self, req: Request, *answer: Any) -> Request | None:
-        following = super().redirect_request(req, *answer)
-        if following is not None and _origin(following.full_url) != _origin(req.full_url):
-            following.remove_header("Authorization")
-        return following
-
-
-_OPENER = build_opener(_Redirects)
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return (parts.scheme, parts.hostname, port)
-
-
-class _Rest:
-    """A server's REST API, with the credentials that MLflow's own client would use."""
-
-    def __init__(self, uri: str) -> None:
-        parts = urlsplit(uri)
-        self.where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
-        user = unquote(parts.username or os.environ.get("MLFLOW_TRACKING_USERNAME", ""))
-        password = unquote(parts.password or os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
-        token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-        self._headers = {"Content-Type": "application/json"}
-        if user:
-            basic = base64.b64encode(f"{user}:{password}".encode()).decode()
-            self._headers["Authorization"] = f"Basic {basic}"
-        elif token:
-            self._headers["Authorization"] = f"Bearer {token}"
-
-    def bytes(self, path: str, body: Mapping[str, Any] | None = None) -> bytes | None:
-        """An answer; None if there is nothing of the kind."""
-        data = None if body is None else json.dumps(body).encode()
-        request = Request(self.where + path, data, self._headers)
-        try:
-            with _OPENER.open(request, timeout=_TIMEOUT) as answer:
-                content: bytes = answer.read()
-                return content
-        except HTTPError as error:
-            with error:
-                said = " ".join(error.read().decode(errors="replace").split())
-            if error.code == 404 or "RESOURCE_DOES_NOT_EXIST" in said:
-                return None
-            raise TrackingError(f"MLflow at {self.where}: {error}: {said[:200]}") from error
-        except (URLError, OSError) as error:
-            raise TrackingError(f"MLflow at {self.where}: {error}") from error
-
-    def json(self, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """An answer that is a JSON object; empty if there is nothing of the kind."""
-        content = self.bytes(path, body)
-        try:
-            document = json.loads(content or b"{}")
-        except ValueError as error:
-            raise TrackingError(f"MLflow at {self.where}: answers {path} without JSON") from error
-        return document if isinstance(document, dict) else {}
-
-    def pages(self, path: str, body: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
-        """The entries of all pages of a search."""
-        token = ""
-        while True:
-            more = {"page_token": token} if token else {}
-            page = self.json(path, {**body, "max_results": _PAGE, **more})
-            yield from page.get(key, [])
-            token = page.get("next_page_token", "")
-            if not token:
-                return
-
-
-def _read_rest(rest: _Rest, ledger: str, logged_as: Sequence[str]) -> list[Run]:
+def _read_rest(rest: Rest, ledger: str, logged_as: Sequence[str]) -> list[Run]:
     api = "/api/2.0/mlflow"
     names = {
         entry["experiment_id"]: str(entry["name"])
@@ -314,7 +235,7 @@ def _int(value: Any) -> int | None:
     return None if value is None else int(value)
 
 
-def _histories(rest: _Rest, runs: Sequence[str], key: str) -> Iterator[tuple[str, Points]]:
+def _histories(rest: Rest, runs: Sequence[str], key: str) -> Iterator[tuple[str, Points]]:
     """One metric of many runs: asked for together, and by halves where the answer is cut off."""
     for some in _batches(runs, _RUNS):
         query = urlencode([("run_id", run) for run in some] + [("metric_key", key)])
@@ -330,7 +251,7 @@ def _histories(rest: _Rest, runs: Sequence[str], key: str) -> Iterator[tuple[str
             yield from _points([{**row, "run_id": some[0]} for row in _history(rest, some[0], key)])
 
 
-def _history(rest: _Rest, run: str, key: str) -> Iterator[dict[str, Any]]:
+def _history(rest: Rest, run: str, key: str) -> Iterator[dict[str, Any]]:
     token = ""
     while True:
         query = (
