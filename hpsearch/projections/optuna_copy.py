@@ -21,6 +21,7 @@ from typing import Any
 # Optuna loads this at its first use, on the projector's thread: a query of another thread would
 # meanwhile find it half loaded, and fail.
 import sqlalchemy.orm  # noqa: F401
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
@@ -231,12 +232,17 @@ def _content(trial: FrozenTrial) -> tuple[object, ...]:
     return (
         trial.state,
         trial.value,
-        trial.params,
+        {path: _stored(value, trial.distributions[path]) for path, value in trial.params.items()},
         trial.distributions,
         trial.intermediate_values,
         trial.user_attrs,
         trial.system_attrs,
     )
+
+
+def _stored(value: Any, distribution: BaseDistribution) -> Any:
+    """What Optuna's tables make of a value: a whole number is kept as a real one there."""
+    return int(float(value)) if isinstance(distribution, IntDistribution) else value
 
 
 def _batches(trials: Sequence[Trial]) -> Iterator[Sequence[Trial]]:

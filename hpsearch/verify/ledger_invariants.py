@@ -194,7 +194,8 @@ def _optuna(seen: Look) -> Iterator[str]:
             yield f"trial {number} is not in Optuna's copy; `hpsearch sync` writes it"
             continue
         wanted = {
-            p: dumps(v) if isinstance(v, list) else v for p, v in (trial.params or {}).items()
+            path: _as_copied(value, ledger.space.get(path, {}))
+            for path, value in (trial.params or {}).items()
         }
         for what, mine, its in (
             ("state", trial.state, copy.state),
@@ -205,6 +206,14 @@ def _optuna(seen: Look) -> Iterator[str]:
                 yield f"trial {number} has {what} {mine!r}, in Optuna's copy {its!r}"
         if not trial.in_optuna:
             yield f"trial {number} is in Optuna's copy without a mark of it"
+
+
+def _as_copied(value: Any, table: Mapping[str, Any]) -> Any:
+    """What Optuna's tables make of a value: a list is its JSON, a whole number a real one."""
+    if isinstance(value, list):
+        return dumps(value)
+    whole = isinstance(value, int) and not isinstance(value, bool) and "choices" not in table
+    return int(float(value)) if whole else value
 
 
 INVARIANTS: Mapping[str, Check] = {

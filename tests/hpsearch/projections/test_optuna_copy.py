@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -21,7 +22,9 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Result, State, StudyRecord
 from hpsearch.ledger.store import Store
 from hpsearch.projections.optuna_copy import OptunaCopy
+from hpsearch.settings import Settings
 from hpsearch.study.config import NETWORK_METRICS
+from hpsearch.verify import findings, look
 from tests.conftest import study
 from tests.hpsearch.workspace import rows
 
@@ -194,6 +197,19 @@ def test_every_kind_of_range(make: Callable[..., Ledger]) -> None:
     assert ledger.load().trials[0].params == {**params, "network.hidden": "[4,4]"}
     assert ledger.load().direction == optuna.study.StudyDirection.MINIMIZE
     assert ledger.again() == 0
+
+
+def test_whole_numbers_beyond_those_of_real_ones(make: Callable[..., Ledger]) -> None:
+    """Optuna's tables keep real numbers: that is no reason to build the copy again for ever."""
+    low = 2**53 + 1
+    ledger = make(training__seed={"low": low, "high": 2**60})
+    params = {"training.seed": low, "training.lr": LR, "network.dropout": 0.25}
+    ledger.finish(ledger.claim(), params=params)
+    assert ledger.bring() == 1
+    assert ledger.again() == 0
+    seen = look.take(ledger.database, "small", Settings(Path(), "", ""), tracking=False)
+    found = findings.judge(seen, tracking=False).violations
+    assert [violation for violation in found if violation.invariant == "optuna"] == []
 
 
 def test_numbers_keep_their_order(ledger: Ledger) -> None:
