@@ -23,6 +23,7 @@ from sqlalchemy.exc import ArgumentError
 from hpsearch.errors import HpsearchError, TrackingError
 from hpsearch.ledger.database import patience
 from hpsearch.projections import mlflow_errors
+from hpsearch.projections.artifacts import follow
 from hpsearch.redact import address, redact
 from hpsearch.settings import Settings, sqlite
 
@@ -91,6 +92,8 @@ def _open(settings: Settings) -> MlflowClient:
         if not file.exists() or not file.stat().st_size:
             _make(file, settings)
         _refuse_the_ledger(uri)
+        if settings.home in file.parents:
+            follow(file, settings.artifacts)
         client = MlflowClient(uri)
         client.get_experiment_by_name("Default")  # the first use still writes; one at a time
         return client

@@ -30,6 +30,8 @@ class Look:
     """Trials that a projector may be about to write: none if nobody is at work."""
     held: frozenset[int]
     """Trials that a worker holds, or held when the look began."""
+    place: str | None
+    """Where all artifacts are to be; None where that is not the workspace's to say."""
     weights: Callable[[Run], bytes | None]
     """A run's weights file; None if it has none."""
 
@@ -114,8 +116,16 @@ def take(database: Database, name: str, settings: Settings, *, tracking: bool = 
         live=live,
         lagging=frozenset(_unmarked(before) | _unmarked(after)) if live else frozenset(),
         held=frozenset(held),
+        place=_place(settings, after),
         weights=lambda run: tracking_reading.artifact(settings, run, WEIGHTS_FILE),
     )
+
+
+def _place(settings: Settings, ledger: Ledger) -> str | None:
+    if ledger.definition.get("tracking", {}).get("experiment"):  # which others may have made
+        return None
+    own = tracking_reading.lies_in(settings)
+    return settings.artifacts.as_uri() if own else None
 
 
 def _standing(ledger: Ledger) -> list[tuple[object, ...]]:

@@ -207,6 +207,16 @@ def _weights(seen: Look) -> Iterator[str]:
             yield f"{_of(run, trial)} has weights with {digest}, not {trial.weights_sha256}"
 
 
+def _artifacts(seen: Look) -> Iterator[str]:
+    """A workspace's artifacts lie in it, also after it was moved or copied."""
+    away = [r for r in seen.runs if seen.place and not r.artifacts.startswith(f"{seen.place}/")]
+    if away:
+        yield (
+            f"{len(away)} runs keep their artifacts elsewhere, as at {away[0].artifacts}: the "
+            f"workspace was moved or copied; `hpsearch sync` mends it"
+        )
+
+
 def _digest_of(content: bytes) -> str:
     from safetensors import SafetensorError
     from safetensors.numpy import load
@@ -236,5 +246,6 @@ INVARIANTS: Mapping[str, Check] = {
     "run-curves": _run_curves,
     "marks": _marks,
     "weights": _weights,
+    "artifacts": _artifacts,
 }
 """By the name that a violation bears."""

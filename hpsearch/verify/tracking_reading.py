@@ -102,6 +102,13 @@ def read(
     return [run for run in found if run.id in known or mine.items() <= run.tags.items()]
 
 
+def lies_in(settings: Settings) -> bool:
+    """Whether MLflow's database is a file of the workspace."""
+    uri = settings.tracking_uri
+    url = _url(uri) if uri.startswith("sqlite") else None
+    return url is not None and settings.home in Path(url.database or "").absolute().parents
+
+
 def artifact(settings: Settings, run: Run, path: str) -> bytes | None:
     """A run's artifact; None if there is none.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from hpsearch.errors import TrackingError
 from hpsearch.ledger.records import State
 from hpsearch.projections import projector
 from hpsearch.study import file as study_file
+from hpsearch.verify import findings, look
 from tests.conftest import study
 from tests.hpsearch.workspace import DIGESTS, MLFLOWS_WARNINGS, Again, Workspace
 
@@ -190,6 +192,31 @@ def test_commit_that_trained_it(book: Workspace) -> None:
     book.finish(number, environment="e1")
     book.sync()
     assert book.runs()[number].data.tags["mlflow.source.git.commit"] == "c0ffee"
+
+
+@pytest.mark.parametrize("how", [shutil.move, shutil.copytree], ids=["moved", "copied"])
+def test_artifacts_follow_the_workspace(workspace: Make, tmp_path: Path, how: Any) -> None:
+    """A workspace that was moved or copied keeps its artifacts in itself; verify sees if not."""
+    old = workspace("old")
+    old.complete()
+    old.sync(retrain=Again())
+    old.store.database.engine.dispose()
+    how(tmp_path / "old", tmp_path / "new")
+    before = sorted((tmp_path / "old").rglob("*"))
+    new = workspace("new")
+    broken = findings.judge(look.take(new.store.database, "small", new.settings)).violations
+    assert "artifacts" in {violation.invariant for violation in broken}
+    again = Again()
+    assert not new.sync(retrain=again)
+    assert again.trained == []
+    found = findings.judge(look.take(new.store.database, "small", new.settings)).violations
+    assert "artifacts" not in {violation.invariant for violation in found}
+    place = f"{new.settings.artifacts.as_uri()}/"
+    assert all(run.info.artifact_uri.startswith(place) for run in new.all_runs())
+    assert "lr = " in new.text(new.runs()[0], "config.toml")
+    new.client.delete_run(new.runs()[0].info.run_id)
+    assert new.sync(retrain=again).mlflow == 1
+    assert before == sorted((tmp_path / "old").rglob("*"))
 
 
 # -- what is not ours
