@@ -785,6 +785,14 @@ def test_the_budget_is_no_difference(given_: Study, trials: int) -> None:
     assert study_file.differences(given_, given_.with_trials(trials)) == []
 
 
+def test_scaling_left_to_the_data_is_no_difference() -> None:
+    """What it became shows in the data's digests; two that are written down are compared."""
+    open_ = study_file.parse(SMALLEST)
+    one, other = open_.with_scaling("minmax"), open_.with_scaling("standard")
+    assert study_file.differences(open_, one) == study_file.differences(one, open_) == []
+    assert study_file.differences(one, other) == ['data.scaling: stored "minmax", now "standard"']
+
+
 def test_differences() -> None:
     """Each difference is a line that says what is stored and what is given."""
     table = changed(training__lr={"low": 0.1, "high": 1}, tracking__tags={"team": "a"})
