@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = """
-    errors settings seams redact text
+    errors settings seams redact text reporting
     study data
     ledger
     search training estimator

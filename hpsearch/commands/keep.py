@@ -45,7 +45,9 @@ def sync(
     store = open_store()
 
     def retrain(record: StudyRecord) -> Callable[[Trial], Reproduction]:
-        return lambda trial: confirm(store, record, trial, trainer_of(record.study), places.cache)
+        return lambda trial: confirm(
+            store, record, trial, trainer_of(record.study, record.folder), places.cache
+        )
 
     def projector(record: StudyRecord) -> Projector:
         return Projector(store, record.name, places, retrain=retrain(record))

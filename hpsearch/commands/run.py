@@ -72,12 +72,14 @@ def run(
     changes = list(overrides or [])
     if trials is not None:
         changes.append(f"search.trials={trials}")
-    definition = study_file.load(find(study), changes, name)
     own_home(places, create=True)
-    trainer = trainer_of(definition)
+    file = find(study)
+    definition = study_file.load(file, changes, name)
+    folder = file.absolute().parent
+    trainer = trainer_of(definition, folder)
     definition = trainer.settled(definition)
     store = open_store(create=True)
-    record = store.register(definition, trainer.digests, trainer.facts())
+    record = store.register(definition, trainer.digests, trainer.facts(), str(folder))
     for remark in remarks(record.data_facts):
         say(f"hpsearch: {remark}")
     counts = store.counts(record.id)

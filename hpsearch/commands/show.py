@@ -127,7 +127,7 @@ def best(name: Name, as_json: Json = False) -> None:
     trial = best_of(store, record)
     if as_json:
         resolved = record.study.resolve(trial.params, trial.seed)
-        shown = views.trial(trial) | {"config": config.plain(resolved)}
+        shown = views.trial(trial) | {"config": config.resolved_table(resolved)}
         document(views.dumps(shown | {"corrected": views.correction(correction(store, record))}))
         return
     counts = store.counts(record.id)
@@ -183,6 +183,20 @@ def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
             for epoch, row in enumerate(rows.tolist(), start=1)
         ],
     )
+
+
+@app.command(epilog="Example: hpsearch log forest --trial 3")
+def log(name: Name, trial: TrialNumber = None) -> None:
+    """Show what a trial's training printed (default: the best's); the last megabyte of it."""
+    store = open_store()
+    record = store.study(name)
+    found = best_of(store, record) if trial is None else store.trial(record.id, trial)
+    printed = store.log(record.id, found.number).decode(errors="replace")
+    if not printed:
+        say(f"hpsearch: trial {found.number} of {name} has printed nothing")
+        return
+    for line in printed.splitlines():
+        out(line)
 
 
 @app.command(epilog="Example: hpsearch digest book")

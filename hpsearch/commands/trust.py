@@ -39,7 +39,7 @@ def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> N
             raise UnknownTrialError(f"{name!r} has no COMPLETE trial to reproduce")
     else:
         found = store.trial(record.id, trial)
-    outcome = train_again(store, record, found, trainer_of(record.study))
+    outcome = train_again(store, record, found, trainer_of(record.study, record.folder))
     if as_json:
         document(views.dumps(views.reproduction(outcome)))
     else:
@@ -50,8 +50,10 @@ def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> N
 def _tell(outcome: Reproduction, name: str) -> None:
     out(f"trial {outcome.number} of {name}, trained again: {outcome.epochs} epochs compared")
     if outcome.identical:
-        out("identical: every loss and accuracy, bit for bit")
+        out("identical: every metric, bit for bit")
         out(f"weights sha256 {outcome.weights_sha256}")
+    elif outcome.within_tolerance:
+        out(f"within the study's tolerance; {outcome.first_difference}")
     else:
         out(f"DIFFERENT: {outcome.first_difference}")
         out(f"weights sha256 {outcome.recorded_sha256} recorded, {outcome.weights_sha256} now")
@@ -81,7 +83,7 @@ def verify(
     seen = look.take(store.database, name, places, tracking=not no_tracking)
     found = findings.judge(seen, tracking=not no_tracking)
     if reproduce:
-        trainer = trainer_of(record.study)
+        trainer = trainer_of(record.study, record.folder)
         more = findings.train_again(
             seen.ledger,
             reproduce,

@@ -66,25 +66,36 @@ def find(study: str) -> Path:
     raise StudyFileError(f"no study file {study!r}; there are {', '.join(names)}, or give a path")
 
 
-def trainer_of(study: Study) -> Trainer:
-    """What trains a study's trials here."""
+def trainer_of(study: Study, folder: str | Path | None) -> Trainer:
+    """What trains a study's trials here.
+
+    Args:
+        study: The study.
+        folder: Where its file is; the current folder does where that is not there.
+    """
     from hpsearch.training.make import trainer
 
-    return trainer(study, settings.read().cache)
+    there = Path(folder) if folder and Path(folder).is_dir() else Path()
+    return trainer(study, there.absolute(), settings.read().cache)
 
 
 def unchanged_trainer(record: StudyRecord) -> Trainer:
-    trainer = trainer_of(record.study)
+    from hpsearch.ledger.changes import changes_of
+
+    trainer = trainer_of(record.study, record.folder)
     if trainer.digests != record.data_digests:
         raise UsageError(
-            f"the data of {record.name!r} here is not what it was begun on (dataset sha256 "
-            f"{record.data_digests['dataset'][:12]}, here {trainer.digests['dataset'][:12]})"
+            f"the data of {record.name!r} here is not what it was begun on "
+            f"({changes_of(record.data_digests, trainer.digests)})"
         )
     return trainer
 
 
-def validation_size(record: StudyRecord) -> int:
+def validation_size(record: StudyRecord) -> int | None:
+    """Examples of the validation part; None where that is a training's own affair."""
     described = record.study.data
+    if described is None:
+        return None
     if "sizes" in record.data_facts:
         return int(record.data_facts["sizes"]["validation"])
     if isinstance(described.validation, int):

@@ -24,7 +24,16 @@ def refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, 
         )
     if dict(record.data_digests) != dict(data_digests):
         raise StudyChangedError(
-            f"study {study.name!r} was begun on other data (dataset sha256 "
-            f"{record.data_digests['dataset'][:12]}, now {data_digests['dataset'][:12]}); bring the"
-            f" data back, or begin a new study with --name"
+            f"study {study.name!r} was begun on other data "
+            f"({changes_of(record.data_digests, data_digests)}); bring the data back, or begin a "
+            f"new study with --name"
         )
+
+
+def changes_of(recorded: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """What differs of two lists of digests, by the names."""
+    return ", ".join(
+        f"{name} sha256 {recorded.get(name, 'none')[:12]}, now {now.get(name, 'none')[:12]}"
+        for name in sorted(recorded.keys() | now.keys())
+        if recorded.get(name) != now.get(name)
+    )

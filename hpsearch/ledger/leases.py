@@ -20,7 +20,7 @@ from hpsearch.errors import DigestConflictError, UnknownStudyError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner, holds
 from hpsearch.ledger.records import FINISHED, Result, State, StudyRecord, encode, pack
-from hpsearch.ledger.tables import curves, studies, trials
+from hpsearch.ledger.tables import curves, logs, studies, trials
 from hpsearch.study.config import Params, dumps
 
 LEASE = 15.0
@@ -58,6 +58,7 @@ class Leases:
         seed: A trial's training seed, by its number.
         owner: Who holds the leases.
         lease: Seconds a lease holds.
+        exact: Whether a trial that is run twice has to give the same bits.
     """
 
     def __init__(
@@ -69,12 +70,14 @@ class Leases:
         seed: Callable[[int], int],
         owner: Owner,
         lease: float = LEASE,
+        exact: bool = True,
     ) -> None:
         self._database = database
         self._study = study
         self._lag = lag
         self._seed = seed
         self._owner = str(owner)
+        self._exact = exact
         self.lease = lease
 
     def claim(self) -> Claim | Idle:
@@ -140,7 +143,8 @@ class Leases:
             if row is None:
                 raise UnknownStudyError("the study was deleted meanwhile")
             if State(row.state).finished:
-                _compare(number, row, result)
+                if self._exact:
+                    _compare(number, row, result)
                 return False
             connection.execute(
                 sa.update(trials)
@@ -169,6 +173,9 @@ class Leases:
                     outcomes=None if result.outcomes is None else pack(result.outcomes),
                 )
             )
+            if result.log:
+                row_ = {"study_id": self._study.id, "number": number, "content": result.log}
+                connection.execute(sa.insert(logs).values(row_))
             return True
 
     @property

@@ -47,6 +47,8 @@ class StudyRecord:
     metrics: tuple[str, ...]
     """The names of what its trainings report, in the order of a curve's columns."""
     created: float
+    folder: str | None
+    """Where its study file was when it was last run."""
     data_digests: Mapping[str, str]
     """SHA-256 of the ``dataset`` and of the parts ``train``, ``validation`` and ``test``."""
     data_facts: Mapping[str, Any]
@@ -93,6 +95,8 @@ class Result:
     reason: str | None = None
     steps: Steps = field(default_factory=lambda: NO_STEPS)
     outcomes: Outcomes | None = None
+    log: bytes = b""
+    """What the training printed; the end of it, and no part of any digest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ def study_record(row: sa.Row[Any]) -> StudyRecord:
         incarnation=row.incarnation,
         study=study,
         metrics=tuple(json.loads(row.metrics)),
+        folder=row.folder,
         created=row.created,
         data_digests=digests,
         data_facts=facts,

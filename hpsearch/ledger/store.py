@@ -32,7 +32,7 @@ from hpsearch.ledger.records import (
     unpack,
 )
 from hpsearch.ledger.rows import curve_of, decode, study_record, trial_record
-from hpsearch.ledger.tables import curves, environments, studies, trials
+from hpsearch.ledger.tables import curves, environments, logs, studies, trials
 from hpsearch.study.config import Study, dumps
 
 
@@ -49,11 +49,12 @@ class Store:
         study: Study,
         data_digests: Mapping[str, str],
         data_facts: Mapping[str, Any] | None = None,
+        folder: str | None = None,
     ) -> StudyRecord:
         """Enter a study, or find it as it is; its budget becomes ``study.search.trials``.
 
         The budget never falls below the trials that were begun. ``data_facts`` are kept of a study
-        that is new, and never compared.
+        that is new, and never compared; ``folder`` is the study file's, of which the last counts.
 
         Raises:
             StudyChangedError: If another definition, or other data, stands under its name.
@@ -82,7 +83,7 @@ class Store:
             connection.execute(
                 sa.update(studies)
                 .where(studies.c.id == row.id)
-                .values(budget=max(budget, row.next_number))
+                .values(budget=max(budget, row.next_number), folder=folder or row.folder)
             )
         return self.study(study.name)
 
@@ -130,7 +131,7 @@ class Store:
     def delete(self, study_id: int) -> None:
         """Remove a study with its trials and curves."""
         with self.database.write() as connection:
-            for table in (curves, trials):
+            for table in (logs, curves, trials):
                 connection.execute(sa.delete(table).where(table.c.study_id == study_id))
             connection.execute(sa.delete(studies).where(studies.c.id == study_id))
 
@@ -212,6 +213,15 @@ class Store:
         with self.database.read() as connection:
             rows = connection.execute(query).all()
         return {row.number: unpack(bytes(row.outcomes)) for row in rows}
+
+    def log(self, study_id: int, number: int) -> bytes:
+        """What a finished trial's training printed; the end of it."""
+        query = sa.select(logs.c.content).where(
+            logs.c.study_id == study_id, logs.c.number == number
+        )
+        with self.database.read() as connection:
+            content = connection.execute(query).scalar()
+        return bytes(content or b"")
 
     def history(self, study_id: int, above: int, up_to: int) -> list[tuple[Trial, Curve]]:
         """What samplers and pruners may learn from: numbers above ``above`` and to ``up_to``.
@@ -333,9 +343,9 @@ class Store:
                     in_optuna=False,
                 )
             )
-            connection.execute(
-                sa.delete(curves).where(curves.c.study_id == study_id, curves.c.number.in_(failed))
-            )
+            for table in (logs, curves):
+                mine = (table.c.study_id == study_id) & table.c.number.in_(failed)
+                connection.execute(sa.delete(table).where(mine))
         return len(failed)
 
     # -- environments

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0005"
+REVISION = "0006"
 """The newest migration, and what this program's tables are."""
 
 metadata = sa.MetaData()
@@ -27,6 +27,7 @@ studies = sa.Table(
     sa.Column("name", sa.String(128), nullable=False, unique=True),
     sa.Column("definition", sa.Text, nullable=False),  # canonical JSON of the study file
     sa.Column("metrics", sa.Text, nullable=False),  # JSON: the names of a curve's columns
+    sa.Column("folder", sa.Text),  # the study file's, where it was last run
     sa.Column("budget", sa.Integer, nullable=False),
     sa.Column("next_number", sa.Integer, nullable=False, default=0),
     sa.Column("created", sa.Double, nullable=False),
@@ -92,5 +93,14 @@ curves = sa.Table(
     sa.Column("steps", sa.LargeBinary, nullable=False),
     # records.pack: what each validation example scored at the end of a COMPLETE trial
     sa.Column("outcomes", sa.LargeBinary),
+    sa.ForeignKeyConstraint(["study_id", "number"], [trials.c.study_id, trials.c.number]),
+)
+
+logs = sa.Table(
+    "hpsearch_logs",
+    metadata,
+    sa.Column("study_id", sa.Integer, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("content", sa.LargeBinary, nullable=False),  # the end of what a training printed
     sa.ForeignKeyConstraint(["study_id", "number"], [trials.c.study_id, trials.c.number]),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.ledger.records import (
@@ -111,7 +112,8 @@ class Content:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         digests = dict(self._record.data_digests)
-        spec = self._study.data.dataset
+        objective, data = self._study.objective, self._study.data
+        spec = data.dataset if data else objective.function or "command" if objective else ""
         dataset = Dataset(
             name=spec[:500],
             digest=digests.get("dataset", "")[:36],
@@ -124,7 +126,11 @@ class Content:
     def fixed(self) -> dict[str, str]:
         """The study's fixed values by path. Not its number of trials: params cannot change."""
         search = self._study.search.model_dump(exclude={"trials", "enqueue"})
-        tables = {"data": self._study.data.model_dump(), **self._study.fixed, "search": search}
+        parts = {"data": self._study.data, "objective": self._study.objective}
+        tables: dict[str, Mapping[str, Any]] = {
+            key: part.model_dump() for key, part in parts.items() if part
+        }
+        tables |= {**self._study.fixed, "search": search}
         return {
             f"{section}.{key}": text(value)
             for section, table in tables.items()

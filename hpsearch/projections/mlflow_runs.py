@@ -101,6 +101,7 @@ class Tracking(Reader):
         run_id: str | None,
         parent: str,
         commit: str | None,
+        log: bytes = b"",
     ) -> str:
         """Write all of a finished trial, to a run that is there or a new one. Returns its id."""
         from mlflow.entities import Param, RunTag
@@ -125,6 +126,8 @@ class Tracking(Reader):
                     (folder / "config.toml").write_text(text, encoding="utf-8")
                 else:
                     self._client.log_text(run_id, text, "config.toml")
+            if log:
+                self._client.log_text(run_id, log.decode(errors="replace"), "log.txt")
             self._client.log_inputs(run_id, [self._content.dataset()])
             seam("run-logged")
             ended = milliseconds(trial.ended or trial.started)

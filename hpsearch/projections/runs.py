@@ -67,6 +67,8 @@ class Retrained(Protocol):
     @property
     def identical(self) -> bool: ...
     @property
+    def agrees(self) -> bool: ...
+    @property
     def outcome(self) -> Mapping[str, Any]: ...
     @property
     def state(self) -> Mapping[str, NDArray[Any]]: ...
@@ -226,7 +228,8 @@ class Runs:
             self._alone()
             run_id = run.id if run else None
             commit = self._commit(trial)
-            run_id = tracking.write(trial, curve, steps, run_id, self._parent or "", commit)
+            log = self._store.log(self._record.id, trial.number)
+            run_id = tracking.write(trial, curve, steps, run_id, self._parent or "", commit, log)
             self._runs[trial.number] = _Run(run_id, ended=True)
             self._store.mark_mlflow(self._record.id, trial.number, run_id, True)
         return len(finished)
@@ -295,11 +298,15 @@ class Runs:
             return False
         run_id = run.id
         known = reproduction_of(record, best)
-        if known is not None and (not known or tracking.has_weights(run_id)):
-            return False
+        if known is not None:
+            arrays = record.study.keeps_arrays and best.weights_sha256 is not None
+            if not known or not arrays or tracking.has_weights(run_id):
+                return False
         again = self._retrain(best)
         self._alone()
-        tracking.write_weights(run_id, again.state if again.identical else None, again.identical)
+        tracking.write_weights(
+            run_id, again.state if again.identical and again.state else None, again.agrees
+        )
         self._store.mark_reproduced(record.id, again.outcome)
         return True
 

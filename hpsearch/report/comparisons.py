@@ -27,7 +27,7 @@ from hpsearch.report.trials import (
     parts,
     titled,
 )
-from hpsearch.study.config import Choices, Study, same
+from hpsearch.study.config import Choices, Study, TrialConfig, same
 from hpsearch.training.network import NetworkTrainer
 from hpsearch.training.seam import Trainer
 
@@ -50,11 +50,11 @@ def compared(
     """
     study = record.study
     settings = sorted(finished, key=lambda f: _place(study, f))
-    if study.fixed["training"].get("epochs") == 0:
+    if study.epochs == 0:
         return _activations(study, settings, trainer())
     if all(f.ending is Ending.DIVERGED for f in settings):
         return diverged(study, settings)
-    if study.fixed["training"].get("record") == "step":
+    if study.fixed.get("training", {}).get("record") == "step":
         return _steps(store, record, settings)
     return _curves(study, settings)
 
@@ -65,7 +65,7 @@ def diverged(study: Study, finished: Sequence[Finished]) -> Figure:
     return sentence(
         Title(titled(study, "every trial diverged"), counted(list(finished))),
         f"Each training was stopped when its loss became infinite or no number, so there is "
-        f"nothing to draw. Lower learning rates may help; {_learning_rates(study)}.",
+        f"nothing to draw.{_learning_rates(study)}",
         ["trial", "in epoch", *(_key(path) for path in paths)],
         [
             [
@@ -114,10 +114,11 @@ def _steps(store: Store, record: StudyRecord, settings: Sequence[Finished]) -> F
     absent = [name for name, number in drawn if number not in losses]
     longest = max(len(line) for line in lines.values())
     window = max(longest // max(f.trial.epochs for f in settings), 1)
+    taught, _ = parts(study) or (0, 0)
     return panels.steps(
         Title(
             titled(study, "loss by iteration"),
-            f"{counted(list(settings))}, {longest:,} iterations on {parts(study)[0]:,} examples",
+            f"{counted(list(settings))}, {longest:,} iterations on {taught:,} examples",
             f"diverged in the first epoch: {words.listed(absent)}" if absent else "",
         ),
         lines,
@@ -158,6 +159,7 @@ def _activations(study: Study, settings: Sequence[Finished], trainer: Trainer) -
     rows = []
     for name, f in zip(_names(settings, "\n"), settings, strict=True):
         config = study.resolve(f.trial.params, f.trial.seed)
+        assert isinstance(config, TrialConfig)
         low, high = DRAWN[config.network.activation]
         rows.append(Histograms(name, trainer.train(config).activations(), low, high))
     what = titled(study, "what comes out of each hidden layer before training")
@@ -220,13 +222,18 @@ def _names(settings: Sequence[Finished], between: str = ", ") -> list[str]:
 
 
 def _learning_rates(study: Study) -> str:
+    """What to do about a divergence, where the training is hpsearch's own."""
+    if study.objective is not None:
+        return ""
     open_ = study.space.get("training.lr")
     if open_ is None:
-        return f"lr is {words.value(study.fixed['training'].get('lr'))}"
-    ends = [words.value(end) for end in open_.ends()]
-    if isinstance(open_, Choices):
-        return f"lr was one of {words.listed(ends)}"
-    return f"lr was searched from {ends[0]} to {ends[1]}"
+        said = f"lr is {words.value(study.fixed['training'].get('lr'))}"
+    else:
+        ends = [words.value(end) for end in open_.ends()]
+        said = f"lr was searched from {ends[0]} to {ends[1]}"
+        if isinstance(open_, Choices):
+            said = f"lr was one of {words.listed(ends)}"
+    return f" Lower learning rates may help; {said}."
 
 
 def _key(path: str) -> str:

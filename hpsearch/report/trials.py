@@ -124,8 +124,10 @@ def counted(finished: list[Finished]) -> str:
     return trials + (f" ({', '.join(stopped)})" if stopped else "")
 
 
-def parts(study: Study) -> tuple[int, int]:
-    """How many examples are trained on, and how many validate."""
+def parts(study: Study) -> tuple[int, int] | None:
+    """How many examples are trained on, and how many validate; None if that is not known."""
+    if study.data is None:
+        return None
     train, validation = study.data.train, study.data.validation
     if isinstance(validation, float):
         validation = round(train * validation)
@@ -135,5 +137,8 @@ def parts(study: Study) -> tuple[int, int]:
 
 def examples(study: Study) -> str:
     """``400 training and 100 validation examples``."""
-    train, validation = parts(study)
+    known = parts(study)
+    if known is None:
+        return "examples of its own"
+    train, validation = known
     return f"{train:,} training and {validation:,} validation examples"

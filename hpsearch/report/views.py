@@ -59,6 +59,7 @@ def reproduction(outcome: Reproduction) -> dict[str, Any]:
     """A comparison as ``reproduce --json`` gives it."""
     return {
         "identical": outcome.identical,
+        "within_tolerance": outcome.within_tolerance,
         "number": outcome.number,
         "weights_sha256": outcome.weights_sha256,
         "recorded_sha256": outcome.recorded_sha256,
@@ -136,12 +137,10 @@ def corrected(study: Study, corrected: Correction) -> str:
     return said
 
 
-def caution(study: Study, counts: Counts, validation: int) -> str:
+def caution(study: Study, counts: Counts, validation: int | None) -> str:
     """What the best value is not: said with every best trial (the winner's curse)."""
-    return (
-        f"the best of {counts.complete} on {validation} validation examples flatters: "
-        f"expect less on others"
-    )
+    on = "" if validation is None else f" on {validation} validation examples"
+    return f"the best of {counts.complete}{on} flatters: expect less on others"
 
 
 def duration(seconds: float) -> str:

@@ -6,9 +6,8 @@ from hpsearch.study.config import Study
 
 
 def most_epochs(study: Study) -> int:
-    open_ = study.space.get("training.epochs")
-    ends = open_.ends() if open_ else [study.fixed["training"]["epochs"]]
-    return max(int(str(end)) for end in ends)
+    """The epochs of the longest trial; 1 where that is not known, and nobody prunes."""
+    return study.epochs or 1
 
 
 def rung_epochs(study: Study) -> frozenset[int]:

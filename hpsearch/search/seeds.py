@@ -27,5 +27,4 @@ def seed(study: Study, number: int, purpose: Purpose) -> int:
 
 def training_seed(study: Study, number: int) -> int:
     """The seed that a trial trains with: the study file's own, where it names one."""
-    own = study.fixed["training"].get("seed")
-    return seed(study, number, Purpose.TRAINING) if own is None else int(own)
+    return seed(study, number, Purpose.TRAINING) if study.seed is None else study.seed

@@ -14,13 +14,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from hpsearch.errors import StudyFileError
-
-Value = bool | int | float | str | list[int]
-Params = Mapping[str, Value]
-"""Values of a trial's open places, keyed by path such as ``training.lr``."""
+from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial, nested
+from hpsearch.study.section import Count, Positive, Section, Seed
+from hpsearch.study.section import Params as Params
+from hpsearch.study.section import Value as Value
+from hpsearch.study.section import plain as plain
 
 NETWORK_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 """What a network's training reports after each epoch."""
@@ -32,14 +33,6 @@ LARGEST = 1e300
 """Of a range's ends: what is computed with them stays finite."""
 MOST_STEPS = 2**53
 """Of a range: real numbers cannot tell more of them apart."""
-
-Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
-Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -93,6 +86,10 @@ class TrialConfig(Section):
     training: TrainingConfig
 
 
+AnyTrial = TrialConfig | ObjectiveTrial
+"""A trial's whole configuration, its seed included."""
+
+
 class SearchConfig(Section):
     """``[search]``: how the open places are filled, and what is looked for."""
 
@@ -105,7 +102,7 @@ class SearchConfig(Section):
     pruner: Literal["none", "median", "hyperband"] = "none"
     min_epochs: Positive = 1
     reduction_factor: Annotated[int, Field(ge=2, le=2**31 - 1)] = 3
-    enqueue: list[dict[str, Any]] = []
+    enqueue: list[dict[str, Any]] = Field(default_factory=list)
 
     @model_validator(mode="before")
     @classmethod
@@ -125,7 +122,7 @@ class TrackingConfig(Section):
     """``[tracking]``: what MLflow is told beside the trials."""
 
     experiment: Annotated[str, Field(min_length=1, max_length=256)] | None = None
-    tags: dict[str, str] = {}
+    tags: dict[str, str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,31 +183,65 @@ class Study:
     """A valid study: what is fixed, what is open, and how it is searched."""
 
     name: str
-    data: DataConfig
+    data: DataConfig | None
+    """None of a study with an objective of its own."""
     fixed: Mapping[str, Mapping[str, Any]]
-    """``network`` and ``training`` with the open places left out."""
+    """``network`` and ``training``, or ``params``, with the open places left out."""
     space: Space
     """What is open, by path, in the order of the paths."""
     search: SearchConfig
     tracking: TrackingConfig
+    objective: ObjectiveConfig | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """The names of what a trial's training reports after each epoch, in order."""
-        return NETWORK_METRICS
+        return tuple(self.objective.metrics) if self.objective else NETWORK_METRICS
+
+    @property
+    def epochs(self) -> int | None:
+        """The epochs of the longest trial; None where that is not known."""
+        if self.objective:
+            return self.objective.epochs
+        open_ = self.space.get("training.epochs")
+        ends = open_.ends() if open_ else [self.fixed["training"]["epochs"]]
+        return max(int(str(end)) for end in ends)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed that the study file names for all its trials' trainings."""
+        seed = self.objective.seed if self.objective else self.fixed["training"].get("seed")
+        return None if seed is None else int(seed)
+
+    @property
+    def keeps_arrays(self) -> bool:
+        """Whether a training may come to arrays that are worth keeping, bit for bit."""
+        return self.objective is None or (
+            self.objective.command is None and self.objective.tolerance is None
+        )
+
+    @property
+    def tolerance(self) -> float | None:
+        """How far a training again may be off; None where it has to give the same bits."""
+        return self.objective.tolerance if self.objective else None
 
     @property
     def column(self) -> int:
         """The place of the search's metric among them."""
         return self.metrics.index(self.search.metric)
 
-    def resolve(self, params: Params, seed: int) -> TrialConfig:
+    def resolve(self, params: Params, seed: int) -> AnyTrial:
         """Fill in the ranges.
 
         Args:
             params: A value for each path of ``space``.
             seed: The trial's seed; one that the study file itself names goes before it.
         """
+        if self.objective:
+            own = self.objective.seed
+            objective = self.objective.model_copy(update={"seed": seed if own is None else own})
+            tried = {path.removeprefix("params."): value for path, value in params.items()}
+            return ObjectiveTrial(objective, {**self.fixed["params"], **tried})
         tables = {section: dict(self.fixed[section]) for section in SEARCHABLE}
         tables["training"].setdefault("seed", seed)
         for path, value in params.items():
@@ -218,12 +249,19 @@ class Study:
             tables[section][key] = value
         return TrialConfig.model_validate({"data": self.data, **tables})
 
-    def of_trial(self, number: int, config: TrialConfig) -> Study:
+    def of_trial(self, number: int, config: AnyTrial) -> Study:
         """The study that consists of one trial alone: running it is reproducing the trial."""
+        fixed: Mapping[str, Mapping[str, Any]]
+        if isinstance(config, ObjectiveTrial):
+            data, objective, fixed = None, config.objective, {"params": config.params}
+        else:
+            data, objective = config.data, None
+            fixed = {"network": plain(config.network), "training": plain(config.training)}
         return Study(
             name=f"{self.name[:110]}-trial-{number}",
-            data=config.data,
-            fixed={"network": plain(config.network), "training": plain(config.training)},
+            data=data,
+            objective=objective,
+            fixed=fixed,
             space={},
             search=SearchConfig(
                 trials=1, metric=self.search.metric, direction=self.search.direction
@@ -234,17 +272,27 @@ class Study:
     def definition(self) -> dict[str, Any]:
         """The study with every default written out, as a study file would say it."""
         tables: dict[str, Any] = {}
+        if self.objective:
+            searched = {p.removeprefix("params."): o.table() for p, o in self.space.items()}
+            tables["objective"] = plain(self.objective)
+            tables["params"] = nested({**self.fixed["params"], **searched})
+            return self._whole(tables)
         for section, model in (("network", NetworkConfig), ("training", TrainingConfig)):
             paths = {key: f"{section}.{key}" for key in model.model_fields}
             searched = {k: self.space[p].table() for k, p in paths.items() if p in self.space}
             table = {**self.fixed[section], **searched}
             tables[section] = {key: table[key] for key in paths if key in table}
-        whole = {"name": self.name, "data": plain(self.data), **tables}
+        return self._whole(tables)
+
+    def _whole(self, tables: Mapping[str, Any]) -> dict[str, Any]:
+        data = {"data": plain(self.data)} if self.data else {}
+        whole = {"name": self.name, **data, **tables}
         whole |= {"search": plain(self.search), "tracking": plain(self.tracking)}
         return {key: value for key, value in whole.items() if value}
 
     def with_scaling(self, scaling: str) -> Study:
         """The same study with this scaling written down."""
+        assert self.data is not None
         return replace(
             self, data=DataConfig.model_validate({**plain(self.data), "scaling": scaling})
         )
@@ -308,7 +356,8 @@ def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield f"{prefix}{key}", value
 
 
-def plain(model: Section) -> dict[str, Any]:
-    """The section's table, without what is not set and lists or tables that hold nothing."""
-    table = model.model_dump(exclude_none=True)
-    return {key: value for key, value in table.items() if value not in ([], {}) or key == "hidden"}
+def resolved_table(config: AnyTrial) -> dict[str, Any]:
+    """A trial's configuration as a study file's tables."""
+    if isinstance(config, ObjectiveTrial):
+        return {"objective": plain(config.objective), "params": nested(config.params)}
+    return plain(config)

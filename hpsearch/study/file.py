@@ -5,28 +5,22 @@ A study is valid when every end of every range, put in its place, makes a valid 
 
 from __future__ import annotations
 
-import difflib
-import json
 import tomllib
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar, get_args
+from typing import Any
 
 import tomli_w
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from hpsearch.errors import StudyFileError
 from hpsearch.study.config import (
-    LARGEST,
-    MOST_STEPS,
     SEARCHABLE,
     Choices,
     DataConfig,
     Range,
     SearchConfig,
-    Section,
     Space,
     Study,
     TrackingConfig,
@@ -37,8 +31,13 @@ from hpsearch.study.config import (
     plain,
     same,
 )
-
-_AnySection = TypeVar("_AnySection", bound=Section)
+from hpsearch.study.objective import ObjectiveConfig
+from hpsearch.study.objective_file import objective as read_objective
+from hpsearch.study.objective_file import params as read_params
+from hpsearch.study.objective_file import ranked_by
+from hpsearch.study.placeholders import check_command
+from hpsearch.study.ranges import open_place, typed
+from hpsearch.study.words import explain, nearest, read_section, show
 
 
 def load(path: Path, overrides: Iterable[str] = (), name: str | None = None) -> Study:
@@ -76,19 +75,29 @@ def parse(table: Mapping[str, Any]) -> Study:
     Raises:
         StudyFileError: If it is no valid study; the message names the key.
     """
-    known = ["name", "data", "network", "training", "search", "tracking"]
+    known = ["name", "data", "network", "training", "objective", "params", "search", "tracking"]
     for key, section in table.items():
         if key not in known:
-            raise StudyFileError(f"{key}: unknown key{_nearest(key, known)}")
+            raise StudyFileError(f"{key}: unknown key{nearest(key, known)}")
         if key != "name" and not isinstance(section, dict):
             raise StudyFileError(f"{key}: must be a table, such as [{key}]")
     name = _name(table.get("name"))
-    data = _section(DataConfig, table, "data")
-    fixed, open_ = _divide(table)
-    space = _space(data, fixed, open_)
-    _require_batches_to_normalize(data, fixed, space)
-    search = _section(SearchConfig, table, "search")
-    tracking = _section(TrackingConfig, table, "tracking")
+    if "params" in table and "objective" not in table:
+        raise StudyFileError("params: goes with [objective]; a network's ranges stand in its place")
+    data: DataConfig | None = None
+    objective: ObjectiveConfig | None = None
+    if "objective" in table:
+        objective = read_objective(table)
+        fixed, space = read_params(table.get("params", {}))
+        check_command(objective, {*fixed["params"], *(p.removeprefix("params.") for p in space)})
+        search = read_section(SearchConfig, ranked_by(table, objective), "search")
+    else:
+        data = read_section(DataConfig, table, "data")
+        fixed, open_ = _divide(table)
+        space = _space(data, fixed, open_)
+        _require_batches_to_normalize(data, fixed, space)
+        search = read_section(SearchConfig, table, "search")
+    tracking = read_section(TrackingConfig, table, "tracking")
     points = [_point(space, index, raw) for index, raw in enumerate(search.enqueue)]
     trials = search.trials
     if search.sampler == "grid":
@@ -96,12 +105,17 @@ def parse(table: Mapping[str, Any]) -> Study:
             raise StudyFileError("search.enqueue: a grid visits every point; leave it out")
         trials = min(trials, grid_size(space))
     search = search.model_copy(update={"enqueue": points, "trials": trials})
-    sections = {section: MappingProxyType(fixed[section]) for section in SEARCHABLE}
-    study = Study(name, data, MappingProxyType(sections), MappingProxyType(space), search, tracking)
+    sections = MappingProxyType({key: MappingProxyType(entry) for key, entry in fixed.items()})
+    study = Study(name, data, sections, MappingProxyType(space), search, tracking, objective)
     if search.metric not in study.metrics:
         raise StudyFileError(
-            f"search.metric: {_show(search.metric)} is not reported"
-            f"{_nearest(search.metric, list(study.metrics))}"
+            f"search.metric: {show(search.metric)} is not reported"
+            f"{nearest(search.metric, list(study.metrics))}"
+        )
+    if search.pruner != "none" and study.epochs is None:
+        raise StudyFileError(
+            f"search.pruner: {search.pruner} must know how many epochs there are at most; say so "
+            f"with `epochs = …` in [objective]"
         )
     return study
 
@@ -116,7 +130,7 @@ def differences(stored: Study, given: Study) -> list[str]:
     old = dict(flat(stored.with_trials(1).definition()))
     new = dict(flat(given.with_trials(1).definition()))
     return [
-        f"{path}: stored {_show(old.get(path))}, now {_show(new.get(path))}"
+        f"{path}: stored {show(old.get(path))}, now {show(new.get(path))}"
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path)
     ]
@@ -149,13 +163,6 @@ def _name(name: Any) -> str:
     return name
 
 
-def _section(model: type[_AnySection], table: Mapping[str, Any], key: str) -> _AnySection:
-    try:
-        return model.model_validate(table.get(key, {}))
-    except ValidationError as error:
-        raise StudyFileError(_explain(error, (key,), model)) from None
-
-
 def _divide(table: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     """Part ``[network]`` and ``[training]`` into what has a value and what is open."""
     fixed: dict[str, dict[str, Any]] = {section: {} for section in SEARCHABLE}
@@ -173,7 +180,7 @@ def _space(
     data: DataConfig, fixed: dict[str, dict[str, Any]], tables: dict[str, Any]
 ) -> dict[str, Range | Choices]:
     """Validate what is open by putting each end in its place; fill ``fixed`` with defaults."""
-    drafts = {path: _open(path, tables[path]) for path in sorted(tables)}
+    drafts = {path: open_place(path, tables[path]) for path in sorted(tables)}
     middle = {path: draft.ends()[0] for path, draft in drafts.items()}
     base = _corner(data, fixed, middle)
     space: dict[str, Range | Choices] = {}
@@ -183,7 +190,7 @@ def _space(
             getattr(getattr(_corner(data, fixed, {**middle, path: end}), section), key)
             for end in draft.ends()
         ]
-        space[path] = _typed(path, draft, ends)
+        space[path] = typed(path, draft, ends)
     for section in SEARCHABLE:
         whole = plain(getattr(base, section))
         fixed[section] = {k: v for k, v in whole.items() if f"{section}.{k}" not in space}
@@ -220,61 +227,7 @@ def _corner(
     try:
         return TrialConfig.model_validate({"data": data, **tables})
     except ValidationError as error:
-        raise StudyFileError(_explain(error, (), TrialConfig)) from None
-
-
-def _open(path: str, table: dict[str, Any]) -> Range | Choices:
-    known = ["low", "high", "log", "step", "choices"]
-    for key in table:
-        if key not in known:
-            raise StudyFileError(f"{path}.{key}: unknown key{_nearest(key, known)}")
-    if "choices" in table:
-        choices = table["choices"]
-        if len(table) > 1 or not isinstance(choices, list):
-            raise StudyFileError(f"{path}: choices stand alone, as choices = [a, b]")
-        if not choices:
-            raise StudyFileError(f"{path}: choices is empty; give at least one")
-        return Choices(tuple(choices))
-    missing = [key for key in ("low", "high") if key not in table]
-    if missing:
-        raise StudyFileError(f"{path}: a range needs low and high ({missing[0]} is missing)")
-    for key in ("low", "high", "step"):
-        value = table.get(key, 1)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not -LARGEST < value < LARGEST:
-            raise StudyFileError(f"{path}.{key}: must be a finite number, not {_show(value)}")
-    if not isinstance(table.get("log", False), bool):
-        raise StudyFileError(f"{path}.log: must be true or false")
-    draft = Range(table["low"], table["high"], table.get("log", False), table.get("step"))
-    if draft.low > draft.high:
-        raise StudyFileError(f"{path}: low {draft.low} is above high {draft.high}; swap them")
-    if draft.log and draft.low <= 0:
-        raise StudyFileError(f"{path}: log needs low > 0, and low is {draft.low}")
-    if draft.step is not None and (draft.step <= 0 or draft.log):
-        raise StudyFileError(f"{path}: step must be above 0, and does not go with log")
-    if draft.step is not None:
-        steps = (Decimal(draft.high) - Decimal(draft.low)) / Decimal(draft.step)
-        if steps > MOST_STEPS:
-            raise StudyFileError(
-                f"{path}.step: {draft.step} makes {steps:.3g} steps from {draft.low} to "
-                f"{draft.high}; take a wider one, or leave it out"
-            )
-    return draft
-
-
-def _typed(path: str, draft: Range | Choices, ends: list[Any]) -> Range | Choices:
-    """The range in the type of its place: whole numbers stay whole only where that is meant."""
-    if isinstance(draft, Choices):
-        if any(ends.count(end) > 1 for end in ends):
-            raise StudyFileError(f"{path}: choices holds a value twice")
-        return Choices(tuple(ends))
-    low, high = ends
-    step = draft.step
-    if isinstance(low, int):
-        if step is not None and step != int(step):
-            raise StudyFileError(f"{path}: takes whole numbers, so step must be one")
-        return Range(int(low), int(high), draft.log, None if step is None else int(step))
-    return Range(float(low), float(high), draft.log, None if step is None else float(step))
+        raise StudyFileError(explain(error, (), TrialConfig)) from None
 
 
 def _point(space: Space, index: int, raw: dict[str, Any]) -> dict[str, Value]:
@@ -283,12 +236,12 @@ def _point(space: Space, index: int, raw: dict[str, Any]) -> dict[str, Value]:
     point = dict(flat(raw))
     for path, value in point.items():
         if path not in space:
-            hint = _nearest(path, list(space))
+            hint = nearest(path, list(space))
             raise StudyFileError(f"{where}: {path} is not searched{hint}")
         open_ = space[path]
         if value not in open_:
             raise StudyFileError(
-                f"{where}: {path} = {_show(value)} is not in {_inline(open_.table())}"
+                f"{where}: {path} = {show(value)} is not in {_inline(open_.table())}"
             )
         if isinstance(open_, Choices):
             point[path] = next(choice for choice in open_.choices if same(value, choice))
@@ -314,42 +267,6 @@ def _override(table: dict[str, Any], override: str) -> None:
 
 
 # -- saying what is wrong
-
-
-def _explain(error: ValidationError, prefix: tuple[str, ...], model: type[BaseModel]) -> str:
-    """One of pydantic's complaints as one line: of a misspelt key rather than of a missing one."""
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    path = prefix + tuple(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"{'.'.join(path)}: unknown key{_nearest(path[-1], _known(path, model, prefix))}"
-    if first["type"] == "missing":
-        return f"{'.'.join(path)}: is missing; add it to [{path[0]}]"
-    place = ".".join(path[:2])
-    said = [e["msg"] for e in error.errors() if (prefix + e["loc"])[:2] == path[:2]]
-    message = " or ".join(dict.fromkeys(m[0].lower() + m[1:] for m in said))
-    return f"{place}: {message} (it is {_show(first['input'])})"
-
-
-def _known(path: tuple[str, ...], model: type[BaseModel], prefix: tuple[str, ...]) -> list[str]:
-    for part in path[len(prefix) : -1]:
-        annotation = model.model_fields[part].annotation
-        inner = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
-        model = next(a for a in inner if issubclass(a, BaseModel))
-    return list(model.model_fields)
-
-
-def _nearest(key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return f"; known are {', '.join(known)}" if known else "; nothing is searched"
-
-
-def _show(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 # -- writing

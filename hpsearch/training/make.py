@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hpsearch.data.datasets import load
-from hpsearch.data.facts import facts
-from hpsearch.data.splits import split
 from hpsearch.study.config import Study
-from hpsearch.training.network import NetworkTrainer
+from hpsearch.training.seam import Trainer
 
 
-def trainer(study: Study, cache: Path) -> NetworkTrainer:
+def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
     """What trains a study's trials here.
 
     Args:
         study: The study.
+        folder: The study file's.
         cache: A folder for parsed datasets.
 
     Raises:
-        DataError: If its data is missing or wrong.
+        UsageError: If what it needs is missing or wrong: data, function, command or files.
     """
-    dataset = load(study.data.dataset, cache=cache)
-    splits = split(dataset, **study.data.model_dump(exclude={"dataset"}))
-    return NetworkTrainer(splits, lambda: facts(dataset, splits))
+    if study.data is not None:
+        from hpsearch.data.datasets import load
+        from hpsearch.data.facts import facts
+        from hpsearch.data.splits import split
+        from hpsearch.training.network import NetworkTrainer
+
+        dataset = load(study.data.dataset, cache=cache)
+        splits = split(dataset, **study.data.model_dump(exclude={"dataset"}))
+        return NetworkTrainer(splits, lambda: facts(dataset, splits))
+    assert study.objective is not None
+    if study.objective.function is not None:
+        from hpsearch.training.function import FunctionTrainer
+
+        return FunctionTrainer(study.objective, folder)
+    from hpsearch.training.command import CommandTrainer
+
+    return CommandTrainer(study.objective, folder)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import net
 from hpsearch.data.splits import Splits
 from hpsearch.ledger.records import Outcomes, weights_digest
-from hpsearch.study.config import NETWORK_METRICS, Study, TrialConfig
+from hpsearch.study.config import NETWORK_METRICS, AnyTrial, Study, TrialConfig
 from hpsearch.training.seam import Row
 
 
@@ -41,8 +41,11 @@ class NetworkTrainer:
         """The study with the scaling that its data has decided."""
         return study.with_scaling(self.splits.scaling)
 
-    def train(self, config: TrialConfig) -> NetworkTraining:
+    def train(
+        self, config: AnyTrial, number: int = 0, interrupted: Callable[[], bool] = lambda: False
+    ) -> NetworkTraining:
         """Begin a training."""
+        assert isinstance(config, TrialConfig)
         return NetworkTraining(config, self.splits)
 
 
@@ -97,6 +100,7 @@ class NetworkTraining:
             record_steps=training.record == "step",
         )
         self.metrics = NETWORK_METRICS
+        self.log = b""
         self.diverged = False
         self.steps: list[float] = []
         self._rows: list[Row] = []

@@ -1,21 +1,25 @@
 """What is a training, to all who run one? Named metrics, epoch by epoch, and a state at its end.
 
 A worker, ``reproduce`` and a report know no more of a training than this. Nobody behind the seam
-knows a clock, a database or a terminal.
+knows a database or a terminal, and only one that looks after a process knows a clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from hpsearch.ledger.records import Outcomes
-from hpsearch.study.config import Study, TrialConfig
+from hpsearch.study.config import AnyTrial, Study
 
 Row = Sequence[float]
 """The metrics after an epoch, in the order of their names."""
+
+
+class TrainingFailed(Exception):
+    """A training that is at fault itself: the trial is FAIL. Its message is the reason, a line."""
 
 
 class Training(Protocol):
@@ -60,6 +64,10 @@ class Training(Protocol):
         """
 
     @property
+    def log(self) -> bytes:
+        """What it said beside its metrics, when it has ended; the last of it."""
+
+    @property
     def steps(self) -> Sequence[float]:
         """The loss of each mini-batch so far, where the configuration records them."""
 
@@ -77,9 +85,13 @@ class Trainer(Protocol):
     def settled(self, study: Study) -> Study:
         """The study with all written down that its data has decided."""
 
-    def train(self, config: TrialConfig) -> Training:
+    def train(
+        self, config: AnyTrial, number: int = 0, interrupted: Callable[[], bool] = lambda: False
+    ) -> Training:
         """Begin a training; nothing is computed before it is iterated.
 
         Args:
             config: A trial's configuration, its seed included.
+            number: The trial's number.
+            interrupted: Whether the training is to end, unfinished; asked while it is waited for.
         """

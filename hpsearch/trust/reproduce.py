@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import NotComparableError, UnknownTrialError
+from hpsearch.ledger.changes import changes_of
 from hpsearch.ledger.records import (
     NO_STEPS,
     Curve,
@@ -24,7 +25,7 @@ from hpsearch.ledger.records import (
     weights_digest,
 )
 from hpsearch.ledger.store import Store
-from hpsearch.training.seam import Row, Trainer
+from hpsearch.training.seam import Row, Trainer, TrainingFailed
 from hpsearch.trust import environment
 
 
@@ -34,6 +35,8 @@ class Reproduction:
 
     number: int
     identical: bool
+    within_tolerance: bool
+    """All reported numbers are within the tolerance that the study allows, if it allows one."""
     epochs: int
     """Epochs compared."""
     weights_sha256: str | None
@@ -46,9 +49,14 @@ class Reproduction:
     """The trained arrays."""
 
     @property
+    def agrees(self) -> bool:
+        """Whether it is what it has to be: identical, or as near as the study allows."""
+        return self.identical or self.within_tolerance
+
+    @property
     def exit_code(self) -> int:
-        """0 if identical, 3 if different, 4 if different where bits need not be the same."""
-        if self.identical:
+        """0 if it agrees, 3 if not, 4 if not where bits need not be the same."""
+        if self.agrees:
             return 0
         return 3 if self.rounds_alike else NotComparableError.exit_code
 
@@ -57,7 +65,7 @@ class Reproduction:
         """What the ledger keeps of it."""
         return {
             "number": self.number,
-            "identical": self.identical,
+            "identical": self.agrees,
             "weights_sha256": self.weights_sha256,
             "recorded_sha256": self.recorded_sha256,
             "first_difference": self.first_difference,
@@ -78,22 +86,27 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer)
     if trainer.digests != record.data_digests:
         raise NotComparableError(
             f"the data of {record.name!r} has changed since it was run "
-            f"({_changed(record.data_digests, trainer.digests)}); bring the data back"
+            f"({changes_of(record.data_digests, trainer.digests)}); bring the data back"
         )
     recorded = store.curves(record.id, [trial.number])[trial.number]
     rows: list[Row] = []
     with environment.single_thread():
         here = environment.current()
-        training = trainer.train(record.study.resolve(trial.params, trial.seed))
+        training = trainer.train(record.study.resolve(trial.params, trial.seed), trial.number)
         stopped = trial.state is State.PRUNED and trial.reason != "diverged"
-        with closing(training):
-            for row in training:
-                rows.append(row)
-                if stopped and len(rows) == trial.epochs:
-                    break
+        failure: str | None = None
+        try:
+            with closing(training):
+                for row in training:
+                    rows.append(row)
+                    if stopped and len(rows) == trial.epochs:
+                        break
+        except TrainingFailed as error:
+            failure = f"it failed: {error}"
     there = store.environment(trial.environment)
     weights = training.sha256
-    difference = _first_difference(record.metrics, recorded, curve(rows))
+    now = curve(rows, len(record.metrics))
+    difference = failure or _first_difference(record.metrics, recorded, now)
     steps = store.steps(record.id, [trial.number]).get(trial.number, NO_STEPS)
     if difference is None and encode(steps) != encode(np.array(training.steps)):
         difference = "the losses by step"
@@ -102,6 +115,7 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer)
     return Reproduction(
         number=trial.number,
         identical=difference is None,
+        within_tolerance=failure is None and _near(recorded, now, record.study.tolerance),
         epochs=len(rows),
         weights_sha256=weights,
         recorded_sha256=trial.weights_sha256,
@@ -128,9 +142,9 @@ def confirm(
     if state is not None:
         return _confirmed(trial, state)
     outcome = reproduce(store, record, trial, trainer)
-    if outcome.identical:
+    if outcome.identical and outcome.state:
         _keep(kept, outcome.state)
-    if not outcome.identical and not outcome.rounds_alike:
+    if not outcome.agrees and not outcome.rounds_alike:
         raise NotComparableError(
             f"trial {trial.number} was not confirmed: this environment rounds otherwise "
             f"({outcome.environment_differences[0]})"
@@ -165,6 +179,7 @@ def _confirmed(trial: Trial, state: Mapping[str, NDArray[Any]]) -> Reproduction:
     return Reproduction(
         number=trial.number,
         identical=True,
+        within_tolerance=False,
         epochs=trial.epochs,
         weights_sha256=trial.weights_sha256,
         recorded_sha256=trial.weights_sha256,
@@ -175,6 +190,16 @@ def _confirmed(trial: Trial, state: Mapping[str, NDArray[Any]]) -> Reproduction:
     )
 
 
+def _near(recorded: Curve, now: Curve, tolerance: float | None) -> bool:
+    """Whether all numbers are within a tolerance: relative to what is above 1, else absolute."""
+    if tolerance is None or recorded.shape != now.shape:
+        return False
+    allowed = tolerance * np.maximum(1.0, np.maximum(abs(recorded), abs(now)))
+    with np.errstate(invalid="ignore"):
+        near = (abs(recorded - now) <= allowed) | (recorded == now)
+    return bool((near | (np.isnan(recorded) & np.isnan(now))).all())
+
+
 def _first_difference(names: Sequence[str], recorded: Curve, now: Curve) -> str | None:
     for epoch, (old, new) in enumerate(zip(recorded, now, strict=False), start=1):
         for name, was, is_ in zip(names, old, new, strict=True):
@@ -183,11 +208,3 @@ def _first_difference(names: Sequence[str], recorded: Curve, now: Curve) -> str 
     if len(recorded) != len(now):
         return f"epochs: {len(recorded)} recorded, {len(now)} now"
     return None
-
-
-def _changed(recorded: Mapping[str, str], now: Mapping[str, str]) -> str:
-    return ", ".join(
-        f"{part} {recorded[part][:12]} → {now.get(part, '')[:12]}"
-        for part in recorded
-        if recorded[part] != now.get(part)
-    )

@@ -85,8 +85,9 @@ def train_again(ledger: Ledger, count: int, train: Callable[[int], Reproduction]
         except HpsearchError as error:
             findings.notes.append(f"trial {number} cannot be compared here: {error}")
             continue
-        if outcome.identical:
-            findings.notes.append(f"trial {number}, trained again, is identical")
+        if outcome.agrees:
+            how = "identical" if outcome.identical else "within the tolerance"
+            findings.notes.append(f"trial {number}, trained again, is {how}")
         elif outcome.rounds_alike:
             detail = f"trial {number}, trained again: {outcome.first_difference}"
             findings.violations.append(Violation("reproduction", detail))

@@ -120,6 +120,8 @@ def _outcomes(seen: Look) -> Iterator[str]:
 
 def _to_the_end(ledger: Ledger, trial: TrialRow, curve: CurveRow) -> bool:
     """Whether a training ended by itself: after its last epoch, or when patience ran out."""
+    if ledger.objective is not None:  # it may end by itself, with an epoch at least
+        return 0 < len(curve.rows) <= int(ledger.objective.get("epochs", len(curve.rows)))
     patience = ledger.setting(trial, "patience")
     if len(curve.rows) == ledger.setting(trial, "epochs"):
         return True
@@ -136,6 +138,8 @@ def _digests(seen: Look) -> Iterator[str]:
             trial.state == State.PRUNED and trial.reason != "diverged"
         )
         digest = trial.weights_sha256
+        if digest is None and seen.ledger.objective is not None:
+            continue  # not every training of one's own comes to something that is kept
         if trained and not _SHA256.fullmatch(digest or ""):
             yield f"trial {trial.number} is {trial.state} with weights' digest {digest!r}"
         elif not trained and digest is not None:

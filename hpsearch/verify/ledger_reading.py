@@ -7,7 +7,7 @@ What is there is taken as it is, however wrong; ``verify`` judges.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,12 +129,15 @@ class Ledger:
     @property
     def space(self) -> dict[str, Mapping[str, Any]]:
         """What the study leaves open, by path: tables of a range or of choices."""
-        return {
-            f"{section}.{key}": entry
-            for section in ("network", "training")
-            for key, entry in self.definition[section].items()
-            if isinstance(entry, dict)
-        }
+        sections = ("network", "training", "params")
+        found = {key: self.definition[key] for key in sections if key in self.definition}
+        return {path: entry for path, entry in _tables(found, "") if _is_open(entry)}
+
+    @property
+    def objective(self) -> Mapping[str, Any] | None:
+        """What is trained, where that is not a network: a table with a function or a command."""
+        objective: Mapping[str, Any] | None = self.definition.get("objective")
+        return objective
 
     @property
     def metric(self) -> int:
@@ -143,7 +146,9 @@ class Ledger:
 
     def setting(self, trial: TrialRow, key: str) -> Any:
         """A value of ``[training]`` that the trial was trained with."""
-        return (trial.params or {}).get(f"training.{key}", self.definition["training"].get(key))
+        return (trial.params or {}).get(
+            f"training.{key}", self.definition.get("training", {}).get(key)
+        )
 
     @property
     def done(self) -> bool:
@@ -160,6 +165,19 @@ class Ledger:
         if not valued:
             return None
         return self.trials[min(valued, key=lambda pair: (sign * pair[0], pair[1]))[1]]
+
+
+def _tables(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every table in a table, with its path, down to those that are a range or choices."""
+    for key, entry in table.items():
+        if isinstance(entry, dict):
+            yield f"{prefix}{key}", entry
+            if not _is_open(entry):
+                yield from _tables(entry, f"{prefix}{key}.")
+
+
+def _is_open(table: Mapping[str, Any]) -> bool:
+    return bool({"low", "high", "choices"} & table.keys())
 
 
 def identify(database: Database, name: str) -> int:

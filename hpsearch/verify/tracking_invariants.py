@@ -189,11 +189,14 @@ def _marks(seen: Look) -> Iterator[str]:
 def _weights(seen: Look) -> Iterator[str]:
     """The weights that are kept have the recorded digest; a confirmed best trial's are kept."""
     ledger, best = seen.ledger, seen.ledger.best
+    objective = ledger.objective or {}
     expected = ledger.done and not seen.live and seen.reproduced is True
     for trial, run in seen.pairs():
         wanted = expected and best is not None and trial.number == best.number
         if not wanted and run.tags.get(REPRODUCED) != "true":
             continue
+        if objective.get("command") or "tolerance" in objective or trial.weights_sha256 is None:
+            continue  # there are no arrays, or not those that were recorded
         try:
             content = seen.weights(run)
         except TrackingError as error:

@@ -22,7 +22,7 @@ from hpsearch.search.pruning import Pruning
 from hpsearch.search.seeds import training_seed
 from hpsearch.search.suggest import suggest
 from hpsearch.study.config import Params, Study
-from hpsearch.training.seam import Row, Trainer
+from hpsearch.training.seam import Row, Trainer, Training, TrainingFailed
 from hpsearch.trust import environment
 
 OUTAGE = 300.0
@@ -55,6 +55,7 @@ class Worker:
             store.database,
             record,
             lag=record.study.search.lag if record.study.search.looks_back else None,
+            exact=record.study.tolerance is None,
             seed=lambda number: training_seed(record.study, number),
             owner=owner,
             lease=lease(LEASE),
@@ -168,8 +169,9 @@ def evaluate(
     weights: str | None = None
     value: float | None = None
     outcomes: Outcomes | None = None
+    training: Training | None = None
     try:
-        training = trainer.train(study.resolve(params, claim.seed))
+        training = trainer.train(study.resolve(params, claim.seed), claim.number, interrupted)
         steps = training.steps
         with closing(training):
             for row in training:
@@ -180,6 +182,9 @@ def evaluate(
                 if pruning.stops(len(rows), row[metric]):
                     state, reason = State.PRUNED, study.search.pruner
                     break
+            else:
+                if interrupted():  # it may be that this is why there was no further row
+                    return None
         if training.diverged:
             state, reason = State.PRUNED, "diverged"
         weights = training.sha256
@@ -188,6 +193,8 @@ def evaluate(
             outcomes = training.outcomes(study.search.metric)
     except (MemoryError, OSError):
         raise
+    except TrainingFailed as error:
+        state, reason = State.FAIL, str(error)
     except Exception as error:
         state, reason = State.FAIL, f"{type(error).__name__}: {error}"
     return Result(
@@ -200,6 +207,7 @@ def evaluate(
         reason=reason,
         steps=np.array(steps, dtype=np.float64),
         outcomes=outcomes,
+        log=training.log if training else b"",
     )
 
 

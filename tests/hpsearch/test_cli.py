@@ -599,7 +599,7 @@ def test_reproduce(call: Call, ran: Path, state: str) -> None:
     assert (outcome.code, outcome.err) == (0, "")
     assert [
         head,
-        "identical: every loss and accuracy, bit for bit",
+        "identical: every metric, bit for bit",
         f"weights sha256 {trial['weights_sha256']}",
     ] == outcome.out.splitlines()
 

@@ -43,7 +43,7 @@ class Again:
     """A retraining that gives what was recorded, or not."""
 
     def __init__(self, identical: bool = True) -> None:
-        self.identical = identical
+        self.identical = self.agrees = identical
         self.trained: list[int] = []
 
     def __call__(self, trial: Trial) -> Again:

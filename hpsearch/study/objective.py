@@ -1,0 +1,60 @@
+"""What is a training of one's own? A Python function or a command, and what it reports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from hpsearch.study.section import Params, Positive, Section, Seed
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_.-]*(/[A-Za-z_][A-Za-z0-9_.-]*)*"
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+RESERVED = ("epoch", "value", "step_loss")
+"""Names that stand beside the metrics where those are shown."""
+
+
+class ObjectiveConfig(Section):
+    """``[objective]``: a training of one's own, a Python function or a command."""
+
+    function: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")] | None = None
+    command: Annotated[list[str], Field(min_length=1)] | None = None
+    metrics: list[Annotated[str, Field(pattern=f"^{_NAME}$", max_length=100)]]
+    epochs: Positive | None = None
+    files: list[str] = Field(default_factory=list)
+    outputs: list[str] = Field(default_factory=list)
+    timeout: Annotated[str, Field(pattern=r"^\d{1,6}(\.\d+)?[smhd]$")] | None = None
+    tolerance: Annotated[float, Field(gt=0, lt=1)] | None = None
+    allow_nan: bool = False
+    seed: Seed | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long an attempt may take."""
+        text = self.timeout
+        return float(text[:-1]) * _SECONDS[text[-1]] if text else math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveTrial:
+    """All that a training of one's own depends on beside its files."""
+
+    objective: ObjectiveConfig
+    """With the trial's seed in it."""
+    params: Params
+    """All of ``[params]``, by dotted names without ``params.`` before them."""
+
+
+def nested(flat_: Mapping[str, Any]) -> dict[str, Any]:
+    """Entries by dotted names, as tables in tables."""
+    whole: dict[str, Any] = {}
+    for name, value in flat_.items():
+        *tables, key = name.split(".")
+        place = whole
+        for table in tables:
+            place = place.setdefault(table, {})
+        place[key] = value
+    return whole

@@ -1,0 +1,26 @@
+"""What is common to a study file's tables? Strict, frozen, and of finite numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Value = bool | int | float | str | list[int]
+Params = Mapping[str, Value]
+"""Values of a trial's open places, keyed by path such as ``training.lr``."""
+
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def plain(model: Section) -> dict[str, Any]:
+    """The section's table, without what is not set and lists or tables that hold nothing."""
+    table = model.model_dump(exclude_none=True)
+    return {key: value for key, value in table.items() if value not in ([], {}) or key == "hidden"}

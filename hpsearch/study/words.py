@@ -1,0 +1,58 @@
+"""What is said of a study file that is wrong?"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from hpsearch.errors import StudyFileError
+from hpsearch.study.section import Section
+
+_AnySection = TypeVar("_AnySection", bound=Section)
+
+
+def read_section(model: type[_AnySection], table: Mapping[str, Any], key: str) -> _AnySection:
+    try:
+        return model.model_validate(table.get(key, {}))
+    except ValidationError as error:
+        raise StudyFileError(explain(error, (key,), model)) from None
+
+
+def explain(error: ValidationError, prefix: tuple[str, ...], model: type[BaseModel]) -> str:
+    """One of pydantic's complaints as one line: of a misspelt key rather than of a missing one."""
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    path = prefix + tuple(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"{'.'.join(path)}: unknown key{nearest(path[-1], _known(path, model, prefix))}"
+    if first["type"] == "missing":
+        return f"{'.'.join(path)}: is missing; add it to [{path[0]}]"
+    place = ".".join(path[:2])
+    said = [e["msg"] for e in error.errors() if (prefix + e["loc"])[:2] == path[:2]]
+    message = " or ".join(dict.fromkeys(m[0].lower() + m[1:] for m in said))
+    return f"{place}: {message} (it is {show(first['input'])})"
+
+
+def _known(path: tuple[str, ...], model: type[BaseModel], prefix: tuple[str, ...]) -> list[str]:
+    for part in path[len(prefix) : -1]:
+        annotation = model.model_fields[part].annotation
+        inner = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
+        model = next(a for a in inner if issubclass(a, BaseModel))
+    return list(model.model_fields)
+
+
+def nearest(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; known are {', '.join(known)}" if known else "; nothing is searched"
+
+
+def show(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,141 @@
+"""What do all trainings of one's own share? What they report is held against what was said."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from hpsearch.ledger.records import Outcomes
+from hpsearch.study.objective import ObjectiveTrial
+from hpsearch.training.process import Processes
+from hpsearch.training.seam import Row, TrainingFailed
+
+_SHOWN = 200  # characters of what was reported, or said, that a reason repeats
+
+
+class OwnTraining(ABC):
+    """A training in a process of its own: a ``seam.Training``.
+
+    Args:
+        config: The trial's configuration.
+        number: Its number.
+        interrupted: Whether it is to end, unfinished.
+        processes: Where it runs.
+    """
+
+    def __init__(
+        self,
+        config: ObjectiveTrial,
+        number: int,
+        interrupted: Callable[[], bool],
+        processes: Processes,
+    ) -> None:
+        self._objective = config.objective
+        self._config = config
+        self._number = number
+        self._interrupted = interrupted
+        self._processes = processes
+        self._epochs: Generator[Row] | None = None
+        self._rows: list[Row] = []
+        self._deadline = math.inf
+        self._scratch: Path | None = None
+        self.metrics = tuple(config.objective.metrics)
+        self.state: Mapping[str, NDArray[Any]] = {}
+        self.sha256: str | None = None
+        self.diverged = False
+        self.log = b""
+        self.steps: Sequence[float] = ()
+
+    @abstractmethod
+    def _reported(self) -> Iterator[object]:
+        """What is reported, an epoch each; and then, how it ended."""
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Have it ended, whatever it is doing."""
+
+    def __iter__(self) -> Iterator[Row]:
+        """The epochs. An interrupted training has no more of them, and no end."""
+        self._epochs = self._run()
+        return self._epochs
+
+    def close(self) -> None:
+        """End it where it is, and take its folder away."""
+        if self._epochs is not None:
+            self._epochs.close()
+
+    @property
+    def final(self) -> Row:
+        """The metrics after the last epoch."""
+        return self._rows[-1]
+
+    def _run(self) -> Generator[Row]:
+        self._scratch = Path(tempfile.mkdtemp(prefix=f"hpsearch-{self._number}-"))
+        self._processes.forget_log()
+        self._deadline = time.monotonic() + self._objective.seconds
+        try:
+            (self._scratch / "folder").mkdir()
+            for given in self._reported():
+                row = self._row(given)
+                self._rows.append(row)
+                yield row
+            if not self._rows and not self._interrupted():
+                raise TrainingFailed(f"it ended without having reported {self._expected()}")
+            if self._rows and not all(map(math.isfinite, self._rows[-1])):
+                self.diverged, self.sha256, self.state = True, None, {}
+        finally:
+            self._end()
+            self.log = self._processes.log
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def outcomes(self, metric: str) -> Outcomes | None:
+        """Not known: what it is tried on is its own affair."""
+        return None
+
+    @property
+    def folder(self) -> Path:
+        """The trial's own, empty at first."""
+        assert self._scratch is not None
+        return self._scratch / "folder"
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise TrainingFailed("timeout")
+
+    def _row(self, given: object) -> Row:
+        """What was reported of an epoch, as numbers in the order of the metrics."""
+        epoch, said = len(self._rows) + 1, f"epoch {len(self._rows) + 1}: "
+        if self._objective.epochs is not None and epoch > self._objective.epochs:
+            raise TrainingFailed(f"{said}reported, though there are to be {epoch - 1} at most")
+        if not isinstance(given, dict):
+            raise TrainingFailed(f"{said}reported {short(given)}, not names with a number each")
+        if given.keys() != set(self.metrics):
+            there = ", ".join(map(str, given)) or "nothing"
+            raise TrainingFailed(f"{said}reported {there[:_SHOWN]}; expected {self._expected()}")
+        for name, value in given.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TrainingFailed(f"{said}{name} is {short(value)}; expected a number")
+            if not math.isfinite(value) and not self._objective.allow_nan:
+                raise TrainingFailed(
+                    f"{said}{name} is {value}; expected a finite number, or allow_nan = true"
+                )
+        try:
+            return tuple(float(given[name]) for name in self.metrics)
+        except OverflowError:
+            raise TrainingFailed(f"{said}a number is too large") from None
+
+    def _expected(self) -> str:
+        return ", ".join(self.metrics)
+
+
+def short(value: object) -> str:
+    """A value on a line of no great length."""
+    return " ".join(repr(value).split())[:_SHOWN]
