@@ -34,7 +34,7 @@ def check_command(objective: ObjectiveConfig, names: Collection[str]) -> None:
         if "\0" in argument:
             raise StudyFileError(f"{where}: holds a NUL, which no argument can")
         for token in _TOKEN.finditer(argument):
-            if token[0] in "{}":
+            if token[0] in ("{", "}"):
                 raise StudyFileError(f"{where}: a single brace; write {token[0]}{token[0]} for one")
             if token[1] is not None and token[1] not in known:
                 there = ", ".join(f"{{{name}}}" for name in sorted(known))

@@ -34,7 +34,8 @@ class Trial:
 
     def log(self, text: str) -> None:
         """Add a line to the trial's log, beside all that is printed."""
-        print(text, flush=True)  # which is how a process's log is written
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
 
 def main() -> None:

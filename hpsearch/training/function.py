@@ -6,6 +6,7 @@ import math
 import socket
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -79,6 +80,7 @@ class Caller:
         if self._channel is not None:
             return self._channel
         self._channel, theirs = socket.socketpair()
+        weakref.finalize(self, self._channel.close)
         command = [sys.executable, "-P", "-m", "hpsearch.training.call"]
         with theirs:
             self.processes.start(

@@ -120,17 +120,20 @@ class OwnTraining(ABC):
         if given.keys() != set(self.metrics):
             there = ", ".join(map(str, given)) or "nothing"
             raise TrainingFailed(f"{said}reported {there[:_SHOWN]}; expected {self._expected()}")
-        for name, value in given.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise TrainingFailed(f"{said}{name} is {short(value)}; expected a number")
-            if not math.isfinite(value) and not self._objective.allow_nan:
-                raise TrainingFailed(
-                    f"{said}{name} is {value}; expected a finite number, or allow_nan = true"
-                )
+        return tuple(self._measured(name, given[name], said) for name in self.metrics)
+
+    def _measured(self, name: str, value: object, said: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise TrainingFailed(f"{said}{name} is {short(value)}; expected a number")
         try:
-            return tuple(float(given[name]) for name in self.metrics)
+            number = float(value)
         except OverflowError:
-            raise TrainingFailed(f"{said}a number is too large") from None
+            raise TrainingFailed(f"{said}{name} is beyond what a float64 holds") from None
+        if not math.isfinite(number) and not self._objective.allow_nan:
+            raise TrainingFailed(
+                f"{said}{name} is {number}; expected a finite number, or allow_nan = true"
+            )
+        return number
 
     def _expected(self) -> str:
         return ", ".join(self.metrics)

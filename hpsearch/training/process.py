@@ -36,6 +36,7 @@ class Processes:
         self._unread = b""
         self._log = tempfile.TemporaryFile(prefix="hpsearch-log-", buffering=0)  # noqa: SIM115
         fcntl.fcntl(self._log, fcntl.F_SETFL, os.O_APPEND)  # all write at its end, also when cut
+        weakref.finalize(self, self._log.close)
         self.running = False
         self.code: int | None = None
         """How the last process ended, once it has: as of ``subprocess``."""
