@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
+from sqlalchemy.engine import Connection
 
 from hpsearch.ledger.records import Curve, State, StudyRecord, Trial
+from hpsearch.ledger.tables import studies
 from hpsearch.study import file as study_file
 
 
@@ -64,3 +66,9 @@ def decode(data: bytes) -> NDArray[np.float64]:
 def curve_of(data: bytes, metrics: int) -> Curve:
     """The curve that these bytes are, of so many metrics."""
     return decode(data).reshape(-1, metrics)
+
+
+def metrics_of(connection: Connection, study_id: int) -> int:
+    """How many metrics a study reports; 0 if it is not there."""
+    query = sa.select(studies.c.metrics).where(studies.c.id == study_id)
+    return len(json.loads(connection.execute(query).scalar() or "[]"))

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from hpsearch.errors import UnknownStudyError, UnknownTrialError, UsageError
 from hpsearch.ledger.changes import refuse_change
@@ -31,7 +30,7 @@ from hpsearch.ledger.records import (
     curve,
     unpack,
 )
-from hpsearch.ledger.rows import curve_of, decode, study_record, trial_record
+from hpsearch.ledger.rows import curve_of, decode, metrics_of, study_record, trial_record
 from hpsearch.ledger.tables import curves, environments, logs, studies, trials
 from hpsearch.study.config import Study, dumps
 
@@ -184,7 +183,7 @@ class Store:
         if numbers is not None:
             query = query.where(curves.c.number.in_(numbers))
         with self.database.read() as connection:
-            metrics = _metrics(connection, study_id)
+            metrics = metrics_of(connection, study_id)
             rows = connection.execute(query.order_by(curves.c.number)).all()
         return {row.number: curve_of(row.epochs, metrics) for row in rows}
 
@@ -241,7 +240,7 @@ class Store:
             .order_by(trials.c.number)
         )
         with self.database.read() as connection:
-            metrics = _metrics(connection, study_id)
+            metrics = metrics_of(connection, study_id)
             found = connection.execute(query).all()
         return [(trial_record(row), curve_of(row.rows, metrics)) for row in found]
 
@@ -391,11 +390,3 @@ class Store:
     def _update(self, study_id: int, **values: Any) -> None:
         with self.database.write() as connection:
             connection.execute(sa.update(studies).where(studies.c.id == study_id).values(**values))
-
-
-def _metrics(connection: Connection, study_id: int) -> int:
-    """How many metrics a study reports; 0 if it is not there."""
-    names = connection.execute(
-        sa.select(studies.c.metrics).where(studies.c.id == study_id)
-    ).scalar()
-    return len(json.loads(names or "[]"))

@@ -25,7 +25,7 @@ from hpsearch.ledger.store import Store
 from hpsearch.study.config import dumps
 from tests.conftest import study
 
-OLDER = ("0001", "0002", "0003")
+OLDER = ("0001", "0002", "0003", "0005")
 
 
 def test_migrations_make_the_tables(database: Database) -> None:
