@@ -336,7 +336,10 @@ def test_batch_norm_and_batches_of_one_apart() -> None:
     ("changes", "expected"),
     [
         ({"trainin": {}}, "trainin: unknown key; did you mean training?"),
-        ({"zzz": 1}, "zzz: unknown key; known are name, data, network, training, search, tracking"),
+        (
+            {"zzz": 1},
+            "zzz: unknown key; known are name, data, network, training, objective, params",
+        ),
         ({"data__trian": 1}, "data.trian: unknown key; did you mean train?"),
         ({"network__hiden": [8]}, "network.hiden: unknown key; did you mean hidden?"),
         ({"training__wieght_decay": 0.1}, "training.wieght_decay: unknown key; did you mean wei"),
