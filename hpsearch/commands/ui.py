@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 import tempfile
 import threading
 import webbrowser
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 import typer
 
 from hpsearch import settings
-from hpsearch.commands.printing import links
+from hpsearch.commands.printing import links, say
 from hpsearch.commands.wiring import open_store, signals
 from hpsearch.errors import HpsearchError, UsageError
 
@@ -61,7 +62,7 @@ def ui(
         root = _without_user(places.tracking_uri)
         links(_lines(places, root, ""))
         if open_:
-            webbrowser.open(root)
+            _open(root)
         return
     if not serve:
         _refuse_nothing(places)
@@ -81,6 +82,8 @@ def _run(
     from hpsearch.ui.access import Access, Password, Token
     from hpsearch.ui.allowed import BROWSE, RECORD
 
+    if sys.stderr.isatty():
+        say("hpsearch: starting MLflow's UI; this takes a few seconds")
     access: Access
     password = _password() if serve else ""
     bound = server.bind(host, port)
@@ -102,7 +105,7 @@ def _run(
         def ready() -> None:
             links(lines)
             if open_:
-                threading.Thread(target=webbrowser.open, args=(page,), daemon=True).start()
+                threading.Thread(target=_open, args=(page,), daemon=True).start()
 
         with signals(running.stop, lambda: None) as received:
             running.run(ready)
@@ -152,6 +155,11 @@ def _password() -> str:
             f"password of {SHORTEST} characters or more"
         )
     return password
+
+
+def _open(address: str) -> None:
+    if not webbrowser.open(address):
+        say("hpsearch: no web browser was found here; open the address above in yours")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -239,6 +240,41 @@ def test_ctrl_c(ui: Ui) -> None:
     ui.process.send_signal(signal.SIGINT)
     said = ui.process.communicate(timeout=60)
     assert (ui.process.returncode, said) == (130, ("", ""))
+
+
+def test_open(home: Path, mlflow_db: Path, tmp_path: Path) -> None:
+    """``--open`` hands a browser a file that leads to the address: its arguments, which every user
+    of the machine may read, have no token in them. SIGTERM ends it as cleanly."""
+    home.mkdir()
+    shutil.copy(mlflow_db, home / "mlflow.db")
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > {opened}.part; mv {opened}.part {opened}\n')
+    browser.chmod(0o700)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hpsearch", "ui", "--open"],
+        env={**os.environ, "BROWSER": str(browser)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        entry = process.stdout.readline().split()[2]
+        deadline = time.monotonic() + 60
+        while not opened.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        page = Path(urlsplit(opened.read_text().strip()).path)
+        assert entry.partition("token=")[2] not in opened.read_text()
+        assert f'location.replace("{entry}")' in page.read_text()
+        assert page.stat().st_mode & 0o777 == 0o600
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=60) == ("", "")
+        assert (process.returncode, page.exists()) == (143, False)
+    finally:
+        process.kill()
+        process.communicate()
 
 
 # -- the parts
