@@ -49,7 +49,7 @@ lock:
 
 # Passwords for docker-compose.yml, in a file that nobody else can read; those that are there stay.
 secrets:
-	@umask 077; for name in POSTGRES_PASSWORD MLFLOW_PASSWORD; do \
+	@umask 077; for name in POSTGRES_PASSWORD LEDGER_PASSWORD MLFLOW_PASSWORD; do \
 		grep -qs "^$$name=" .env || \
 		echo "$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')" >> .env; \
 	done

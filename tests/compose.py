@@ -22,7 +22,11 @@ ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 STUDY = "quick"
-SECRETS = {"POSTGRES_PASSWORD": "a secret of the ledger", "MLFLOW_PASSWORD": "a secret of MLflow"}
+SECRETS = {
+    "POSTGRES_PASSWORD": "a-secret-of-PostgreSQL",
+    "LEDGER_PASSWORD": "a-secret-of-the-ledger",
+    "MLFLOW_PASSWORD": "a secret of MLflow's",
+}
 """What ``.env`` says, on a real machine."""
 
 

