@@ -125,7 +125,8 @@ def differences(stored: Study, given: Study) -> list[str]:
 
     Nor is the scaling, where one of them leaves it to the data: their digests tell what it became.
     """
-    if None in (stored.data.scaling, given.data.scaling):
+    both = [study.data for study in (stored, given) if study.data is not None]
+    if len(both) == 2 and None in [data.scaling for data in both]:
         stored, given = stored.with_scaling("none"), given.with_scaling("none")
     old = dict(flat(stored.with_trials(1).definition()))
     new = dict(flat(given.with_trials(1).definition()))

@@ -1,0 +1,120 @@
+"""Whole studies of trainings of one's own, those of ``examples/`` among them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Run
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+TRIALS = {"boosting": 8, "branin": 8, "shell": 8, "pytorch": 4}
+NEEDS = {"pytorch": "torch"}
+OWN = [
+    pytest.param(
+        name,
+        marks=pytest.mark.skipif(
+            find_spec(NEEDS.get(name, "sys")) is None, reason=f"{NEEDS.get(name)} is not installed"
+        ),
+    )
+    for name in sorted(file.stem for file in EXAMPLES.glob("*.toml"))
+]
+
+
+def ran(hpsearch: Run, *arguments: str, code: int = 0) -> str:
+    """What a command prints; that it ends as it should is asserted."""
+    outcome = hpsearch(*arguments)
+    assert code == outcome.returncode, outcome.stderr + outcome.stdout
+    return outcome.stdout
+
+
+def parsed(hpsearch: Run, *arguments: str, code: int = 0) -> Any:
+    """The JSON document that a command prints."""
+    return json.loads(ran(hpsearch, *arguments, "--json", code=code))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_examples(hpsearch: Run, name: str) -> None:
+    """Each runs, reproduces, keeps every promise, and is what the ledger and MLflow agree on."""
+    ran(hpsearch, "run", str(EXAMPLES / f"{name}.toml"), "--trials", str(TRIALS[name]))
+    assert {trial["state"] for trial in parsed(hpsearch, "trials", name)} <= {"COMPLETE", "PRUNED"}
+    assert parsed(hpsearch, "reproduce", name)["identical"]
+    assert parsed(hpsearch, "verify", name, "--reproduce", "1") == {"ok": True, "violations": []}
+
+
+@pytest.mark.parametrize("name", ["boosting", "shell"])
+def test_digest_is_the_same_however_it_is_run(
+    hpsearch: Run,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_postgres: str,
+    name: str,
+) -> None:
+    """With one worker or three, on SQLite or PostgreSQL: the same trials, bit for bit."""
+    file, trials = str(EXAMPLES / f"{name}.toml"), str(TRIALS[name])
+    digests = set()
+    for workers, storage in (("1", None), ("3", None), ("2", fresh_postgres)):
+        shutil.rmtree(home, ignore_errors=True)
+        if storage:
+            monkeypatch.setenv("HPSEARCH_STORAGE", storage)
+        how = ("--trials", trials, "--workers", workers, "--no-tracking")
+        ran(hpsearch, "run", file, *how)
+        digests.add(parsed(hpsearch, "digest", name)["digest"])
+    assert len(digests) == 1
+
+
+def test_tolerance(hpsearch: Run, tmp_path: Path) -> None:
+    """What differs by less than the study allows is within it, and not identical: exit code 0."""
+    write(
+        tmp_path, "import os\ndef train(params, seed): return {'loss': 1 + os.getpid() * 1e-12}\n"
+    )
+    study = tmp_path / "mine.toml"
+    ran(hpsearch, "run", str(study), "--set", "objective.tolerance=1e-6", "--no-tracking")
+    outcome = parsed(hpsearch, "reproduce", "mine")
+    assert (outcome["identical"], outcome["within_tolerance"]) == (False, True)
+    assert "within the study's tolerance" in ran(hpsearch, "reproduce", "mine")
+
+
+def test_log_and_curve(hpsearch: Run, tmp_path: Path) -> None:
+    """What a trial printed, and its metrics by their own names."""
+    write(tmp_path, "def train(params, seed):\n    print('hello')\n    yield {'loss': 0.5}\n")
+    ran(hpsearch, "run", str(tmp_path / "mine.toml"), "--no-tracking")
+    assert ran(hpsearch, "log", "mine", "--trial", "0") == "hello\n"
+    assert parsed(hpsearch, "curve", "mine")["epochs"] == [{"epoch": 1, "loss": 0.5}]
+
+
+def test_changed_file_is_refused(hpsearch: Run, tmp_path: Path) -> None:
+    """A study whose function's file has changed is not gone on with, nor compared."""
+    write(tmp_path, "def train(params, seed): return {'loss': 1}\n")
+    ran(hpsearch, "run", str(tmp_path / "mine.toml"), "--no-tracking")
+    write(tmp_path, "def train(params, seed): return {'loss': 2}\n")
+    again = hpsearch("run", str(tmp_path / "mine.toml"), "--trials", "4", "--no-tracking")
+    assert again.returncode == 2
+    assert "was begun on other data (mine.py sha256 " in again.stderr
+    assert hpsearch("reproduce", "mine").returncode == 4
+
+
+def test_trials_configuration_is_a_study_of_one_trial(hpsearch: Run, tmp_path: Path) -> None:
+    """Run, it gives the trial again: its value, with its seed."""
+    source = "import random\ndef train(params, seed): return {'loss': random.random()}\n"
+    write(tmp_path, source)
+    ran(hpsearch, "run", str(tmp_path / "mine.toml"), "--no-tracking")
+    (tmp_path / "one.toml").write_text(ran(hpsearch, "config", "mine", "--trial", "1"))
+    ran(hpsearch, "run", str(tmp_path / "one.toml"), "--no-tracking")
+    (again,) = parsed(hpsearch, "trials", "mine-trial-1")
+    before = parsed(hpsearch, "trials", "mine")[1]
+    assert (before["value"], before["seed"]) == (again["value"], again["seed"])
+
+
+def write(folder: Path, source: str) -> None:
+    """A study of two trials of a function."""
+    (folder / "mine.py").write_text(source)
+    (folder / "mine.toml").write_text(
+        'name = "mine"\n[objective]\nfunction = "mine:train"\nmetrics = ["loss"]\n'
+        "[params]\nlr = { low = 0.0, high = 1.0 }\n[search]\ntrials = 2\n"
+    )
