@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from hpsearch.commands import data, keep, run, show, trust, ui
+from hpsearch.commands import data, keep, run, secret_files, show, trust, ui
 from hpsearch.commands.printing import begin, end, out, say
 from hpsearch.errors import (
     HpsearchError,
@@ -41,6 +41,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: sys.exit(128 + received))
     try:
+        secret_files.read(os.environ)
         code = app(standalone_mode=False)
         end()
     except HpsearchError as error:

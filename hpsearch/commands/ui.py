@@ -141,14 +141,7 @@ def _refuse_nothing(places: settings.Settings) -> None:
 def _password() -> str:
     from hpsearch.ui.access import SHORTEST
 
-    file = os.environ.get(f"{_PASSWORD}_FILE")
-    if file:
-        try:
-            password = Path(file).read_text(encoding="utf-8").strip("\r\n")
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{_PASSWORD}_FILE: {file}: cannot be read: {error}") from error
-    else:
-        password = os.environ.get(_PASSWORD, "")
+    password = os.environ.get(_PASSWORD, "")
     if len(password) < SHORTEST:
         raise UsageError(
             f"--serve: set {_PASSWORD}, or {_PASSWORD}_FILE to a file that holds it, to a "
