@@ -7,8 +7,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +22,6 @@ from hpsearch.commands.wiring import (
     trainer_of,
     unchanged_trainer,
     validation_size,
-    why_stopped,
 )
 from hpsearch.errors import (
     HpsearchError,
@@ -32,9 +30,8 @@ from hpsearch.errors import (
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
-    from hpsearch.ledger.store import Store
-    from hpsearch.training.seam import Trainer
     from hpsearch.work.launch import Launch
+    from hpsearch.work.session import Session
 
 app = typer.Typer()
 
@@ -60,13 +57,10 @@ def run(
     ] = False,
 ) -> None:
     """Run a study, or go on with it, until it has all its trials."""
-    from hpsearch.data.facts import remarks
-    from hpsearch.ledger.leases import stopped
-    from hpsearch.projections.projector import Projector
     from hpsearch.report import views
     from hpsearch.study import file as study_file
-    from hpsearch.trust.reproduce import confirm
-    from hpsearch.work.launch import Launch, default_workers
+    from hpsearch.work.launch import default_workers
+    from hpsearch.work.session import begin
 
     places = settings.read()
     changes = list(overrides or [])
@@ -77,35 +71,13 @@ def run(
     definition = study_file.load(file, changes, name)
     folder = file.absolute().parent
     trainer = trainer_of(definition, folder)
-    definition = trainer.settled(definition)
     store = open_store(create=True)
-    record = store.register(definition, trainer.digests, trainer.facts(), str(folder))
-    for remark in remarks(record.data_facts):
-        say(f"hpsearch: {remark}")
-    counts = store.counts(record.id)
+    session = begin(store, definition, trainer, folder, places, tracking=not no_tracking)
+    record = session.record
     size = workers or default_workers()
-    search = record.study.search
-    if search.metric.endswith("loss") == (search.direction == "maximize"):
-        say(f"hpsearch: search.direction: {search.direction} looks for the worst {search.metric}")
-    if search.looks_back and size > search.lag:
-        say(
-            f"hpsearch: {size} workers, but a trial waits for those {search.lag} older (lag): "
-            f"{size - search.lag} of them will often wait"
-        )
-    projector = Projector(
-        store,
-        record.name,
-        places,
-        tracking=not no_tracking,
-        retrain=lambda trial: confirm(store, record, trial, trainer, places.cache),
-    )
-    launch = Launch(
-        store,
-        record,
-        places,
-        workers=min(size, counts.budget - counts.finished),
-        projector=projector,
-    )
+    for remark in session.remarks(size):
+        say(f"hpsearch: {remark}")
+    launch = session.launch(size)
     with signals(launch.stop, launch.kill) as received:
         _watch(launch, record)
     if received:
@@ -119,30 +91,19 @@ def run(
     out(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
     best = store.best(record)
     if best is not None:
-        _conclude(store, store.study(record.name), best, trainer, tracking=not no_tracking)
-    if launch.failure is not None:
-        raise launch.failure
-    if not counts.done and stopped(store.database, record.id):
-        raise HpsearchError(why_stopped(store, record))
-    if not counts.done:
-        raise HpsearchError(f"{record.name!r} has been given more trials meanwhile; run it again")
-    if best is None:
-        look = f"hpsearch trials {shlex.quote(record.name)}"
-        raise HpsearchError(f"no trial of {record.name!r} completed; see: {look}")
-    if projector.failure is not None:
-        sync = f"hpsearch sync {shlex.quote(record.name)}"
-        raise HpsearchError(
-            f"{projector.failure}; no trial is lost: when that is mended, run {sync}"
-        )
+        _conclude(session, best, tracking=not no_tracking)
+    failure = session.failure(launch)
+    if failure is not None:
+        raise failure
 
 
-def _conclude(
-    store: Store, record: StudyRecord, best: Trial, trainer: Trainer, *, tracking: bool
-) -> None:
+def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     """Say what came out, that it reproduces, and how to go on."""
     from hpsearch.report import views
     from hpsearch.trust.estimate import correction
 
+    store = session.store
+    record = store.study(session.record.name)
     study, counts = record.study, store.counts(record.id)
     name = shlex.quote(record.name)
     out(f"best: trial {best.number}, {study.search.metric} {views.value_(best.value)}")
@@ -151,13 +112,7 @@ def _conclude(
     out(views.caution(study, counts, validation_size(record)))
     out(views.corrected(study, correction(store, record)))
     if counts.done:
-        done = _confirmed(store, record, best, trainer)
-        if done is None:
-            out("not reproduced here; see above")
-        elif done["identical"]:
-            out(f"reproduced: trained again, {best.epochs} epochs and all weights identical")
-        else:
-            out(f"NOT reproduced; see: hpsearch reproduce {name}")
+        out(_confirmed(session, best))
     if tracking and best.mlflow_run_id:
         out(
             f"MLflow: experiment {study.tracking.experiment or study.name!r}, run "
@@ -172,22 +127,16 @@ def _conclude(
     out(f"go on with:  {first}  |  hpsearch reproduce {name}")
 
 
-def _confirmed(
-    store: Store, record: StudyRecord, best: Trial, trainer: Trainer
-) -> Mapping[str, Any] | None:
-    """How training the best trial again ended, which the projector may have done already."""
-    from hpsearch.trust.reproduce import confirm
-
-    done = record.reproduced
-    if done and done["number"] == best.number:
-        return done
+def _confirmed(session: Session, best: Trial) -> str:
+    """How training the best trial again ended, in words."""
     try:
-        again = confirm(store, record, best, trainer, settings.read().cache)
+        done = session.confirmed(best)
     except NotComparableError as error:
         say(f"hpsearch: {error}")
-        return None
-    store.mark_reproduced(record.id, again.outcome)
-    return again.outcome
+        return "not reproduced here; see above"
+    if done["identical"]:
+        return f"reproduced: trained again, {best.epochs} epochs and all weights identical"
+    return f"NOT reproduced; see: hpsearch reproduce {shlex.quote(session.record.name)}"
 
 
 @app.command(epilog="Example: hpsearch worker book")
@@ -201,6 +150,7 @@ def worker(
         return
     from hpsearch.ledger.leases import stopped
     from hpsearch.work.launch import Launch
+    from hpsearch.work.session import why_stopped
 
     store = open_store()
     record = store.study(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,18 +107,6 @@ def best_of(store: Store, record: StudyRecord) -> Trial:
     if trial is None:
         raise HpsearchError(f"{record.name!r} has no COMPLETE trial yet")
     return trial
-
-
-def why_stopped(store: Store, record: StudyRecord) -> str:
-    from hpsearch.ledger.leases import FAILS_IN_A_ROW
-    from hpsearch.ledger.records import State
-
-    failed = store.trials(record.id, [State.FAIL])
-    reason = f"the last with: {failed[-1].reason}" if failed else "see hpsearch trials"
-    return (
-        f"stopped: the last {FAILS_IN_A_ROW} trials failed, {reason}; when that is mended, "
-        f"`hpsearch retry {shlex.quote(record.name)}` runs them again"
-    )
 
 
 @contextmanager

@@ -1,0 +1,143 @@
+"""What does everyone share who runs a study? From its entry in the store to how its run ended."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpsearch.data.facts import remarks
+from hpsearch.errors import HpsearchError
+from hpsearch.ledger.leases import FAILS_IN_A_ROW, stopped
+from hpsearch.ledger.records import State, StudyRecord, Trial
+from hpsearch.ledger.store import Store
+from hpsearch.projections.projector import Projector
+from hpsearch.settings import Settings
+from hpsearch.study.config import Study
+from hpsearch.training.seam import Trainer
+from hpsearch.trust.reproduce import confirm
+from hpsearch.work.launch import Launch
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A study in the store, and what runs it here.
+
+    >>> session = begin(store, study, trainer, folder, settings)
+    >>> launch = session.launch(workers=2)
+    >>> for progress in launch.watch():
+    ...     print(progress.counts)
+    >>> session.failure(launch)
+    """
+
+    store: Store
+    record: StudyRecord
+    trainer: Trainer
+    settings: Settings
+    projector: Projector
+
+    def remarks(self, workers: int) -> list[str]:
+        """What is to be told before the study is run by so many workers, a line each."""
+        lines, search = list(remarks(self.record.data_facts)), self.record.study.search
+        if search.metric.endswith("loss") == (search.direction == "maximize"):
+            lines.append(
+                f"search.direction: {search.direction} looks for the worst {search.metric}"
+            )
+        if search.looks_back and workers > search.lag:
+            lines.append(
+                f"{workers} workers, but a trial waits for those {search.lag} older (lag): "
+                f"{workers - search.lag} of them will often wait"
+            )
+        return lines
+
+    def launch(self, workers: int) -> Launch:
+        """What runs it in so many processes, or in fewer if fewer trials are left."""
+        counts = self.store.counts(self.record.id)
+        return Launch(
+            self.store,
+            self.record,
+            self.settings,
+            workers=min(workers, counts.budget - counts.finished),
+            projector=self.projector,
+        )
+
+    def confirmed(self, best: Trial) -> Mapping[str, Any]:
+        """How training the best trial again ended, which the projector may have done already.
+
+        Raises:
+            NotComparableError: If that says nothing here.
+        """
+        done = self.store.study(self.record.name).reproduced
+        if done and done["number"] == best.number:
+            return done
+        again = confirm(self.store, self.record, best, self.trainer, self.settings.cache)
+        self.store.mark_reproduced(self.record.id, again.outcome)
+        return again.outcome
+
+    def failure(self, launch: Launch) -> HpsearchError | None:
+        """What is to be raised once a run that nobody stopped has ended, if anything is."""
+        store, record = self.store, self.record
+        if launch.failure is not None:
+            return launch.failure
+        counts = store.counts(record.id)
+        if not counts.done and stopped(store.database, record.id):
+            return HpsearchError(why_stopped(store, record))
+        if not counts.done:
+            return HpsearchError(
+                f"{record.name!r} has been given more trials meanwhile; run it again"
+            )
+        if store.best(record) is None:
+            look = f"hpsearch trials {shlex.quote(record.name)}"
+            return HpsearchError(f"no trial of {record.name!r} completed; see: {look}")
+        if self.projector.failure is not None:
+            sync = f"hpsearch sync {shlex.quote(record.name)}"
+            return HpsearchError(
+                f"{self.projector.failure}; no trial is lost: when that is mended, run {sync}"
+            )
+        return None
+
+
+def begin(
+    store: Store,
+    study: Study,
+    trainer: Trainer,
+    folder: Path,
+    settings: Settings,
+    *,
+    tracking: bool = True,
+) -> Session:
+    """Enter a study in the store, or find it there as it is.
+
+    Args:
+        store: The ledger.
+        study: The study; its budget becomes ``study.search.trials``.
+        trainer: What trains its trials here.
+        folder: The study file's.
+        settings: The workspace.
+        tracking: Whether MLflow is written.
+
+    Raises:
+        StudyChangedError: If another definition, or other data, stands under its name.
+    """
+    settled = trainer.settled(study)
+    record = store.register(settled, trainer.digests, trainer.facts(), str(folder))
+    projector = Projector(
+        store,
+        record.name,
+        settings,
+        tracking=tracking,
+        retrain=lambda trial: confirm(store, record, trial, trainer, settings.cache),
+    )
+    return Session(store, record, trainer, settings, projector)
+
+
+def why_stopped(store: Store, record: StudyRecord) -> str:
+    """Why workers that came to no end of it have stopped."""
+    failed = store.trials(record.id, [State.FAIL])
+    reason = f"the last with: {failed[-1].reason}" if failed else "see hpsearch trials"
+    return (
+        f"stopped: the last {FAILS_IN_A_ROW} trials failed, {reason}; when that is mended, "
+        f"`hpsearch retry {shlex.quote(record.name)}` runs them again"
+    )
