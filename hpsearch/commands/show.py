@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +25,9 @@ from hpsearch.errors import (
     TrackingError,
     UnknownTrialError,
 )
+
+if TYPE_CHECKING:
+    from hpsearch.training.seam import Trainer
 
 app = typer.Typer()
 
@@ -222,18 +226,26 @@ def report(
         Path | None, typer.Option("--out", metavar="DIR", help="Where to (default: reports/).")
     ] = None,
 ) -> None:
-    """Draw a study: figures as PNG, which its MLflow run gets, too."""
+    """Write a report: one HTML page, and figures as PNG. The study's MLflow run gets them, too."""
     from hpsearch.report import figures as reports
+    from hpsearch.report import page as pages
 
     places = settings.read()
     store = open_store()
     record = store.study(name)
-    figures = reports.draw(store, record, lambda: unchanged_trainer(record))
-    files = reports.write(figures, folder or places.home / "reports")
+    place = folder or places.home / "reports"
+
+    @cache
+    def trainer() -> Trainer:
+        return unchanged_trainer(record)
+
+    text = pages.html(store, record, trainer)
+    figures = reports.draw(store, record, trainer)
+    files = [pages.write(text, name, place), *reports.write(figures, place)]
     for file in files:
         out(file)
     try:
         if not reports.track(places, record, files):
             say(f"hpsearch: {name!r} has no MLflow run to add this to; make it: hpsearch sync")
     except TrackingError as error:
-        say(f"hpsearch: {error}; the figures are not in MLflow")
+        say(f"hpsearch: {error}; the report is not in MLflow")

@@ -16,7 +16,7 @@ from hpsearch.ledger.store import Store
 from hpsearch.report import histograms, panels, words
 from hpsearch.report.histograms import Histograms
 from hpsearch.report.panels import Panel
-from hpsearch.report.style import ACCURACY, LOSS, Title, sentence
+from hpsearch.report.style import ACCURACY, LOSS, Title, Told
 from hpsearch.report.trials import (
     Ending,
     Finished,
@@ -39,7 +39,7 @@ DRAWN = {"relu": (0.0, 2.0), "sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
 
 def compared(
     store: Store, record: StudyRecord, finished: Sequence[Finished], trainer: Callable[[], Trainer]
-) -> Figure:
+) -> Figure | Told:
     """The figure of a study whose trials are settings.
 
     Args:
@@ -59,11 +59,11 @@ def compared(
     return _curves(study, settings)
 
 
-def diverged(study: Study, finished: Sequence[Finished]) -> Figure:
+def diverged(study: Study, finished: Sequence[Finished]) -> Told:
     """Said instead of drawn: nothing was learned in any trial. The first of them are listed."""
     paths = list(study.space)[:6]
-    return sentence(
-        Title(titled(study, "every trial diverged"), counted(list(finished))),
+    return Told(
+        Title(titled(study, "every trial diverged"), counted(finished)),
         f"Each training was stopped when its loss became infinite or no number, so there is "
         f"nothing to draw.{_learning_rates(study)}",
         ["trial", "in epoch", *(_key(path) for path in paths)],
@@ -78,9 +78,12 @@ def diverged(study: Study, finished: Sequence[Finished]) -> Figure:
     )
 
 
-def quantity(metric: str) -> str:
-    """What an axis says that shows a metric of both parts."""
-    return {"accuracy": ACCURACY, "loss": LOSS}.get(kind_of(metric), metric_name(metric))
+def quantity(study: Study) -> str:
+    """What an axis says that shows the study's metric, of both parts where there are both."""
+    kind = kind_of(study.search.metric)
+    if study.objective is not None:
+        return metric_name(kind)
+    return {"accuracy": ACCURACY, "loss": LOSS}[kind]
 
 
 def part(path: str, value: object) -> str:
@@ -118,7 +121,7 @@ def _steps(store: Store, record: StudyRecord, settings: Sequence[Finished]) -> F
     return panels.steps(
         Title(
             titled(study, "loss by iteration"),
-            f"{counted(list(settings))}, {longest:,} iterations on {taught:,} examples",
+            f"{counted(settings)}, {longest:,} iterations on {taught:,} examples",
             f"diverged in the first epoch: {words.listed(absent)}" if absent else "",
         ),
         lines,
@@ -150,11 +153,11 @@ def _curves(study: Study, settings: Sequence[Finished]) -> Figure:
         what = titled(study, f"{metric_name(metric)} by epoch")
         columns = 3 if len(drawn) <= 6 else 4
     most = max(f.trial.epochs for f in settings)
-    title = Title(what, f"{counted(list(settings))}, {most} epochs, {examples(study)}")
-    return panels.panels(title, quantity(metric), drawn, columns)
+    title = Title(what, f"{counted(settings)}, {most} epochs, {examples(study)}")
+    return panels.panels(title, quantity(study), drawn, columns)
 
 
-def _activations(study: Study, settings: Sequence[Finished], trainer: Trainer) -> Figure:
+def _activations(study: Study, settings: Sequence[Finished], trainer: Trainer) -> Figure | Told:
     assert isinstance(trainer, NetworkTrainer)
     rows = []
     for name, f in zip(_names(settings, "\n"), settings, strict=True):
@@ -166,7 +169,7 @@ def _activations(study: Study, settings: Sequence[Finished], trainer: Trainer) -
     of = f"{words.count(len(rows), 'network')}, {len(trainer.splits.train.x):,} inputs"
     if not any(row.layers for row in rows):
         metric = study.search.metric
-        return sentence(
+        return Told(
             Title(what, of),
             "No network here has a hidden layer (hidden = []), and none was trained (epochs = 0): "
             "there are no activations to draw. What the first weights give:",

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from hpsearch.errors import HpsearchError
 from hpsearch.ledger.records import StudyRecord
 from hpsearch.ledger.store import Store
-from hpsearch.report import searches, views, words
+from hpsearch.report import searches, words
 from hpsearch.report.comparisons import compared
+from hpsearch.report.style import drawn
 from hpsearch.report.trials import trained
 from hpsearch.settings import Settings
 from hpsearch.study.config import Choices, Study
@@ -28,26 +28,21 @@ MOST_SETTINGS = 40
 
 
 def draw(store: Store, record: StudyRecord, trainer: Callable[[], Trainer]) -> dict[str, Figure]:
-    """The study's figures, by the names of their files.
+    """The study's figures, by the names of their files; none where no trial was trained.
 
     Args:
         store: The ledger.
         record: The study.
         trainer: Gives what trains it, if a network has to be built again.
-
-    Raises:
-        HpsearchError: If there is nothing to draw yet.
     """
     study = record.study
     finished = trained(store, record)
     if not finished:
-        counts = views.counted(store.counts(record.id))
-        raise HpsearchError(
-            f"{record.name!r} has no trial to draw ({counts}); see: hpsearch trials {record.name}"
-        )
+        return {}
     if compares(study):
-        return {words.file_name(study.name, ".png"): compared(store, record, finished, trainer)}
-    figures = {words.file_name(study.name, ".png"): searches.overview(study, finished)}
+        made = compared(store, record, finished, trainer)
+        return {words.file_name(study.name, ".png"): drawn(made)}
+    figures = {words.file_name(study.name, ".png"): drawn(searches.overview(study, finished))}
     best = searches.best(study, finished)
     if best is not None:
         figures[words.file_name(study.name, "-best.png")] = best

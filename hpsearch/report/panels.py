@@ -125,9 +125,9 @@ def steps(title: Title, lines: Mapping[str, Numbers], window: int) -> Figure:
 
 def by_epoch(quantity: str, lines: Sequence[Numbers]) -> Scale:
     """The vertical axis of curves: all of the accuracies there are, or the losses from 0."""
-    if quantity.endswith(ACCURACY):
-        return Scale(-0.02, 1.02)
     values = np.concatenate([np.zeros(0), *lines])
+    if quantity.endswith(ACCURACY) and scales.shares(values):
+        return Scale(-0.02, 1.02)
     return scales.numbers(values, floor=0.0 if quantity == LOSS else None)
 
 

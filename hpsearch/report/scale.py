@@ -31,6 +31,12 @@ class Scale:
         return (", log scale" if self.log else "") + (f", {self.cut}" if self.cut else "")
 
 
+def shares(values: Numbers) -> bool:
+    """Whether all lie between 0 and 1: accuracies of a training of one's own may be percents."""
+    found = values[np.isfinite(values)]
+    return bool(((found >= 0) & (found <= 1)).all())
+
+
 def accuracies(values: Numbers) -> Scale:
     """The accuracies there are with some room around them, within 0 and 1."""
     found = values[np.isfinite(values)]

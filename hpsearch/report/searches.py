@@ -11,7 +11,7 @@ from hpsearch.report import panels, slices, words
 from hpsearch.report.comparisons import diverged, ending, part, quantity
 from hpsearch.report.panels import Panel
 from hpsearch.report.slices import Outcomes, Parameter
-from hpsearch.report.style import Title, sentence
+from hpsearch.report.style import Title, Told
 from hpsearch.report.trials import (
     Ending,
     Finished,
@@ -33,14 +33,14 @@ NOTES = 4
 """Parameters that are said beside a curve."""
 
 
-def overview(study: Study, finished: Sequence[Finished]) -> Figure:
+def overview(study: Study, finished: Sequence[Finished]) -> Figure | Told:
     """Values by trial and by parameter, or why they are not drawn."""
     metric = study.search.metric
     found = outcomes(study, finished)
     if all(f.ending is Ending.DIVERGED for f in finished):
         return diverged(study, finished)
     first = next(iter(ranked(study, finished)), None)
-    of = counted(list(finished))
+    of = counted(finished)
     if first is not None:
         of += f", best: {metric_name(metric)} {words.value(first.trial.value)}"
     what = titled(study, f"{metric_name(metric)} by trial and by parameter")
@@ -49,9 +49,7 @@ def overview(study: Study, finished: Sequence[Finished]) -> Figure:
     best = None
     if first is not None and len(first.curve):
         best = Panel(f"best: trial {first.trial.number}", first.both(metric))
-    return slices.search(
-        Title(what, of), found, parameters(study, finished), best, quantity(metric)
-    )
+    return slices.search(Title(what, of), found, parameters(study, finished), best, quantity(study))
 
 
 def best(study: Study, finished: Sequence[Finished]) -> Figure | None:
@@ -70,10 +68,8 @@ def best(study: Study, finished: Sequence[Finished]) -> Figure | None:
     ]
     of = f"the {len(drawn)} best trials" if len(drawn) > 1 else "the best trial"
     what = titled(study, f"{kind_of(metric)} by epoch of {of}")
-    title = Title(
-        what, f"of {counted(list(finished))}, by {metric_name(metric)}; {examples(study)}"
-    )
-    return panels.panels(title, quantity(metric), drawn, 5)
+    title = Title(what, f"of {counted(finished)}, by {metric_name(metric)}; {examples(study)}")
+    return panels.panels(title, quantity(study), drawn, 5)
 
 
 def outcomes(study: Study, finished: Sequence[Finished]) -> Outcomes:
@@ -101,7 +97,7 @@ def parameters(study: Study, finished: Sequence[Finished]) -> list[Parameter]:
     return found
 
 
-def _few(title: Title, study: Study, finished: Sequence[Finished]) -> Figure:
+def _few(title: Title, study: Study, finished: Sequence[Finished]) -> Told:
     metric = study.search.metric
     head = ["", *(f"trial {f.trial.number}" for f in finished)]
     rows = [
@@ -113,5 +109,5 @@ def _few(title: Title, study: Study, finished: Sequence[Finished]) -> Figure:
         ),
     ]
     many = "One trial" if len(finished) == 1 else "Two trials"
-    said = f"{many} cannot show what a parameter does: there is a table in place of a figure."
-    return sentence(title, said, head, rows)
+    said = f"{many} cannot show what a parameter does."
+    return Told(title, said, head, rows)

@@ -91,7 +91,9 @@ class Outcomes:
     def scale(self) -> Scale:
         """The axis of the values: those of complete trials rule it, where there are some."""
         values = self.values[self.complete] if self.complete.any() else self.values
-        return (scales.accuracies if self.metric.endswith(ACCURACY) else scales.numbers)(values)
+        if self.metric.endswith(ACCURACY) and scales.shares(values):
+            return scales.accuracies(values)
+        return scales.numbers(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +149,29 @@ def search(
     best: Panel | None,
     quantity: str,
 ) -> Figure:
-    """The best value so far, the value against each parameter, and the best trial's curves."""
-    count = 1 + len(parameters) + (best is not None)
+    """The best value so far, the best trial's curves, and the value against each parameter."""
+    others = 1 + (best is not None)
+    made, grid, width = _grid(title, others + len(parameters))
+    progress(grid[0], outcomes)
+    if best is not None:
+        _of_best(grid[1], best, quantity)
+    for axes, parameter in zip(grid[others:], parameters, strict=True):
+        scatter(axes, outcomes, parameter)
+    finish(made, grid, outcomes, width)
+    return made
+
+
+def by_parameter(title: Title, outcomes: Outcomes, parameters: Sequence[Parameter]) -> Figure:
+    """The value against each parameter."""
+    made, grid, width = _grid(title, len(parameters))
+    for axes, parameter in zip(grid, parameters, strict=True):
+        scatter(axes, outcomes, parameter)
+    finish(made, grid, outcomes, width)
+    return made
+
+
+def _grid(title: Title, count: int) -> tuple[Figure, list[Axes], float]:
+    """So many plots, and how wide they are together in inches."""
     columns = min(count, 2) if count <= 4 else 3 if count <= 9 else 4 if count <= 20 else 6
     rows = math.ceil(count / columns)
     width = max(3.9 * columns if columns <= 3 else 3.0 * columns, 6.5)
@@ -156,14 +179,7 @@ def search(
     grid = list(made.subplots(rows, columns, squeeze=False).flat)
     for axes in grid[count:]:
         axes.set_visible(False)
-    progress(grid[0], outcomes)
-    if best is not None:
-        _of_best(grid[1], best, quantity)
-    slices = grid[count - len(parameters) : count]
-    for axes, parameter in zip(slices, parameters, strict=True):
-        scatter(axes, outcomes, parameter)
-    finish(made, grid[:count], outcomes, width)
-    return made
+    return made, grid[:count], width
 
 
 def finish(made: Figure, plots: Sequence[Axes], outcomes: Outcomes, width: float) -> None:

@@ -93,7 +93,7 @@ def upright(axes: Axes, scale: Scale, quantity: str) -> None:
         axes.set_yscale("log")
         short(axes.yaxis)
     axes.set_ylim(scale.low, scale.high)
-    if quantity.endswith(ACCURACY):
+    if quantity.endswith(ACCURACY) and -0.1 < scale.low < scale.high < 1.1:
         low, high = max(scale.low, 0.0), min(scale.high, 1.0)
         ticks = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high)
         axes.set_yticks([tick for tick in map(float, ticks) if low <= tick <= high])
@@ -119,10 +119,22 @@ def dash(index: int) -> str:
     return DASHES[index % len(DASHES)]
 
 
-def sentence(title: Title, said: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Figure:
-    """A figure for what is no figure: a sentence, and a table below it."""
-    room = max(1, min(60, 84 // max(len(head), 1)))
-    cells = [[words.shorten(cell, room) for cell in row] for row in (head, *rows)]
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told where there is nothing to draw: a sentence, and a table below it."""
+
+    title: Title
+    said: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def drawn(told: Figure | Told) -> Figure:
+    """A figure in any case: of what is told, with its words."""
+    if isinstance(told, Figure):
+        return told
+    room = max(1, min(60, 84 // max(len(told.head), 1)))
+    cells = [[words.shorten(cell, room) for cell in row] for row in (told.head, *told.rows)]
     widths = [max(map(words.cells, column)) for column in zip(*cells, strict=True)]
     lines = [
         "   ".join(
@@ -132,9 +144,9 @@ def sentence(title: Title, said: str, head: Sequence[str], rows: Sequence[Sequen
     ]
     if lines:
         lines.insert(1, "─" * (sum(widths) + 3 * (len(widths) - 1)))
-    said = words.wrap(said, 96, 6)
+    said = words.wrap(told.said, 96, 6)
     below = 17 * said.count("\n") + 36
-    made = figure(title, 8.5, 0.9 + below / 72 + 0.18 * len(lines))
+    made = figure(told.title, 8.5, 0.9 + below / 72 + 0.18 * len(lines))
     axes = made.add_subplot()
     axes.set_axis_off()
     texts = ((said, 11, 0, "sans-serif"), ("\n".join(lines), 9, -below, "monospace"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -117,10 +117,11 @@ def endings(finished: Iterable[Finished]) -> Mapping[Ending, int]:
     return {ending: found.count(ending) for ending in Ending if ending in found}
 
 
-def counted(finished: list[Finished]) -> str:
+def counted(finished: Sequence[Finished], failed: int = 0) -> str:
     """``30 trials (12 pruned, 2 diverged)``."""
     stopped = [f"{n:,} {e}" for e, n in endings(finished).items() if e is not Ending.COMPLETE]
-    trials = words.count(len(finished), "trial")
+    stopped += [f"{failed:,} failed"] if failed else []
+    trials = words.count(len(finished) + failed, "trial")
     return trials + (f" ({', '.join(stopped)})" if stopped else "")
 
 

@@ -73,11 +73,11 @@ def value(given: Any, digits: int = 4) -> str:
     """A value of a parameter as a person reads it; of layers, equal neighbours are counted.
 
     >>> value([100, 100, 100, 50])
-    '3 × 100, 50'
+    '[3 × 100, 50]'
     """
     if isinstance(given, list | tuple):
         runs = [(item, len(list(run))) for item, run in itertools.groupby(given)]
-        return ", ".join(f"{n} × {item}" if n > 1 else f"{item}" for item, n in runs) or "none"
+        return f"[{', '.join(f'{n} × {item}' if n > 1 else f'{item}' for item, n in runs)}]"
     if isinstance(given, bool):
         return str(given).lower()
     return views.value_(given, digits)

@@ -161,6 +161,10 @@ class NetworkTraining:
         """What comes out of each hidden layer for the training part: (examples, units) each."""
         return list(self._network.activations(self._splits.train.x))
 
+    def probabilities(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """What the network says of examples, as it is now: (examples, features) to classes."""
+        return self._network.predict_proba(x)
+
     @property
     def state(self) -> Mapping[str, NDArray[Any]]:
         """The network's arrays by name, as they are now."""

@@ -17,6 +17,7 @@ from hpsearch.ledger.records import NO_STEPS, Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
 from hpsearch.search.history import History
 from hpsearch.search.suggest import suggest
+from hpsearch.study import file as study_file
 from hpsearch.study.config import Params, Study
 from tests.conftest import study as small
 
@@ -143,6 +144,8 @@ CASES: dict[str, tuple[dict[str, Any], Ends]] = {
     "100 trials": ({"search__trials": 100}, mixed),
     "15 parameters, 5 trials": ({**MANY, "search__trials": 5}, mixed),
     "15 parameters, 100 trials": ({**MANY, "search__trials": 100}, mixed),
+    "15 parameters, 2,000 trials": ({**MANY, "search__trials": 2000}, mixed),
+    "failed": ({"search__trials": 6}, failed),
     "1 trial": ({"search__trials": 1}, learned),
     "2 trials": ({**MANY, "search__trials": 2}, mixed),
     "40 categories": (
@@ -264,6 +267,23 @@ def cases(folder: Path) -> Iterator[tuple[str, Store, StudyRecord]]:
     for name in CASES:
         (folder / name).mkdir(parents=True)
         yield name, *case(folder / name, name)
+
+
+def own(folder: Path, metric: str, by_epoch: Callable[[float], float]) -> tuple[Store, StudyRecord]:
+    """A study with a training of its own, 40 trials of one metric over three epochs."""
+    table = {
+        "name": "own",
+        "objective": {"function": "mine:train", "metrics": [metric], "epochs": 3},
+        "params": {"model": {"depth": {"low": 1, "high": 9}}, "rate": {"low": 0.0, "high": 1.0}},
+        "search": {"trials": 40, "metric": metric, "direction": "maximize"},
+    }
+
+    def ends(number: int, params: Params) -> Result:
+        values = [by_epoch(float(str(params["params.rate"])) + epoch / 10) for epoch in range(3)]
+        rows = curve([[value] for value in values])
+        return replace(made(number, params, curve(metrics=1)), curve=rows, value=values[-1])
+
+    return enter(folder, study_file.parse(table), ends)
 
 
 def case(folder: Path, name: str) -> tuple[Store, StudyRecord]:

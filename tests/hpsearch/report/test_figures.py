@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from functools import cache
 from pathlib import Path
@@ -13,11 +12,9 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import imread
-from matplotlib.text import Text
 
 from hpsearch.data import splits as data
 from hpsearch.data.datasets import load
-from hpsearch.errors import HpsearchError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import State, StudyRecord
@@ -31,6 +28,7 @@ from hpsearch.training.network import NetworkTrainer
 from hpsearch.work.worker import Worker
 from tests.conftest import Run, study
 from tests.hpsearch.report import made_up
+from tests.hpsearch.report.layout import check_layout, seen, texts
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Workspace
 
 STUDIES = Path(__file__).parents[3] / "studies"
@@ -115,12 +113,6 @@ def drawn(folder: Path, shape: str) -> tuple[dict[str, Figure], Store, StudyReco
     """The figures of a study of that shape."""
     store, record, trainer = run(folder, **SHAPES[shape])
     return report.draw(store, record, lambda: trainer), store, record
-
-
-def texts(figure: Figure) -> str:
-    """All that is written on a figure."""
-    found = figure.findobj(Text)
-    return "\n".join(text.get_text() for text in found if text.get_text())
 
 
 # -- which figure
@@ -234,7 +226,7 @@ def test_histograms_are_of_the_networks_built_again(tmp_path: Path) -> None:
     assert len(axes) == 12
     assert [a.get_title() for a in axes[:2]] == ["layer 1", "layer 2"]
     first, *_, last = [a.get_ylabel() for a in axes[::2]]
-    assert (first, last) == ("relu\nhidden 2 × 8", "tanh\nhidden 8")
+    assert (first, last) == ("relu\nhidden [2 × 8]", "tanh\nhidden [8]")
     for plot in axes:
         if plot.get_visible():
             assert sum(bar.get_height() for bar in plot.patches) <= 1 + 1e-9
@@ -307,45 +299,6 @@ def test_layouts_are_really_checked() -> None:
         figure.text(x, y, "another text")
         with pytest.raises(AssertionError):
             check_layout(figure)
-
-
-def check_layout(figure: Figure) -> None:
-    """What ``test_texts_keep_apart`` says."""
-    FigureCanvasAgg(figure).draw()
-    boxes = [(text.get_text(), text.get_window_extent()) for text in seen(figure)]
-    width, height = figure.bbox.size
-    for text, box in boxes:
-        assert box.x0 > -1, text
-        assert box.y0 > -1, text
-        assert box.x1 < width + 1, text
-        assert box.y1 < height + 1, text
-    for (one, a), (other, b) in itertools.combinations(boxes, 2):
-        across = min(a.x1, b.x1) - max(a.x0, b.x0)
-        down = min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert min(across, down) < 2, f"{one!r} lies on {other!r}"
-    for axes in figure.axes:
-        if axes.get_visible() and axes.axison and axes.get_label() != "<colorbar>":
-            assert axes.bbox.width > 90
-            assert axes.bbox.height > 70
-
-
-def seen(figure: Figure) -> list[Text]:
-    """All texts that are drawn, those of ticks within the axes' ends among them."""
-    texts = [*figure.texts, *([figure._suptitle] if figure._suptitle else [])]
-    texts += [text for legend in figure.legends for text in legend.get_texts()]
-    for axes in figure.axes:
-        if not axes.get_visible():
-            continue
-        texts += [*axes.texts, axes.title, axes._left_title, axes._right_title]
-        for axis in (axes.xaxis, axes.yaxis) if axes.axison else ():
-            low, high = sorted(axis.get_view_interval())
-            texts.append(axis.label)
-            texts += [
-                tick.label1
-                for tick in axis.get_major_ticks()
-                if low <= tick.get_loc() <= high and tick.label1.get_visible()
-            ]
-    return [text for text in dict.fromkeys(texts) if text.get_text().strip()]
 
 
 def test_infinite_activations_are_counted() -> None:
@@ -446,17 +399,10 @@ def test_a_sentence_stands_for_a_figure(tmp_path: Path, name: str, said: str) ->
         assert list(figures) == ["small.png"]
 
 
-@pytest.mark.parametrize(
-    ("states", "counted"), [([], "none yet"), ([State.FAIL, State.FAIL], "2 failed")]
-)
-def test_nothing_to_draw_is_said(book: Workspace, states: list[State], counted: str) -> None:
-    """Without a trained trial there is one line, and no empty figure."""
-    book.run(*states)
-    with pytest.raises(HpsearchError) as caught:
-        report.draw(book.store, book.record, pytest.fail)
-    assert str(caught.value) == (
-        f"'small' has no trial to draw ({counted}); see: hpsearch trials small"
-    )
+def test_without_a_trained_trial_there_is_no_figure(book: Workspace) -> None:
+    """Of trials that failed there is nothing to draw."""
+    book.run(State.FAIL, State.FAIL)
+    assert report.draw(book.store, book.record, pytest.fail) == {}
 
 
 def test_stopped_trials_alone_are_drawn(book: Workspace) -> None:
@@ -513,7 +459,7 @@ def test_command_writes_into_the_workspace(hpsearch: Run, home: Path, small: Pat
     """It prints where the figures are; what MLflow lacks is one line beside."""
     assert hpsearch("run", str(small), "--no-tracking", "--workers", "1").returncode == 0
     done = hpsearch("report", "small")
-    files = [home / "reports" / name for name in ("small.png", "small-best.png")]
+    files = [home / "reports" / name for name in ("small.html", "small.png", "small-best.png")]
     assert (done.returncode, done.stdout) == (0, "".join(f"{file}\n" for file in files))
     assert done.stderr.startswith("hpsearch: 'small' has no MLflow run")
     assert all(file.is_file() for file in files)
@@ -530,8 +476,8 @@ def test_command_outlives_mlflow(
     done = hpsearch("report", "small", "--out", str(tmp_path / "others"))
     assert done.returncode == 0
     assert len(done.stderr.splitlines()) == 1
-    assert "the figures are not in MLflow" in done.stderr
-    for name in ("small.png", "small-best.png"):
+    assert "the report is not in MLflow" in done.stderr
+    for name in ("small.html", "small.png", "small-best.png"):
         figures = [(tmp_path / folder / name).read_bytes() for folder in ("figures", "others")]
         assert figures[0] == figures[1]
 

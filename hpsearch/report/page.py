@@ -1,0 +1,347 @@
+"""How does a study look on one page? An HTML file that needs no other, no network and no script.
+
+Names and values come from users: the template escapes all of them, and the figures are images,
+in which nothing runs.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+import hpsearch
+from hpsearch.errors import HpsearchError
+from hpsearch.ledger.records import State, StudyRecord, Trial
+from hpsearch.ledger.store import Store
+from hpsearch.report import (
+    importance,
+    learning,
+    mistakes,
+    parallel,
+    searches,
+    slices,
+    summary,
+    surface,
+    views,
+    words,
+)
+from hpsearch.report.comparisons import compared, quantity
+from hpsearch.report.figures import compares
+from hpsearch.report.slices import Outcomes
+from hpsearch.report.style import Title, Told
+from hpsearch.report.trials import (
+    Ending,
+    Finished,
+    counted,
+    metric_name,
+    parts,
+    ranked,
+    titled,
+    trained,
+)
+from hpsearch.search.rungs import rung_epochs
+from hpsearch.study.config import Study
+from hpsearch.training.seam import Trainer
+from hpsearch.trust.estimate import correction
+from hpsearch.trust.selection import Estimate
+
+MOST_COLUMNS = 9
+"""Of the table of the best trials."""
+BEST = 10
+"""Trials in the table of the best."""
+DPI = 90
+"""Of what is not drawn as lines, where there are many points."""
+SETTLED = 1e-9
+"""Spread of values below which there is nothing to explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading with what stands below it."""
+
+    title: str
+    text: str = ""
+    cautions: Sequence[str] = ()
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    image: str = ""
+    """The address of a figure, its data in it."""
+    alt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the sections are made of."""
+
+    store: Store
+    record: StudyRecord
+    finished: list[Finished]
+    failed: list[Trial]
+    trainer: Callable[[], Trainer]
+    outcomes: Outcomes
+    order: list[Finished]
+    """Those with a value, the best first."""
+    band: Estimate | None
+
+    @property
+    def study(self) -> Study:
+        return self.record.study
+
+    def title(self, what: str) -> Title:
+        return Title(titled(self.study, what), counted(self.finished))
+
+
+def html(store: Store, record: StudyRecord, trainer: Callable[[], Trainer]) -> str:
+    """The page.
+
+    Args:
+        store: The ledger.
+        record: The study.
+        trainer: Gives what trains it, if a network has to be built again.
+
+    Raises:
+        HpsearchError: If no trial has ended yet.
+    """
+    study, counts = record.study, store.counts(record.id)
+    finished = trained(store, record)
+    failed = store.trials(record.id, [State.FAIL])
+    if not finished and not failed:
+        raise HpsearchError(
+            f"{record.name!r} has no trial to draw ({views.counted(counts)}); see: "
+            f"hpsearch trials {record.name}"
+        )
+    outcomes = searches.outcomes(study, finished)
+    measured = parts(study)
+    validating = study.search.metric.startswith("val_")
+    band = learning.noise(outcomes, measured[1] if measured and validating else None)
+    order = ranked(study, finished)
+    known = _Known(store, record, finished, failed, trainer, outcomes, order, band)
+    best = order[0] if order else None
+    corrected = correction(store, record)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    template = environment.from_string(Path(__file__).with_name("page.html").read_text("utf-8"))
+    return template.render(
+        name=study.name,
+        summary=summary.paragraph(record, finished, len(failed), best),
+        cautions=list(summary.cautions(record, counts, finished, best, band, corrected)),
+        sections=list(_sections(known)),
+        version=hpsearch.__version__,
+        trials=f"{counts.finished:,}",
+    )
+
+
+def write(text: str, name: str, folder: Path) -> Path:
+    """Save the page of the study of that name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / words.file_name(name, ".html")
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def _sections(known: _Known) -> Iterator[Section]:
+    if known.order:
+        yield _best(known)
+    if known.finished:
+        yield from _comparison(known) if compares(known.study) else _search(known)
+        if known.order and len(known.order[0].curve):
+            yield from _mistakes(known)
+    if known.failed:
+        yield _failures(known)
+    yield _effort(known)
+
+
+def _comparison(known: _Known) -> Iterator[Section]:
+    made = compared(known.store, known.record, known.finished, known.trainer)
+    yield _shown("The settings beside each other", made)
+
+
+def _search(known: _Known) -> Iterator[Section]:
+    study, finished, outcomes = known.study, known.finished, known.outcomes
+    diverged = all(f.ending is Ending.DIVERGED for f in finished)
+    if diverged or len(finished) < searches.FEWEST:
+        yield _shown("What came out", searches.overview(study, finished))
+        return
+    metric, parameters = metric_name(study.search.metric), searches.parameters(study, finished)
+    title = known.title(f"{metric} by trial")
+    yield _shown(
+        "History",
+        learning.history(title, outcomes, known.band),
+        "Each trial, and the best so far. Within the band, measured accuracies say little of which "
+        "trial is better."
+        if known.band
+        else "Each trial, and the best so far.",
+    )
+    figure = searches.best(study, finished)
+    if figure is not None:
+        yield _shown("The best trials (Fig. 6-24 of the book)", figure)
+    lines = [f.line(study.search.metric) for f in finished]
+    if any(line.size for line in lines):
+        rungs = rung_epochs(study) if study.search.pruner != "none" else frozenset()
+        title = known.title(f"{metric} by epoch")
+        figure = learning.by_epoch(title, outcomes, lines, rungs, quantity(study))
+        yield _shown("Learning curves", figure, _rungs(study))
+    yield _shown(
+        "By parameter",
+        slices.by_parameter(known.title(f"{metric} by parameter"), outcomes, parameters),
+        "Each axis is the range that was searched. Pruned trials stand at their last value.",
+    )
+    title = known.title("all parameters at once")
+    yield _shown(
+        "Parallel coordinates",
+        parallel.parallel(title, outcomes, parameters),
+        "Each line is a complete trial: its value on top, and what it took for each parameter."
+        + (
+            f" Of {len(known.order):,}, {parallel.MOST} are drawn, spread evenly over the ranks."
+            if len(known.order) > parallel.MOST
+            else ""
+        ),
+    )
+    yield from _importances(known)
+
+
+def _importances(known: _Known) -> Iterator[Section]:
+    study, finished, outcomes = known.study, known.finished, known.outcomes
+    heading = "Importance of the parameters"
+    values = outcomes.values[outcomes.complete]
+    if len(values) < importance.FEWEST:
+        few = words.count(len(values), "complete trial")
+        yield Section(heading, f"Too few trials to say: {few}, and it takes {importance.FEWEST}.")
+        return
+    if values.max() - values.min() < SETTLED:
+        yield Section(heading, "All complete trials have the same value: nothing mattered.")
+        return
+    found = importance.importances(study, finished)
+    vague = [one.path.partition(".")[2] for one in found if not one.clear]
+    warned = []
+    if study.search.sampler == "tpe":
+        warned.append(
+            "TPE tries more where it expects more, so that these are importances among what it "
+            "tried."
+        )
+    if vague:
+        warned.append(
+            f"Too few trials to tell it from chance, if it mattered at all: {words.listed(vague)}."
+        )
+    title = known.title("importance of the parameters")
+    yield _shown(heading, importance.drawn(title, found), cautions=warned)
+    if len(found) < 2 or len(values) < surface.FEWEST:
+        return
+    by_path = dict(zip(study.space, searches.parameters(study, finished), strict=True))
+    one, other = (by_path[one.path] for one in found[:2])
+    title = known.title(f"{metric_name(study.search.metric)} by the two most important")
+    yield _shown(
+        "The two most important together",
+        surface.surface(title, outcomes, one, other),
+        cautions=["The surface is a mean over neighbouring trials, drawn where there are some."],
+    )
+
+
+def _mistakes(known: _Known) -> Iterator[Section]:
+    heading = "What the best trial gets wrong"
+    names = known.record.data_facts.get("classes", ())
+    best = known.order[0]
+    found = mistakes.mistakes(known.study, best, known.trainer, names)
+    if isinstance(found, str):
+        if found:
+            yield Section(heading, f"Not shown: {found}.")
+        return
+    warned = [
+        f"These are the {found.confusion.sum():,} validation examples that the trial was chosen by."
+    ]
+    if not found.same:
+        warned.append("Trained again here, the trial did not give the recorded weights.")
+    title = Title(
+        titled(known.study, f"trial {best.trial.number} on the validation part"),
+        f"{words.count(int(found.confusion.sum()), 'example')}, "
+        f"{words.count(int(found.confusion.sum() - found.confusion.trace()), 'mistake')}",
+    )
+    yield _shown(heading, mistakes.drawn(title, found), cautions=warned)
+
+
+def _best(known: _Known) -> Section:
+    study, metric = known.study, known.study.search.metric
+    rows = [
+        [
+            str(f.trial.number),
+            words.value(f.trial.value),
+            str(f.trial.epochs),
+            *(words.shorten(words.value(f.trial.params[path]), 24) for path in study.space),
+        ]
+        for f in known.order[:BEST]
+    ]
+    keys = [words.shorten(path.partition(".")[2], 40) for path in study.space]
+    head = ["trial", metric_name(metric), "epochs", *keys]
+    if len(head) > MOST_COLUMNS:  # a row a parameter, a column a trial
+        head, *rows = [list(row) for row in zip(head, *rows, strict=True)]
+    return Section("The best trials", head=head, rows=rows)
+
+
+def _effort(known: _Known) -> Section:
+    efforts = summary.efforts(known.finished, known.failed)
+    total = sum(effort.epochs for effort in efforts) or 1
+    rows = [
+        [
+            effort.ending,
+            f"{effort.trials:,}",
+            f"{effort.epochs:,}",
+            f"{effort.epochs / total:.0%}",
+            views.duration(effort.seconds),
+        ]
+        for effort in efforts
+    ]
+    warned = []
+    if any(f.trial.attempts > 1 for f in known.finished):
+        warned.append("Some trials were interrupted: their time counts from their first start.")
+    head = ["trials that ended as", "trials", "epochs", "share of all epochs", "time, summed"]
+    return Section("Time and epochs", "", warned, head, rows)
+
+
+def _failures(known: _Known) -> Section:
+    found = summary.reasons(known.failed)
+    rows = [
+        [f"{len(numbers):,}", words.listed(words.several([*map(str, numbers)], 8)), reason[:500]]
+        for reason, numbers in found.items()
+    ]
+    return Section("Failed trials", head=["trials", "numbers", "reason"], rows=rows[:20])
+
+
+def _rungs(study: Study) -> str:
+    rungs = sorted(rung_epochs(study))
+    if not rungs:
+        return ""
+    if len(rungs) > 12:
+        return f"The {study.search.pruner} pruner decides after each epoch from {rungs[0]} on."
+    said = words.listed(map(str, rungs))
+    return f"The {study.search.pruner} pruner decides after epoch {said}."
+
+
+def _shown(
+    heading: str, figure: Figure | Told, text: str = "", cautions: Sequence[str] = ()
+) -> Section:
+    if isinstance(figure, Told):
+        return Section(heading, figure.said, cautions, figure.head, figure.rows)
+    alt = figure.get_suptitle().replace("\n", ", ")
+    return Section(heading, text, cautions, image=_svg(figure), alt=alt)
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as a data address, SVG with real letters: the same figure as the same bytes."""
+    written = io.BytesIO()
+    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "hpsearch"}
+    with mpl.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None}, dpi=DPI)
+    text = " ".join(written.getvalue().decode().splitlines())
+    # Not in base64, which the points inside are already.
+    return "data:image/svg+xml," + quote(text, safe=" !$&'()*+,-./:;=?@_~")

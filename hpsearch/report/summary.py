@@ -1,0 +1,199 @@
+"""What was searched, and what came out? In words, and what must be said beside the numbers."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hpsearch.data.facts import remarks
+from hpsearch.ledger.records import Counts, State, StudyRecord, Trial
+from hpsearch.report import trials, views, words
+from hpsearch.report.trials import (
+    Ending,
+    Finished,
+    counted,
+    maximizes,
+    metric_name,
+    parts,
+)
+from hpsearch.study.config import Choices, Range, Study
+from hpsearch.trust.estimate import Correction
+from hpsearch.trust.selection import Estimate
+
+EDGE = 0.05
+"""Of a range: a best trial nearer to its end may want more of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What trials of one ending cost."""
+
+    ending: str
+    trials: int
+    epochs: int
+    seconds: float
+    """From their first start to their end, summed."""
+
+
+def paragraph(
+    record: StudyRecord, finished: Sequence[Finished], failed: int, best: Finished | None
+) -> str:
+    """What was searched and what came out, to paste."""
+    study = record.study
+    said = [_searched(study)]
+    on = _trained_on(study)
+    if study.space:
+        tried = counted(finished, failed)
+        said.append(f"{_capital(study.search.sampler)} search tried {tried} {on}.")
+    else:
+        said.append(f"It was trained {on}.")
+    if best is not None:
+        values = (
+            words.listed(
+                f"{path.partition('.')[2]} = {words.value(value)}"
+                for path, value in best.trial.params.items()
+            )
+            if best.trial.params
+            else "its only configuration"
+        )
+        said.append(
+            f"The best {metric_name(study.search.metric)}, {words.value(best.trial.value)}, was "
+            f"that of trial {best.trial.number}: {values}."
+        )
+        known = record.reproduced or {}
+        if known.get("recorded_sha256") == best.trial.weights_sha256 and known.get("identical"):
+            said.append("Trained again, it gave the same bits.")
+    else:
+        said.append("No trial was trained to its end.")
+    return " ".join(said)
+
+
+def cautions(
+    record: StudyRecord,
+    counts: Counts,
+    finished: Sequence[Finished],
+    best: Finished | None,
+    band: Estimate | None,
+    correction: Correction,
+) -> Iterator[str]:
+    """What the best value is not, a sentence each."""
+    study = record.study
+    yield from (f"{_capital(remark)}." for remark in remarks(record.data_facts))
+    if best is None:
+        return
+    metric = study.search.metric
+    if len(finished) > 1 and not metric.startswith("train_"):
+        measured = parts(study)
+        yield f"{_capital(views.caution(study, counts, measured and measured[1]))}."
+        if correction.estimate is not None:
+            yield f"{_capital(views.corrected(study, correction))}."
+    if metric.startswith("train_"):
+        yield (
+            f"The {metric_name(metric)} tells how well the training examples were learned, "
+            f"and nothing of others."
+        )
+    if band is not None:
+        _, examples = parts(study) or (0, 0)
+        value = best.trial.value or 0.0
+        near = sum(
+            f.trial.value is not None
+            and f is not best
+            and abs(f.trial.value - value) <= _half(band)
+            for f in finished
+        )
+        yield (
+            f"On {examples:,} examples, an accuracy of {value:.1%} stands for one between "
+            f"{band.low:.1%} and {band.high:.1%} (95 % interval)."
+            + (
+                f" {_capital(words.count(near, 'other trial'))} lie within that of it."
+                if near
+                else ""
+            )
+        )
+    if study.fixed.get("training", {}).get("patience") or "training.patience" in study.space:
+        yield (
+            "Patience chose the epoch of each value by the validation part, which then ranked the "
+            "trials: that flatters, too."
+        )
+    yield from edges(study, best.trial)
+
+
+def edges(study: Study, best: Trial) -> Iterator[str]:
+    """Where the best trial lies at the end of a range, a sentence each."""
+    for path, open_ in study.space.items():
+        if not isinstance(open_, Range) or open_.low == open_.high:
+            continue
+        low, high, value = (float(str(x)) for x in (open_.low, open_.high, best.params[path]))
+        if open_.log:
+            low, high, value = (float(np.log(x)) for x in (low, high, value))
+        place = (value - low) / (high - low)
+        name = path.partition(".")[2]
+        bounded = place < EDGE and open_.low == 0  # there is nothing below, as a rule
+        if (place < EDGE or place > 1 - EDGE) and not bounded:
+            end = words.value(open_.low if place < EDGE else open_.high)
+            where = "low" if place < EDGE else "high"
+            yield (
+                f"The best trial's {name}, {words.value(best.params[path])}, lies at the {where} "
+                f"end of its range ({end}): what lies beyond was not tried."
+            )
+
+
+def efforts(finished: Sequence[Finished], failed: Sequence[Trial]) -> list[Effort]:
+    """Time and epochs by how the trials ended."""
+    groups: dict[str, list[Trial]] = {
+        str(ending): [f.trial for f in finished if f.ending is ending] for ending in Ending
+    }
+    groups["failed"] = list(failed)
+    return [
+        Effort(name, len(of), sum(t.epochs for t in of), sum(map(_seconds, of)))
+        for name, of in groups.items()
+        if of
+    ]
+
+
+def reasons(failed: Sequence[Trial]) -> Mapping[str, list[int]]:
+    """Why trials failed, by reason their numbers."""
+    by_reason: dict[str, list[int]] = {}
+    for trial in failed:
+        assert trial.state is State.FAIL
+        by_reason.setdefault(trial.reason or "no reason was recorded", []).append(trial.number)
+    return by_reason
+
+
+def _searched(study: Study) -> str:
+    if not study.space:
+        return f"Study {study.name} trained one configuration."
+    told = []
+    for path, open_ in study.space.items():
+        name = path.partition(".")[2]
+        if isinstance(open_, Choices):
+            choices = words.several([words.value(choice) for choice in open_.choices], 8)
+            told.append(f"{name} ({words.listed(choices)})")
+        else:
+            log = ", log scale" if open_.log else ""
+            told.append(f"{name} ({words.value(open_.low)} to {words.value(open_.high)}{log})")
+    better = "highest" if maximizes(study) else "lowest"
+    kind = metric_name(study.search.metric)
+    return f"Study {study.name} searched for the {better} {kind} over {words.listed(told)}."
+
+
+def _trained_on(study: Study) -> str:
+    if study.objective is not None:
+        return f"with {study.objective.function or shlex.join(study.objective.command or [])}"
+    assert study.data is not None
+    return f"on {study.data.dataset} ({trials.examples(study)})"
+
+
+def _half(band: Estimate) -> float:
+    return (band.high - band.low) / 2
+
+
+def _seconds(trial: Trial) -> float:
+    return max((trial.ended or trial.started) - trial.started, 0.0)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
