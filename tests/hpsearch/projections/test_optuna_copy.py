@@ -15,7 +15,7 @@ import pytest
 from optuna.storages import RDBStorage
 from sqlalchemy.pool import NullPool
 
-from hpsearch.errors import StoreError
+from hpsearch.errors import StoreAwayError, StoreError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
@@ -270,6 +270,48 @@ def test_changed_copy_is_built_again(ledger: Ledger) -> None:
     ledger.load().enqueue_trial({"training.lr": 0.5})
     assert ledger.again() == 1
     assert ledger.states() == ["COMPLETE"]
+
+
+def lost() -> None:
+    """The lock is another's."""
+    raise StoreAwayError("the lock is lost")
+
+
+def test_nothing_is_written_beside_another(ledger: Ledger) -> None:
+    """One that has lost its lock makes no study, adds no trial and deletes none."""
+    ledger.run(COMPLETE)
+    lacking = ledger.store.unprojected(ledger.record.id, mlflow=False)
+    with pytest.raises(StoreAwayError):
+        ledger.copy.bring(lacking, lost)
+    assert optuna.get_all_study_names(ledger.storage) == []
+    ledger.bring()
+    ledger.run(COMPLETE)
+    lacking = ledger.store.unprojected(ledger.record.id, mlflow=False)
+    with pytest.raises(StoreAwayError):
+        ledger.copy.bring(lacking, lost)
+    assert ledger.states() == ["COMPLETE"]
+    ledger.load().enqueue_trial({"training.lr": 0.5})
+    ledger.copy.forget()
+    with pytest.raises(StoreAwayError):
+        ledger.copy.bring(lacking, lost)
+    assert ledger.states() == ["COMPLETE", "WAITING"]
+
+
+def test_lock_that_is_lost_between_two_trials(ledger: Ledger) -> None:
+    """It is asked for before each trial, not before the first alone."""
+    ledger.run(*[COMPLETE] * 4)
+    ledger.bring()
+    ledger.copy.delete()
+    asked = [0]
+
+    def alone() -> None:
+        asked[0] += 1
+        if asked[0] > 3:  # before the study is made, and before each of two trials
+            lost()
+
+    with pytest.raises(StoreAwayError):
+        ledger.copy.bring([], alone)
+    assert ledger.states() == ["COMPLETE"] * 2
 
 
 def test_deleting(ledger: Ledger) -> None:

@@ -176,6 +176,53 @@ def test_killed_at_every_seam(
     assert not book.sync()
 
 
+WRITES = ["create_run", "log_batch", "log_inputs", "set_terminated"]
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_mark_says_that_all_is_there(
+    book: Workspace, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A trial is marked last: whatever write to MLflow fails, the mark is not there."""
+    book.sync()  # the study's own run is there, and is written by the same calls
+    projecting = book.projector()
+    projecting.step()
+    book.run(COMPLETE)
+    kill_at(monkeypatch, mlflow.MlflowClient, name, after=False)
+    with pytest.raises(Killed):
+        projecting.step()
+    assert [(trial.in_optuna, trial.in_mlflow) for trial in book.trials] == [(True, False)]
+
+
+def test_a_mark_says_that_the_copy_is_there(
+    book: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for Optuna's storage."""
+    book.run(COMPLETE)
+    kill_at(monkeypatch, optuna.storages.RDBStorage, "create_new_trial", after=False)
+    with pytest.raises(Killed):
+        book.sync()
+    assert not book.trials[0].in_optuna
+
+
+def test_nothing_is_written_beside_another(book: Workspace) -> None:
+    """One that has lost its lock writes no run, deletes none and marks none."""
+    book.run(COMPLETE)
+    book.sync()
+    doomed = book.runs()[0].info.run_id
+    book.client.set_tag(doomed, "hpsearch.state", "PRUNED")
+    book.run(COMPLETE)
+    before = book.everything()
+
+    def lost() -> None:
+        raise StoreAwayError("the lock is lost")
+
+    writer = runs.Runs(book.store, book.record, book.settings, None)
+    with pytest.raises(StoreAwayError):
+        writer.bring(book.trials, lost, ending=True)
+    assert before == book.everything()
+
+
 # -- what others did to the runs
 
 
@@ -213,11 +260,13 @@ def test_doubles_and_orphans_go(book: Workspace) -> None:
         lambda client, run: client.log_metric(run, "val_loss", 7.0, 2**41, 99),
         lambda client, run: client.set_tag(run, "hpsearch.weights_sha256", "00"),
         lambda client, run: client.set_tag(run, "hpsearch.state", "PRUNED"),
+        lambda client, run: client.set_tag(run, "hpsearch.reason", "made up"),
         lambda client, run: client.set_terminated(run, "FAILED"),
+        lambda client, run: client.set_terminated(run, "FINISHED", 2**41),
         lambda client, run: client.delete_tag(run, "hpsearch.seed"),
         lambda client, run: client.delete_run(run),
     ],
-    ids=["value", "curve", "weights", "state", "status", "seed", "deleted"],
+    ids=["value", "curve", "weights", "state", "reason", "status", "end", "seed", "deleted"],
 )
 def test_damaged_run_is_built_again(book: Workspace, damage: Callable[[Any, str], None]) -> None:
     """A run that says something else than the ledger is deleted, and a right one is written."""
@@ -228,6 +277,28 @@ def test_damaged_run_is_built_again(book: Workspace, damage: Callable[[Any, str]
     written = book.sync()
     assert written.mlflow == 1
     assert before != book.runs()[0].info.run_id == book.trials[0].mlflow_run_id
+    book.check_curves()
+    assert not book.sync()
+
+
+@pytest.mark.parametrize("wrong", ["param", "seed", "start", None])
+def test_what_is_written_on(book: Workspace, wrong: str | None) -> None:
+    """A run that was cut short is gone on with if it holds what its trial is, else deleted."""
+    book.run(COMPLETE, COMPLETE)
+    book.sync()
+    real = book.runs()[0]
+    book.client.delete_run(real.info.run_id)
+    tags = {**real.data.tags, "hpsearch.state": "RUNNING"}
+    if wrong == "seed":
+        tags["hpsearch.seed"] = "7"
+    start = real.info.start_time + (wrong == "start")
+    cut = book.client.create_run(real.info.experiment_id, start, tags).info.run_id
+    lr = real.data.params["training.lr"]
+    book.client.log_param(cut, "training.lr", "0.5" if wrong == "param" else lr)
+    written = book.sync()
+    assert len(written.removed) == (wrong is not None)
+    assert (cut == book.runs()[0].info.run_id) == (wrong is None)
+    assert real.data.params == book.runs()[0].data.params
     book.check_curves()
     assert not book.sync()
 
