@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,6 +44,7 @@ def frozen(
     trial: Trial,
     curve: Curve,
     known: dict[str, BaseDistribution] | None = None,
+    more: Collection[int] = (),
 ) -> FrozenTrial:
     """A finished trial as Optuna knows it, with the metric after the epochs that anyone reads.
 
@@ -53,9 +55,10 @@ def frozen(
         trial: What the ledger says of it.
         curve: Its epochs.
         known: The study's distributions, where they are at hand.
+        more: Other epochs to have the metric after.
     """
     known = known or distributions(study)
-    shown = rung_epochs(study) | {len(curve)}
+    shown = rung_epochs(study) | {len(curve)} | set(more)
     metric = curve[:, study.column].tolist() if len(curve) else []
     return FrozenTrial(
         number=trial.number,

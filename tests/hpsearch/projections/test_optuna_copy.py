@@ -21,9 +21,9 @@ from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Result, State, StudyRecord
 from hpsearch.ledger.store import Store
+from hpsearch.projections import optuna_copy
 from hpsearch.projections.optuna_copy import OptunaCopy
 from hpsearch.settings import Settings
-from hpsearch.study.config import NETWORK_METRICS
 from hpsearch.verify import findings, look
 from tests.conftest import study
 from tests.hpsearch.workspace import rows
@@ -138,7 +138,6 @@ def test_optuna_reads_the_study(ledger: Ledger) -> None:
     for trial, copied in zip(ledger.store.trials(ledger.record.id), loaded.trials, strict=True):
         assert dict(trial.params) == copied.params
         assert copied.duration is not None
-    assert "value" in loaded.trials_dataframe().columns
 
 
 def test_pruned_and_failed_trials(ledger: Ledger) -> None:
@@ -164,16 +163,55 @@ def test_failed_before_it_had_params(ledger: Ledger) -> None:
     assert ledger.again() == 0
 
 
-@pytest.mark.parametrize(
-    ("pruner", "epochs"), [("none", [3]), ("hyperband", [1, 3]), ("median", [1, 2, 3])]
-)
-def test_intermediate_values(make: Callable[..., Ledger], pruner: str, epochs: list[int]) -> None:
-    """The epochs that a pruner looks at are there, and the last, to the last bit."""
-    ledger = make(search__pruner=pruner)
+def test_the_whole_of_a_curve(ledger: Ledger) -> None:
+    """Optuna's plots show the metric after every epoch, to the last bit, by its name."""
     ledger.run(COMPLETE)
     ledger.bring()
-    metric = rows(0, 3)[:, NETWORK_METRICS.index("val_accuracy")].tolist()
-    assert ledger.load().trials[0].intermediate_values == {e: metric[e - 1] for e in epochs}
+    metric = rows(0, 3)[:, 3].tolist()
+    assert dict(enumerate(metric, start=1)) == ledger.load().trials[0].intermediate_values
+    assert ledger.load().metric_names == ["val_accuracy"]
+    assert "values_val_accuracy" in ledger.load().trials_dataframe().columns
+    assert ledger.again() == 0
+
+
+@pytest.mark.parametrize("pruner", ["none", "hyperband"])
+def test_a_long_curve(make: Callable[..., Ledger], pruner: str) -> None:
+    """Of many epochs fifty are copied, spread evenly, and those that a pruner looked at."""
+    ledger = make(search__pruner=pruner, training__epochs=1000)
+    curve = rows(0, 1000)
+    ledger.finish(ledger.claim(), curve=curve, value=float(curve[-1, 3]))
+    ledger.bring()
+    values = ledger.load().trials[0].intermediate_values
+    rungs = {3**k for k in range(7)} if pruner == "hyperband" else set()
+    assert values.keys() == rungs | set(range(1, 1000, 20)) | {1000}
+    assert all(curve[epoch - 1, 3] == value for epoch, value in values.items())
+    assert ledger.again() == 0
+
+
+def test_a_curve_that_ends_in_no_number(make: Callable[..., Ledger]) -> None:
+    """A training that diverged is copied once, its infinite and undefined losses included."""
+    ledger = make(search__metric="val_loss")
+    curve = rows(0, 3)
+    curve[:, 2] = [1.0, float("inf"), float("nan")]
+    ledger.finish(ledger.claim(), PRUNED, curve=curve, weights_sha256=None, reason="diverged")
+    assert ledger.bring() == 1
+    values = list(ledger.load().trials[0].intermediate_values.values())
+    assert repr([1.0, float("inf"), float("nan")]) == repr(values)
+    assert ledger.again() == 0
+
+
+def test_copy_of_a_process_that_died_at_the_curve(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A trial without its curve is not taken for whole."""
+    ledger.run(COMPLETE, COMPLETE)
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna_copy, "TrialIntermediateValueModel", None)
+        with pytest.raises(StoreError):
+            ledger.bring()
+    assert ledger.states() == ["COMPLETE"]
+    assert ledger.again() == 2
+    assert [len(trial.intermediate_values) for trial in ledger.load().trials] == [3, 3]
 
 
 def test_every_kind_of_range(make: Callable[..., Ledger]) -> None:
