@@ -170,7 +170,7 @@ def test_the_whole_of_a_curve(ledger: Ledger) -> None:
     metric = rows(0, 3)[:, 3].tolist()
     assert dict(enumerate(metric, start=1)) == ledger.load().trials[0].intermediate_values
     assert ledger.load().metric_names == ["val_accuracy"]
-    assert "values_val_accuracy" in ledger.load().trials_dataframe().columns
+    assert "value_val_accuracy" in ledger.load().trials_dataframe().columns
     assert ledger.again() == 0
 
 
