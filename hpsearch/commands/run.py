@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,6 +27,7 @@ from hpsearch.commands.wiring import (
 from hpsearch.errors import (
     HpsearchError,
     NotComparableError,
+    TrackingError,
 )
 
 if TYPE_CHECKING:
@@ -114,10 +116,7 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     if counts.done:
         out(_confirmed(session, best))
     if tracking and best.mlflow_run_id:
-        out(
-            f"MLflow: experiment {study.tracking.experiment or study.name!r}, run "
-            f"{best.mlflow_run_id}"
-        )
+        out(f"MLflow: {_page(record, best.mlflow_run_id)}")
     if tracking and counts.unprojected:
         say(
             f"hpsearch: {counts.unprojected} trials are not in MLflow yet; add them with: "
@@ -125,6 +124,19 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
         )
     first = "hpsearch ui" if tracking else f"hpsearch sync {name}"
     out(f"go on with:  {first}  |  hpsearch reproduce {name}")
+
+
+def _page(record: StudyRecord, run_id: str) -> str:
+    """Where the best trial's run is seen: its address where a server has one."""
+    from hpsearch.projections.mlflow_look import Reader
+    from hpsearch.redact import address
+
+    places = settings.read()
+    if places.tracking_uri.startswith(("http://", "https://")):
+        with suppress(TrackingError):
+            return address(places.tracking_uri).rstrip("/") + Reader(places, record).page_of(run_id)
+    experiment = record.study.tracking.experiment or record.name
+    return f"experiment {experiment!r}, run {run_id}; `hpsearch ui` shows it"
 
 
 def _confirmed(session: Session, best: Trial) -> str:

@@ -31,6 +31,8 @@ WEIGHTS_FILE, REPORT_FOLDER = "weights.safetensors", "report"
 STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
 """MLflow's status of a finished trial."""
 
+PARAMS = 100
+"""Params that MLflow takes at once."""
 PARAM, TAG = 6000, 8000
 """Characters that MLflow keeps of a param and of a tag; it would cut the rest off silently."""
 
@@ -88,6 +90,12 @@ class Content:
             "seed": str(trial.seed)
         }
 
+    def all_params(self, trial: Trial) -> dict[str, str]:
+        """The same beside what all trials have in common, to compare them with other studies'."""
+        own = self.params(trial)
+        fixed = [(k, v) for k, v in self.fixed().items() if not k.startswith("search.")]
+        return dict(fixed[: PARAMS - len(own)]) | own
+
     def metrics(self, trial: Trial, curve: Curve, steps: Steps) -> list[Any]:
         """A trial's curve, its losses by step, and its value."""
         from mlflow.entities import Metric
@@ -103,8 +111,8 @@ class Content:
             Metric(STEP_LOSS, loss, start + step, step)
             for step, loss in enumerate(steps.tolist(), start=1)
         ]
-        if trial.value is not None:
-            metrics.append(Metric("value", trial.value, start + len(curve), len(curve)))
+        if trial.value is not None:  # at step 0 the UI compares it by bars, not by dots
+            metrics.append(Metric("value", trial.value, start, 0))
         return metrics
 
     def dataset(self) -> Any:
@@ -122,6 +130,10 @@ class Content:
             profile=dumps({f"{part}_sha256": digest for part, digest in digests.items()}),
         )
         return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+    def space(self) -> dict[str, str]:
+        """What the study searches, by path."""
+        return {path: text(dumps(open_.table())) for path, open_ in self._study.space.items()}
 
     def fixed(self) -> dict[str, str]:
         """The study's fixed values by path. Not its number of trials: params cannot change."""

@@ -99,6 +99,10 @@ class Reader:
         )
         return {"runs": runs, "charts": f"{runs}&compareRunsMode=CHART"}
 
+    def page_of(self, run_id: str) -> str:
+        """A run's page in MLflow's UI, from its root."""
+        return f"/#/experiments/{self.experiment}/runs/{run_id}"
+
     def look(self, known: Collection[str]) -> Index:
         """All runs of the study, by one search.
 

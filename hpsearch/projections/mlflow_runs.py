@@ -40,6 +40,12 @@ from hpsearch.study.config import dumps
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+_ABOUT = (
+    "A hyperparameter search by hpsearch. The run that bears the study's name says how it stands, "
+    "and which trial is the best; each trial is a run below it. The study's own store is what "
+    "counts: `hpsearch sync` brings these runs to what it says."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -83,7 +89,7 @@ class Tracking(Reader):
             else:
                 self._client.update_run(run_id, status="RUNNING")
                 self._client.set_tag(run_id, STATE, State.RUNNING.value)
-            params = [Param(key, value) for key, value in self._content.params(trial).items()]
+            params = [Param(key, value) for key, value in self._content.all_params(trial).items()]
             self._client.log_batch(run_id, params=params)
             return run_id
 
@@ -116,7 +122,7 @@ class Tracking(Reader):
                 known = self._content.tags(trial, parent, commit)
                 tags = [RunTag(key, value) for key, value in known.items()]
             seam("run-created")
-            params = [Param(key, value) for key, value in self._content.params(trial).items()]
+            params = [Param(key, value) for key, value in self._content.all_params(trial).items()]
             self._client.log_batch(run_id, self._content.metrics(trial, curve, steps), params, tags)
             if trial.params.keys() == self._study.space.keys():
                 resolved = self._study.resolve(trial.params, trial.seed)
@@ -160,9 +166,13 @@ class Tracking(Reader):
                     Metric(key, value, start + summary.step, summary.step)
                     for key, value in summary.metrics.items()
                 ],
-                [Param(key, value) for key, value in self._content.fixed().items()],
+                [
+                    Param(key, value)
+                    for key, value in (self._content.fixed() | self._content.space()).items()
+                ],
                 [RunTag(key, value[:TAG]) for key, value in told.items()],
             )
+            self._client.log_inputs(run_id, [self._content.dataset()])
             self._client.log_text(run_id, summary.definition, "study.toml")
             if summary.status == "RUNNING":
                 self._client.update_run(run_id, status="RUNNING")
@@ -245,6 +255,7 @@ class Tracking(Reader):
             tags = {"mlflow.experimentKind": "custom_model_development"}
             if self._study.tracking.experiment is None:
                 tags |= {key: self._content.identity[key] for key in (STUDY, LEDGER)}
+                tags[NOTE] = _ABOUT
             name = self._study.tracking.experiment or self._study.name
             place = None if self._mlflow.server else self._settings.artifacts.as_uri()
             try:

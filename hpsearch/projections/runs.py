@@ -26,7 +26,7 @@ from hpsearch.projections.mlflow_runs import Summary, Tracking
 from hpsearch.seams import seam
 from hpsearch.settings import Settings
 from hpsearch.study import file as study_file
-from hpsearch.study.config import dumps
+from hpsearch.study.config import Value, dumps
 
 _BATCH = 100
 """Trials whose curves are in memory at once."""
@@ -275,9 +275,10 @@ class Runs:
         self._told_at = time.monotonic()
         record = self._store.study(self._record.name)
         counts, best = self._store.counts(record.id), self._store.best(record)
-        summary = _summary(
-            record, counts, best, self._store.ended(record.id) if counts.done else None, live=live
-        )
+        ended = self._store.ended(record.id) if counts.done else None
+        run = self._runs.get(best.number) if best is not None else None
+        page = tracking.page_of(run.id).lstrip("/") if run is not None and run.ended else None
+        summary = _summary(record, counts, best, ended, page, live=live)
         text = summary.text()
         if text == self._told and self._parent:
             return 0
@@ -340,8 +341,19 @@ def reproduction_of(record: StudyRecord, best: Trial) -> bool | None:
     return bool(known.get("identical"))
 
 
+def _digits(value: Value) -> str:
+    """A number as a person writes it; its params have all digits."""
+    return f"{value:.4g}" if isinstance(value, float) else dumps(value)
+
+
 def _summary(
-    record: StudyRecord, counts: Counts, best: Trial | None, ended: float | None, *, live: bool
+    record: StudyRecord,
+    counts: Counts,
+    best: Trial | None,
+    ended: float | None,
+    page: str | None,
+    *,
+    live: bool,
 ) -> Summary:
     study = record.study
     metrics: dict[str, float] = {
@@ -356,9 +368,10 @@ def _summary(
     reproduced = None
     if best is not None and best.value is not None:
         metrics["best_value"] = best.value
-        metrics["best_trial"] = best.number
-        values = ", ".join(f"{path} = {dumps(value)}" for path, value in best.params.items())
-        lines.append(f"Best: trial {best.number}, {study.search.metric} {best.value!r} ({values}).")
+        values = ", ".join(f"{path} = {_digits(value)}" for path, value in best.params.items())
+        named = f"[trial {best.number}]({page})" if page else f"trial {best.number}"
+        shown = f"{study.search.metric} {_digits(best.value)}"
+        lines.append(f"Best: {named}, {shown}{f' ({values})' if values else ''}.")
         reproduced = reproduction_of(record, best)
         if reproduced is not None:
             said = "gave the same bits" if reproduced else "DIFFERED"

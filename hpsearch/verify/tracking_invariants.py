@@ -150,7 +150,7 @@ def _bent(seen: Look) -> Iterator[tuple[Run, str]]:
             if difference:
                 yield run, f"of trial {trial.number}: {name} {difference}"
         value = np.array([] if trial.value is None else [trial.value])
-        steps = np.full(len(value), len(rows))
+        steps = np.zeros(len(value), dtype=np.int64)
         difference = _difference(run.metrics.get("value", Points()), steps, value, first)
         if difference:
             yield run, f"of trial {trial.number}: value {difference}"

@@ -1025,7 +1025,7 @@ def test_tracking(hpsearch: Run, call: Call, write: Write, ran: Path, mlflow_db:
     ended = hpsearch("run", write(study()), "--trials", "7", "--workers", "1")
     best = call("best", "small", "--json").json
     assert ended.stdout.splitlines()[-2:] == [
-        f"MLflow: experiment 'small', run {best['mlflow_run_id']}",
+        f"MLflow: experiment 'small', run {best['mlflow_run_id']}; `hpsearch ui` shows it",
         "go on with:  hpsearch ui  |  hpsearch reproduce small",
     ]
     runs = {trial["mlflow_run_id"] for trial in call("trials", "small", "--json").json}

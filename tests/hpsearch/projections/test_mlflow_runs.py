@@ -84,7 +84,7 @@ def test_trial_in_mlflow(book: Workspace, state: State, status: str) -> None:
     assert {key: tags.get(key) for key in expected} == expected
     assert tags["mlflow.user"]
     params = {path: repr(value) for path, value in trial.params.items()}
-    assert run.data.params == {**params, "seed": str(10**15)}
+    assert {**params, "seed": str(10**15)}.items() <= run.data.params.items()
     assert run.data.metrics.get("value") == trial.value
 
 
@@ -124,7 +124,8 @@ def test_failed_before_it_had_params(book: Workspace) -> None:
     """A trial that failed at once has its run all the same."""
     book.finish(book.claim(), FAIL, params={}, epochs=0)
     book.sync()
-    assert book.runs()[0].data.params == {"seed": str(10**15)}
+    assert book.runs()[0].data.params["seed"] == str(10**15)
+    assert "training.lr" not in book.runs()[0].data.params
     assert not book.sync()
 
 
@@ -146,11 +147,44 @@ def test_parent_describes_the_study(book: Workspace) -> None:
     assert parent.data.params["data.dataset"] == "digits"
     assert parent.data.params["network.hidden"] == "[8]"
     assert parent.data.params["training.epochs"] == "3"
-    assert "training.lr" not in parent.data.params
+    assert parent.data.params["training.lr"] == '{"high":1.0,"log":true,"low":0.001}'
+    assert parent.data.params["network.dropout"] == '{"high":0.5,"low":0.0}'
+    (given,) = parent.inputs.dataset_inputs
+    assert given.dataset.name == "digits"
+    assert "best_trial" not in parent.data.metrics  # a number, and no curve
     assert study_file.parse(tomllib.loads(book.text(parent, "study.toml"))) == book.record.study
     assert "2 of 6 trials finished: 1 complete, 1 pruned" in parent.data.tags["mlflow.note.content"]
     assert parent.data.metrics["best_value"] == book.trials[0].value
     assert parent.info.start_time == round(book.record.created * 1000)
+
+
+def test_description_leads_to_the_best_run(book: Workspace) -> None:
+    """It has a person's digits, and a link; the experiment says what it holds."""
+    book.run(COMPLETE, COMPLETE)
+    book.sync()
+    best = book.store.best(book.record)
+    assert best is not None
+    run = book.runs()[best.number].info
+    note = book.parent().data.tags["mlflow.note.content"]
+    link = f"[trial {best.number}](#/experiments/{run.experiment_id}/runs/{run.run_id})"
+    assert f"Best: {link}, val_accuracy {best.value:.4g} (" in note
+    assert f"training.lr = {best.params['training.lr']:.4g}" in note
+    experiment = book.client.get_experiment(run.experiment_id)
+    assert "hpsearch" in experiment.tags["mlflow.note.content"]
+    assert not book.sync()
+
+
+def test_runs_are_compared(book: Workspace) -> None:
+    """A run has the study's fixed values, too, and its value as one point at step 0."""
+    book.run(COMPLETE)
+    book.sync()
+    run = book.runs()[0]
+    expected = {"data.dataset": "digits", "training.epochs": "3", "network.hidden": "[8]"}
+    assert expected.items() <= run.data.params.items()
+    (point,) = book.client.get_metric_history(run.info.run_id, "value")
+    assert (point.step, point.timestamp) == (0, run.info.start_time)
+    found = findings.judge(look.take(book.store.database, "small", book.settings)).violations
+    assert [v for v in found if v.invariant.startswith("run-")] == []
 
 
 def test_tags_and_experiment_of_ones_own(workspace: Make) -> None:
