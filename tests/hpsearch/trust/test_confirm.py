@@ -43,7 +43,7 @@ def test_what_was_confirmed_is_not_trained_again(
     best = store.best(record)
     assert best is not None
     monkeypatch.setenv("HPSEARCH_HOME", str(home))
-    trainer = trainer_of(record.study)
+    trainer = trainer_of(record.study, record.folder)
     trained: list[int] = []
     train = reproduce.reproduce
 
