@@ -237,6 +237,8 @@ def immediate(engine: Engine) -> None:
         driver.execute(f"PRAGMA busy_timeout = {int(BUSY * 1000)}")
         driver.execute("PRAGMA synchronous = NORMAL")
         driver.execute("PRAGMA foreign_keys = ON")
+        # What is no text stays to be told by who reads it.
+        driver.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -20,6 +19,7 @@ from hpsearch.errors import DigestConflictError, UnknownStudyError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import Owner, holds
 from hpsearch.ledger.records import FINISHED, Result, State, StudyRecord, encode, pack
+from hpsearch.ledger.rows import Reader, Unfinished, raw
 from hpsearch.ledger.tables import curves, logs, studies, trials
 from hpsearch.study.config import Params, dumps
 
@@ -78,6 +78,7 @@ class Leases:
         self._seed = seed
         self._owner = str(owner)
         self._exact = exact
+        self._reader = Reader(database.where, study.name)
         self.lease = lease
 
     def claim(self) -> Claim | Idle:
@@ -86,16 +87,18 @@ class Leases:
         One of one's own comes before all: its claim's answer got lost, and nobody runs it.
         """
         with self._database.write() as connection:
+            columns = raw(studies, "budget", "next_number")
             study = connection.execute(
-                sa.select(studies.c.budget, studies.c.next_number, self._database.now.label("now"))
+                sa.select(*columns, self._database.now.label("now"))
                 .where(self._itself)
                 .with_for_update()
             ).first()
             if study is None:
                 raise UnknownStudyError("the study was deleted meanwhile")
             unfinished = self._unfinished(connection)
-            number: int = study.next_number
-            if not unfinished and number >= study.budget:
+            number: int = self._reader.column(studies, "next_number", study)
+            budget: int = self._reader.column(studies, "budget", study)
+            if not unfinished and number >= budget:
                 return Idle.DONE
             if _failing(connection, self._study.id):
                 return Idle.STOPPED
@@ -103,7 +106,7 @@ class Leases:
             for row in unfinished:
                 if self._free(row, study.now) and self._take_over(connection, row, until):
                     return Claim(row.number, row.seed)
-            if number >= study.budget or any(self._needed(row, number) for row in unfinished):
+            if number >= budget or any(self._needed(row, number) for row in unfinished):
                 return Idle.WAIT
             seed = self._seed(number)
             self._begin(connection, number, seed, study.now, until)
@@ -139,10 +142,11 @@ class Leases:
         """
         with self._database.write() as connection:
             one = self._mine & (trials.c.number == number)
-            row = connection.execute(sa.select(trials).where(one).with_for_update()).first()
+            columns = raw(trials, "number", "state", "weights_sha256")
+            row = connection.execute(sa.select(*columns).where(one).with_for_update()).first()
             if row is None:
                 raise UnknownStudyError("the study was deleted meanwhile")
-            if State(row.state).finished:
+            if self._reader.column(trials, "state", row).finished:
                 if self._exact:
                     _compare(number, row, result)
                 return False
@@ -195,33 +199,27 @@ class Leases:
             trials.c.owner == self._owner,
         )
 
-    def _free(self, row: sa.Row[tuple[object, ...]], now: float) -> bool:
+    def _free(self, row: Unfinished, now: float) -> bool:
         """Whether nobody runs an unfinished trial; one of one's own is a claim that got lost."""
         if row.state == State.WAITING or row.owner == self._owner:
             return True
         return not holds(row.owner, row.lease_until, now)
 
-    def _needed(self, row: sa.Row[tuple[object, ...]], number: int) -> bool:
+    def _needed(self, row: Unfinished, number: int) -> bool:
         """Whether an unfinished trial is one that trial ``number`` looks at."""
         return self._lag is not None and not row.hidden and row.number <= number - self._lag
 
-    def _unfinished(self, connection: Connection) -> list[Any]:
+    def _unfinished(self, connection: Connection) -> list[Unfinished]:
         """All trials that have not ended: one's own first, then by number."""
-        query = sa.select(
-            trials.c.number,
-            trials.c.state,
-            trials.c.seed,
-            trials.c.hidden,
-            trials.c.owner,
-            trials.c.lease_until,
-        ).where(self._mine, trials.c.state.in_([State.RUNNING, State.WAITING]))
+        columns = raw(trials, "number", "state", "seed", "hidden", "owner", "lease_until")
+        query = sa.select(*columns).where(
+            self._mine, trials.c.state.in_([State.RUNNING, State.WAITING])
+        )
         # Sorted here, since for an order by number SQLite would walk through all finished ones.
-        rows = connection.execute(query).all()
+        rows = map(self._reader.unfinished, connection.execute(query))
         return sorted(rows, key=lambda row: (row.owner != self._owner, row.number))
 
-    def _take_over(
-        self, connection: Connection, row: sa.Row[tuple[object, ...]], until: float
-    ) -> bool:
+    def _take_over(self, connection: Connection, row: Unfinished, until: float) -> bool:
         """Take an unfinished trial as it was read; False if it was finished or renewed meanwhile.
 
         A finish locks its trial, not the study: on PostgreSQL it may come between the two.
@@ -306,8 +304,11 @@ def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
             & (trials.c.state == State.RUNNING)
             & (trials.c.owner == str(owner))
         )
-        rows = connection.execute(sa.select(trials).where(held).with_for_update()).all()
-        lost = [row.number for row in rows if row.crashes + 1 >= MOST_CRASHES]
+        reader = Reader(database.where, str(study_id))
+        columns = raw(trials, "number", "crashes")
+        rows = connection.execute(sa.select(*columns).where(held).with_for_update()).all()
+        crashes = {row.number: reader.column(trials, "crashes", row) for row in rows}
+        lost = [number for number, before in crashes.items() if before + 1 >= MOST_CRASHES]
         freed: Mapping[str, object] = {"owner": None, "crashes": trials.c.crashes + 1}
         connection.execute(
             sa.update(trials)

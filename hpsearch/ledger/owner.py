@@ -27,8 +27,8 @@ def holds(owner: str | None, until: float | None, now: float) -> bool:
         return False
     try:
         return not Owner.parse(owner).gone()
-    except ValueError:  # no process that could be looked for
-        return True
+    except ValueError:  # that is nobody
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,14 @@ reads, and keeps the marks of the projections.
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from hpsearch.errors import UnknownStudyError, UnknownTrialError, UsageError
 from hpsearch.ledger.changes import refuse_change
@@ -27,10 +28,8 @@ from hpsearch.ledger.records import (
     Steps,
     StudyRecord,
     Trial,
-    curve,
-    unpack,
 )
-from hpsearch.ledger.rows import curve_of, decode, metrics_of, study_record, trial_record
+from hpsearch.ledger.rows import Reader, curves_of, environment, raw, trials_of
 from hpsearch.ledger.tables import curves, environments, logs, studies, trials
 from hpsearch.study.config import Study, dumps
 
@@ -59,7 +58,8 @@ class Store:
             StudyChangedError: If another definition, or other data, stands under its name.
         """
         budget = study.search.trials
-        named = sa.select(studies).where(studies.c.name == study.name).with_for_update()
+        reader = Reader(self.database.where, study.name)
+        named = sa.select(*raw(studies)).where(studies.c.name == study.name).with_for_update()
         with self.database.write() as connection:
             row = connection.execute(named).first()
             if row is None:  # though another may be entering it at this moment
@@ -78,7 +78,7 @@ class Store:
                     ),
                 )
                 row = connection.execute(named).one()
-            refuse_change(study_record(row), study, data_digests)
+            refuse_change(reader.record(row), study, data_digests)
             connection.execute(
                 sa.update(studies)
                 .where(studies.c.id == row.id)
@@ -100,8 +100,8 @@ class Store:
     def studies(self) -> list[StudyRecord]:
         """All studies, in the order of their creation."""
         with self.database.read() as connection:
-            rows = connection.execute(sa.select(studies).order_by(studies.c.id)).all()
-        return [study_record(row) for row in rows]
+            rows = connection.execute(sa.select(*raw(studies)).order_by(studies.c.id)).all()
+        return [Reader(self.database.where, row.name).record(row) for row in rows]
 
     def study(self, name: str) -> StudyRecord:
         """The study of that name.
@@ -110,12 +110,14 @@ class Store:
             UnknownStudyError: If there is none; the message says which exist.
         """
         with self.database.read() as connection:
-            row = connection.execute(sa.select(studies).where(studies.c.name == name)).first()
-            names = [] if row else connection.execute(sa.select(studies.c.name)).scalars().all()
+            named = sa.select(*raw(studies)).where(studies.c.name == name)
+            row = connection.execute(named).first()
+            others = sa.select(*raw(studies, "name"))
+            names = [] if row else [str(n)[:128] for n in connection.execute(others).scalars()]
         if row is None:
             there = f"there are {', '.join(sorted(names))}" if names else "there is none yet"
             raise UnknownStudyError(f"no study {name!r} in {self.database.where}; {there}")
-        return study_record(row)
+        return Reader(self.database.where, name).record(row)
 
     def refuse_running(self, study_id: int) -> None:
         """Make sure that no worker holds a trial of the study.
@@ -140,12 +142,10 @@ class Store:
         self, study_id: int, states: Collection[State] | None = None, above: int = -1
     ) -> list[Trial]:
         """Trials in the order of their numbers, those above ``above``."""
-        query = sa.select(trials).where(trials.c.study_id == study_id, trials.c.number > above)
+        query = trials_of(study_id).where(trials.c.number > above)
         if states is not None:
             query = query.where(trials.c.state.in_(states))
-        with self.database.read() as connection:
-            rows = connection.execute(query.order_by(trials.c.number)).all()
-        return [trial_record(row) for row in rows]
+        return self._trials(study_id, query.order_by(trials.c.number))
 
     def trial(self, study_id: int, number: int) -> Trial:
         """One trial.
@@ -153,74 +153,56 @@ class Store:
         Raises:
             UnknownTrialError: If it was not begun; the message says which were.
         """
-        query = sa.select(trials).where(trials.c.study_id == study_id, trials.c.number == number)
-        with self.database.read() as connection:
-            row = connection.execute(query).first()
+        found = self._trials(study_id, trials_of(study_id).where(trials.c.number == number))
+        if not found:
             last = sa.select(sa.func.max(trials.c.number)).where(trials.c.study_id == study_id)
-            highest = None if row else connection.execute(last).scalar()
-        if row is None:
-            there = "none was begun yet" if highest is None else f"there are 0 to {highest}"
+            with self.database.read() as connection:
+                highest = connection.execute(last).scalar()
+            whole = isinstance(highest, int)
+            there = f"there are 0 to {highest}" if whole else "none was begun yet"
             raise UnknownTrialError(f"no trial {number}; {there}")
-        return trial_record(row)
+        return found[0]
 
     def best(self, record: StudyRecord) -> Trial | None:
         """The COMPLETE trial with the best value, the first of them where several have it."""
         value = trials.c.value
         order = value.desc() if record.study.search.direction == "maximize" else value.asc()
-        query = (
-            sa.select(trials)
-            .where(trials.c.study_id == record.id, trials.c.state == State.COMPLETE)
-            .order_by(order, trials.c.number)
-            .limit(1)
-        )
-        with self.database.read() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else trial_record(row)
+        query = trials_of(record.id).where(trials.c.state == State.COMPLETE)
+        found = self._trials(record.id, query.order_by(order, trials.c.number).limit(1))
+        return found[0] if found else None
 
     def curves(self, study_id: int, numbers: Collection[int] | None = None) -> dict[int, Curve]:
         """The curves of finished trials, by number."""
-        query = sa.select(curves.c.number, curves.c.epochs).where(curves.c.study_id == study_id)
-        if numbers is not None:
-            query = query.where(curves.c.number.in_(numbers))
-        with self.database.read() as connection:
-            metrics = metrics_of(connection, study_id)
-            rows = connection.execute(query.order_by(curves.c.number)).all()
-        return {row.number: curve_of(row.epochs, metrics) for row in rows}
+        query = curves_of(study_id, "epochs", numbers)
+        with self._reading(study_id) as (connection, study, reader):
+            rows = connection.execute(query).all()
+        found = {row.number: reader.curve(row, study.metrics) for row in rows if study}
+        for number in set(numbers or ()) - found.keys() if study else ():
+            raise reader.bad(curves, number, "epochs", "there is no such row")
+        return found
 
     def steps(self, study_id: int, numbers: Collection[int] | None = None) -> dict[int, Steps]:
         """The losses by step of the finished trials that recorded them, by number."""
-        query = sa.select(curves.c.number, curves.c.steps).where(curves.c.study_id == study_id)
-        query = query.where(curves.c.steps != b"")
-        if numbers is not None:
-            query = query.where(curves.c.number.in_(numbers))
-        with self.database.read() as connection:
-            rows = connection.execute(query.order_by(curves.c.number)).all()
-        return {row.number: decode(row.steps) for row in rows}
+        query = curves_of(study_id, "steps", numbers).where(curves.c.steps != b"")
+        with self._reading(study_id) as (connection, _, reader):
+            rows = connection.execute(query).all()
+        return {row.number: reader.steps(row) for row in rows}
 
     def outcomes(self, study_id: int) -> dict[int, Outcomes]:
         """What each validation example scored, of the COMPLETE trials that know it, by number."""
-        query = (
-            sa.select(curves.c.number, curves.c.outcomes)
-            .join(
-                trials,
-                (curves.c.study_id == trials.c.study_id) & (curves.c.number == trials.c.number),
-            )
-            .where(curves.c.study_id == study_id, trials.c.state == State.COMPLETE)
-            .where(curves.c.outcomes.is_not(None))
-            .order_by(curves.c.number)
-        )
-        with self.database.read() as connection:
+        its = (curves.c.study_id == trials.c.study_id) & (curves.c.number == trials.c.number)
+        query = curves_of(study_id, "outcomes").join(trials, its)
+        query = query.where(trials.c.state == State.COMPLETE, curves.c.outcomes.is_not(None))
+        with self._reading(study_id) as (connection, _, reader):
             rows = connection.execute(query).all()
-        return {row.number: unpack(bytes(row.outcomes)) for row in rows}
+        return {row.number: reader.outcomes(row) for row in rows}
 
     def log(self, study_id: int, number: int) -> bytes:
         """What a finished trial's training printed; the end of it."""
-        query = sa.select(logs.c.content).where(
-            logs.c.study_id == study_id, logs.c.number == number
-        )
+        mine = (logs.c.study_id == study_id) & (logs.c.number == number)
         with self.database.read() as connection:
-            content = connection.execute(query).scalar()
-        return bytes(content or b"")
+            content = connection.execute(sa.select(*raw(logs, "content")).where(mine)).scalar()
+        return content if isinstance(content, bytes) else str(content or "").encode()
 
     def history(self, study_id: int, above: int, up_to: int) -> list[tuple[Trial, Curve]]:
         """What samplers and pruners may learn from: numbers above ``above`` and to ``up_to``.
@@ -228,51 +210,41 @@ class Store:
         A trial that ever failed is not among them, even when a retry has completed it since, so
         that what later trials were told stays what they would be told again.
         """
-        query = (
-            sa.select(trials, curves.c.epochs.label("rows"))
-            .join(
-                curves,
-                (curves.c.study_id == trials.c.study_id) & (curves.c.number == trials.c.number),
-            )
-            .where(trials.c.study_id == study_id, trials.c.number > above)
-            .where(trials.c.number <= up_to, ~trials.c.hidden)
-            .where(trials.c.state.in_([State.COMPLETE, State.PRUNED]))
-            .order_by(trials.c.number)
+        return self._with_curves(
+            study_id,
+            (trials.c.number > above)
+            & (trials.c.number <= up_to)
+            & ~trials.c.hidden
+            & trials.c.state.in_([State.COMPLETE, State.PRUNED]),
         )
-        with self.database.read() as connection:
-            metrics = metrics_of(connection, study_id)
-            found = connection.execute(query).all()
-        return [(trial_record(row), curve_of(row.rows, metrics)) for row in found]
 
     def finished(self, study_id: int) -> list[tuple[Trial, Curve]]:
         """All finished trials with their curves, in the order of their numbers."""
-        rows = self.curves(study_id)
-        return [(t, rows.get(t.number, curve())) for t in self.trials(study_id, FINISHED)]
+        return self._with_curves(study_id, trials.c.state.in_(FINISHED))
 
     def counts(self, study_id: int) -> Counts:
         """How many trials stand where."""
-        marks = (trials.c.in_optuna, trials.c.in_mlflow)
+        counted = raw(trials, "state", "in_optuna", "in_mlflow")
         query = (
-            sa.select(trials.c.state, *marks, sa.func.count().label("number"))
+            sa.select(*counted, sa.func.count().label("number"))
             .where(trials.c.study_id == study_id)
-            .group_by(trials.c.state, *marks)
+            .group_by(trials.c.state, trials.c.in_optuna, trials.c.in_mlflow)
         )
-        with self.database.read() as connection:
-            budget = connection.execute(
-                sa.select(studies.c.budget).where(studies.c.id == study_id)
-            ).scalar_one_or_none()
-            if budget is None:
+        with self._reading(study_id) as (connection, study, reader):
+            if study is None:
                 raise UnknownStudyError("the study was deleted meanwhile")
             rows = connection.execute(query).all()
         count: Counter[State] = Counter()
         unprojected = 0
         for row in rows:
-            state = State(row.state)
+            if row.state not in list(State):
+                self.trials(study_id)  # says which it is
+            state = reader.column(trials, "state", row)
             count[state] += row.number
             if state.finished and not (row.in_optuna and row.in_mlflow):
                 unprojected += row.number
         return Counts(
-            budget=budget,
+            budget=study.study.search.trials,
             complete=count[State.COMPLETE],
             pruned=count[State.PRUNED],
             failed=count[State.FAIL],
@@ -285,7 +257,9 @@ class Store:
         """When the last of the finished trials ended; None if none has."""
         query = sa.select(sa.func.max(trials.c.ended)).where(trials.c.study_id == study_id)
         with self.database.read() as connection:
-            last: float | None = connection.execute(query).scalar()
+            last = connection.execute(query).scalar()
+        if not isinstance(last, float | None):
+            self.trials(study_id)  # says which it is
         return last
 
     def unprojected(self, study_id: int, *, mlflow: bool = True) -> list[Trial]:
@@ -297,23 +271,23 @@ class Store:
         """
         # All states are named, since the index finds the marks behind them.
         ours = (trials.c.study_id == study_id) & trials.c.state.in_(list(State))
-        lacking = sa.select(trials).where(ours, ~trials.c.in_optuna)
+        every = sa.select(*raw(trials))
+        lacking = every.where(ours, ~trials.c.in_optuna)
         query: sa.Executable = lacking
         if mlflow:
             only_there = trials.c.in_optuna & ~trials.c.in_mlflow
-            query = sa.union_all(lacking, sa.select(trials).where(ours, only_there))
-        with self.database.read() as connection:
-            rows = connection.execute(query).all()
-        return sorted(map(trial_record, rows), key=lambda trial: trial.number)
+            query = sa.union_all(lacking, every.where(ours, only_there))
+        return sorted(self._trials(study_id, query), key=lambda trial: trial.number)
 
     def held(self, study_id: int) -> set[int]:
         """Numbers of the trials that are held now: their owners are not gone, nor the leases."""
-        query = sa.select(
-            trials.c.number, trials.c.owner, trials.c.lease_until, self.database.now.label("now")
-        ).where(trials.c.study_id == study_id, trials.c.state == State.RUNNING)
-        with self.database.read() as connection:
+        query = sa.select(*raw(trials), self.database.now.label("now")).where(
+            trials.c.study_id == study_id, trials.c.state == State.RUNNING
+        )
+        with self._reading(study_id) as (connection, _, reader):
             rows = connection.execute(query).all()
-        return {row.number for row in rows if holds(row.owner, row.lease_until, row.now)}
+        leases = [(reader.unfinished(row), row.now) for row in rows]
+        return {row.number for row, now in leases if holds(row.owner, row.lease_until, now)}
 
     def retry(self, study_id: int) -> int:
         """Hand all FAIL trials out again, under their numbers. Returns how many."""
@@ -359,10 +333,10 @@ class Store:
 
     def environment(self, digest: str) -> dict[str, Any]:
         """The environment that has this digest."""
-        query = sa.select(environments.c.content).where(environments.c.digest == digest)
+        query = sa.select(*raw(environments, "content")).where(environments.c.digest == digest)
         with self.database.read() as connection:
-            content: dict[str, Any] = json.loads(connection.execute(query).scalar_one())
-        return content
+            content = connection.execute(query).scalar_one_or_none()
+        return environment(self.database.where, digest, content)
 
     # -- marks of the projections
 
@@ -381,6 +355,40 @@ class Store:
     def mark_reproduced(self, study_id: int, outcome: Mapping[str, Any]) -> None:
         """Note how training the best trial again ended."""
         self._update(study_id, reproduced=dumps(dict(outcome)))
+
+    # -- rows
+
+    @contextmanager
+    def _reading(self, study_id: int) -> Iterator[tuple[Connection, StudyRecord | None, Reader]]:
+        """A transaction that reads of one study, and who reads its rows; None if it is gone."""
+        with self.database.read() as connection:
+            query = sa.select(*raw(studies)).where(studies.c.id == study_id)
+            row = connection.execute(query).first()
+            reader = Reader(self.database.where, str(row.name) if row else "")
+            yield connection, reader.record(row) if row else None, reader
+
+    def _trials(self, study_id: int, query: sa.Executable) -> list[Trial]:
+        with self._reading(study_id) as (connection, study, reader):
+            rows = connection.execute(query).all()
+        return [] if study is None else [reader.trial(row, study.study) for row in rows]
+
+    def _with_curves(
+        self, study_id: int, wanted: sa.ColumnElement[bool]
+    ) -> list[tuple[Trial, Curve]]:
+        """Trials with their curves, in the order of their numbers."""
+        data = raw(curves, "epochs")[0].label("data")
+        its = (curves.c.study_id == trials.c.study_id) & (curves.c.number == trials.c.number)
+        query = (
+            sa.select(*raw(trials), data)
+            .outerjoin(curves, its)
+            .where(trials.c.study_id == study_id, wanted)
+            .order_by(trials.c.number)
+        )
+        with self._reading(study_id) as (connection, study, reader):
+            rows = connection.execute(query).all()
+        if study is None:
+            return []
+        return [(reader.trial(r, study.study), reader.curve(r, study.metrics)) for r in rows]
 
     def _mark(self, study_id: int, numbers: Iterable[int], **values: Any) -> None:
         where = (trials.c.study_id == study_id) & trials.c.number.in_(list(numbers))

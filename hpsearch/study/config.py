@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from hpsearch.errors import StudyFileError
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial, nested
@@ -236,6 +236,9 @@ class Study:
         Args:
             params: A value for each path of ``space``.
             seed: The trial's seed; one that the study file itself names goes before it.
+
+        Raises:
+            StudyFileError: If they make no valid configuration.
         """
         if self.objective:
             own = self.objective.seed
@@ -247,7 +250,12 @@ class Study:
         for path, value in params.items():
             section, key = path.split(".")
             tables[section][key] = value
-        return TrialConfig.model_validate({"data": self.data, **tables})
+        try:
+            return TrialConfig.model_validate({"data": self.data, **tables})
+        except ValidationError as error:
+            first = error.errors()[0]
+            path = ".".join(map(str, first["loc"]))
+            raise StudyFileError(f"{path}: {first['msg']} (in a trial of {self.name!r})") from None
 
     def of_trial(self, number: int, config: AnyTrial) -> Study:
         """The study that consists of one trial alone: running it is reproducing the trial."""

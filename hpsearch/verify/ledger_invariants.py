@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,20 @@ from hpsearch.study.config import dumps
 from hpsearch.verify.ledger_reading import CurveRow, Ledger, TrialRow
 from hpsearch.verify.look import Check, Look
 
+_TOLD = 100  # of the trials that are missing
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def _numbers(seen: Look) -> Iterator[str]:
     """Trials bear the numbers from 0, without a hole."""
     ledger = seen.ledger
-    there, wanted = set(ledger.trials), set(range(ledger.next_number))
-    for number in sorted(wanted - there):
+    there, begun = ledger.trials.keys(), range(ledger.next_number)
+    missing = len(begun) - sum(number in begun for number in there)
+    for number in islice((n for n in begun if n not in there), min(missing, _TOLD)):
         yield f"trial {number} is missing: {ledger.next_number} were begun"
-    for number in sorted(there - wanted):
+    if missing > _TOLD:
+        yield f"{missing - _TOLD} more are missing"
+    for number in sorted(n for n in there if n not in begun):
         yield f"trial {number} is there, though only {ledger.next_number} were begun"
 
 

@@ -1,7 +1,8 @@
 """What does the ledger's database say? Read by plain SQL, and by none of the code that wrote it.
 
 One transaction sees all of it: the study, its trials and curves, and Optuna's copy beside them.
-What is there is taken as it is, however wrong; ``verify`` judges.
+What is there is taken as it is, however wrong, and ``verify`` judges; what is not even of the kind
+that belongs there is an error at once.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from hpsearch.errors import UnknownStudyError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import holds
 from hpsearch.ledger.records import FINISHED
+from hpsearch.verify.kinds import CURVE, STUDY, TRIAL, Kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,16 +224,22 @@ def read(database: Database, name: str) -> Ledger:
         known = frozenset(environments.scalars())
         copy = _copy(connection, name)
         now = connection.execute(sa.select(database.now)).scalar_one()
-    metrics = tuple(json.loads(study.metrics))
+    kinds = Kinds(database.where, name)
+    kinds.check("hpsearch_studies", study, STUDY)
+    for row in trials:
+        kinds.check("hpsearch_trials", row, TRIAL)
+    for row in curves:
+        kinds.check("hpsearch_curves", row, CURVE)
+    metrics = kinds.names("metrics", study.metrics)
     return Ledger(
         name=name,
-        definition=json.loads(study.definition),
+        definition=kinds.definition(study.definition, metrics),
         metrics=metrics,
         budget=study.budget,
         next_number=study.next_number,
         created=study.created,
         mlflow_run_id=study.mlflow_run_id,
-        reproduced=json.loads(study.reproduced or "{}"),
+        reproduced=kinds.table("reproduced", study.reproduced or "{}"),
         trials={row.number: _trial(row, now) for row in trials},
         curves={
             row.number: CurveRow(
@@ -250,7 +258,7 @@ def read(database: Database, name: str) -> Ledger:
 def _trial(row: sa.Row[Any], now: float) -> TrialRow:
     try:
         params = json.loads(row.params)
-    except ValueError:
+    except (ValueError, RecursionError):
         params = None
     params = params if isinstance(params, dict) else None
     return TrialRow(

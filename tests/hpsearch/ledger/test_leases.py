@@ -203,16 +203,16 @@ def test_lease_of_another_clock_holds_nothing(
 
 
 @pytest.mark.parametrize("owner", ["nobody", "host:1:born:7", "nobody:we:know:of:now"])
-def test_owner_of_another_kind_holds_its_lease(
+def test_what_is_no_owner_holds_nothing(
     database: Database, record: StudyRecord, join: Join, owner: str
 ) -> None:
-    """What names no process that could be looked for is waited for, and taken over in time."""
+    """What no worker has written is nobody: the trial is free, and that is no error."""
     store = Store(database)
     assert number(join().claim()) == 0
     with database.write() as connection:
         connection.execute(sa.update(trials).values(owner=owner))
-    assert store.held(record.id) == {0}
-    assert number(join().claim()) == 1
+    assert store.held(record.id) == set()
+    assert number(join().claim()) == 0
 
 
 def test_host_name_with_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:

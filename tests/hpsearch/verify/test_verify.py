@@ -264,12 +264,14 @@ def test_numbers_that_mlflow_cannot_hold(healthy: Prepared) -> None:
 
 
 # -- at work
+SOON = "(julianday('now') - 2440587.5) * 86400.0 + 100"
+"""When a lease runs out that was just renewed."""
 
 
 RUNNING = (
     "UPDATE hpsearch_studies SET budget = 9, next_number = 9",
     "INSERT INTO hpsearch_trials SELECT study_id, 8, 'RUNNING', NULL, params, 0, seed, 1, 0, "
-    "started, NULL, NULL, NULL, '{}', 0, NULL, :elsewhere, 4e9, NULL, 0, 0 "
+    f"started, NULL, NULL, NULL, '{{}}', 0, NULL, :elsewhere, {SOON}, NULL, 0, 0 "
     "FROM hpsearch_trials WHERE number = 0",
 )
 """A ninth trial, which a worker on another host holds."""
@@ -327,7 +329,7 @@ def test_free_trial_of_a_study_at_work(healthy: Prepared) -> None:
     healthy.change("studies", *RUNNING)
     healthy.change(
         "studies",
-        "UPDATE hpsearch_trials SET state = 'RUNNING', owner = :dead, lease_until = 4e9, "
+        f"UPDATE hpsearch_trials SET state = 'RUNNING', owner = :dead, lease_until = {SOON}, "
         "ended = NULL, weights_sha256 = NULL, reason = NULL, in_mlflow = 0, in_optuna = 0 "
         "WHERE number = :p",
         "DELETE FROM hpsearch_curves WHERE number = :p",

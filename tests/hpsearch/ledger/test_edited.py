@@ -1,0 +1,246 @@
+"""A ledger that something else has written to: whatever is in it, a command says so on one line."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import signal
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from hpsearch import cli
+from hpsearch.errors import HpsearchError, StoreError, UsageError
+from hpsearch.ledger import tables
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.leases import Claim, Leases
+from hpsearch.ledger.owner import Owner
+from hpsearch.ledger.records import Result, State, curve
+from hpsearch.ledger.store import Store
+from hpsearch.verify import ledger_reading
+from tests.conftest import study
+
+DEEP = "[" * 100_000
+CONTENTS: tuple[Any, ...] = (
+    None,
+    -1,
+    2**62,
+    float("inf"),
+    "nonsense \x1b[31m\u202e",
+    b"\xff\xfe",
+    "{}",
+    '{"training.lr": NaN, "number": 1e999, "dataset": 7}',
+    DEEP,
+    "9" * 5000,
+)
+"""What an edit may put into a column, whatever belongs there."""
+LOOKS = (
+    ["studies", "--json"],
+    ["status", "small", "--json"],
+    ["trials", "small", "--json"],
+    ["best", "small", "--json"],
+    ["config", "small", "--trial", "0"],
+    ["curve", "small", "--json"],
+    ["digest", "small"],
+    ["verify", "small", "--no-tracking", "--json"],
+)
+COLUMNS = [(table, column) for table in tables.metadata.tables.values() for column in dict(table.c)]
+
+
+def enter(database: Database) -> None:
+    """Enter a study with a trial of each state."""
+    store = Store(database)
+    record = store.register(study(), {"dataset": "d"})
+    store.remember({"numpy": "2"}, "e" * 64)
+    leases = Leases(database, record, lag=None, seed=int, owner=Owner.of())
+    row = [(0.1, 0.2, 0.3, 0.5)]
+    params = {"network.dropout": 0.1, "training.lr": 0.1}
+    for result in (
+        Result(State.COMPLETE, 0.5, params, curve(row * 3), "a" * 64),
+        Result(State.PRUNED, None, params, curve(row), "b" * 64, reason="median"),
+        Result(State.FAIL, None, params, curve((), 4), None, reason="ValueError"),
+    ):
+        claim = leases.claim()
+        assert isinstance(claim, Claim)
+        leases.finish(claim.number, result, "e" * 64)
+    leases.claim()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that is as it should be, in one file."""
+    folder = tmp_path_factory.mktemp("whole")
+    database = Database(f"sqlite:///{folder / 'studies.db'}")
+    enter(database)
+    database.engine.dispose()
+    with closing(sqlite3.connect(folder / "studies.db")) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    return folder / "studies.db"
+
+
+@contextmanager
+def patience(seconds: int) -> Iterator[None]:
+    """What takes longer has hung."""
+
+    def hung(number: int, frame: FrameType | None) -> None:
+        raise AssertionError(f"hung for {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, hung)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def look(*arguments: str) -> None:
+    """Run a command in this process: it ends well, or with an error of one line."""
+    out = io.StringIO()
+    with redirect_stdout(out), redirect_stderr(io.StringIO()), patience(60):
+        try:
+            cli.app(list(arguments), standalone_mode=False)
+        except HpsearchError as error:
+            said = str(error)
+        else:
+            said = ""
+    assert len(said.splitlines()) <= 1
+    assert len(said) < 1000
+    if not said and "--json" in arguments:
+        json.loads(out.getvalue(), parse_constant=lambda said: pytest.fail(f"{said} is no JSON"))
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), COLUMNS, ids=lambda part: str(getattr(part, "name", part))
+)
+def test_no_edit_of_a_column_is_a_traceback(
+    home: Path, whole: Path, table: sa.Table, column: str
+) -> None:
+    """Each column, each kind of content, each command that looks: an answer, or one line."""
+    home.mkdir()
+    file = home / "studies.db"
+    for content in CONTENTS:
+        shutil.copy(whole, file)
+        with closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA ignore_check_constraints = ON")
+            number = " WHERE number = 0" if "number" in table.c else ""
+            try:
+                connection.execute(f"UPDATE {table.name} SET {column} = ?{number}", (content,))
+            except sqlite3.IntegrityError:  # the database itself does not take it
+                continue
+            connection.commit()
+        for arguments in LOOKS:
+            try:
+                look(*arguments)
+            except BaseException as error:
+                error.add_note(f"{table.name}.{column} = {content!r:.60}, hpsearch {arguments}")
+                raise
+        for log in home.glob("studies.db-*"):
+            log.unlink()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "content", "where"),
+    [
+        ("hpsearch_studies", "definition", "{}", "study 'small'"),
+        ("hpsearch_studies", "budget", -1, "study 'small'"),
+        ("hpsearch_studies", "metrics", "7", "study 'small'"),
+        ("hpsearch_trials", "state", "SLEEPING", "study 'small', trial 0"),
+        ("hpsearch_trials", "params", "[]", "study 'small', trial 0"),
+        ("hpsearch_trials", "params", '{"training.lr": "fast"}', "study 'small', trial 0"),
+        ("hpsearch_trials", "params", '{"training.epochs": 3}', "study 'small', trial 0"),
+        ("hpsearch_trials", "epochs", -3, "study 'small', trial 0"),
+        ("hpsearch_curves", "epochs", b"torn", "study 'small', trial 0"),
+    ],
+)
+def test_what_does_not_parse_is_named(
+    database: Database, table: str, column: str, content: object, where: str
+) -> None:
+    """Table, study, trial and column, on either kind of database."""
+    enter(database)
+    number = " WHERE number = 0" if table != "hpsearch_studies" else ""
+    with database.write() as connection:
+        statement = sa.text(f"UPDATE {table} SET {column} = :content{number}")
+        connection.execute(statement, {"content": content})
+    store = Store(database)
+    with pytest.raises(StoreError, match=f"{table}, {where}, {column}: "):  # noqa: PT012
+        store.counts(store.study("small").id)
+        store.finished(1)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "content"),
+    [
+        ("hpsearch_studies", "definition", "{}"),
+        ("hpsearch_studies", "budget", "many"),
+        ("hpsearch_studies", "reproduced", "7"),
+        ("hpsearch_trials", "started", "early"),
+        ("hpsearch_trials", "epochs", "all"),
+        ("hpsearch_trials", "value", "good"),
+        ("hpsearch_curves", "epochs", 7),
+    ],
+)
+def test_verify_names_it_by_its_own_reading(
+    whole: Path, tmp_path: Path, table: str, column: str, content: object
+) -> None:
+    """What ``verify`` reads without the code that wrote it is held to the same."""
+    shutil.copy(whole, tmp_path / "studies.db")
+    with closing(sqlite3.connect(tmp_path / "studies.db")) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(f"UPDATE {table} SET {column} = ?", (content,))
+        connection.commit()
+    database = Database(f"sqlite:///{tmp_path / 'studies.db'}")
+    with pytest.raises(StoreError, match=f"{table}, study 'small'.*, {column}: "):
+        ledger_reading.read(database, "small")
+    database.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE hpsearch_trials SET lease_until = 'soon' WHERE number = 3",
+        "UPDATE hpsearch_trials SET seed = 'x' WHERE number = 3",
+        "UPDATE hpsearch_studies SET next_number = 'x'",
+        "UPDATE hpsearch_studies SET budget = 'x'",
+    ],
+)
+def test_claim_of_what_does_not_parse_is_one_line(whole: Path, tmp_path: Path, edit: str) -> None:
+    """A worker that finds such a row ends with what it found, and writes nothing."""
+    shutil.copy(whole, tmp_path / "studies.db")
+    database = Database(f"sqlite:///{tmp_path / 'studies.db'}")
+    record = Store(database).study("small")
+    with database.write() as connection:
+        connection.execute(sa.text(edit))
+    leases = Leases(database, record, lag=None, seed=int, owner=Owner.of())
+    with pytest.raises(StoreError, match=r"hpsearch_(trials|studies), study 'small'"):
+        leases.claim()
+    database.engine.dispose()
+
+
+def test_trial_without_its_curve_is_told(database: Database) -> None:
+    """A sampler is not to be shown less than there was, nor a digest taken of less."""
+    enter(database)
+    store = Store(database)
+    with database.write() as connection:
+        connection.execute(sa.delete(tables.curves).where(tables.curves.c.number == 1))
+    for read in (
+        lambda: store.history(1, -1, 3),
+        lambda: store.finished(1),
+        lambda: store.curves(1, [1]),
+    ):
+        with pytest.raises(StoreError, match="hpsearch_curves, study 'small', trial 1, epochs"):
+            read()
+
+
+def test_environment_that_is_not_there_is_told(database: Database) -> None:
+    """A trial may name one that nobody has described."""
+    with pytest.raises(StoreError, match="hpsearch_environments"):
+        Store(database).environment("f" * 64)
+    assert not isinstance(StoreError("x"), UsageError)
