@@ -16,6 +16,7 @@ from typer.exceptions import Abort, TyperException
 
 from hpsearch.commands import data, keep, run, secret_files, show, trust, ui
 from hpsearch.commands.printing import begin, end, out, say
+from hpsearch.commands.usage import Command
 from hpsearch.errors import (
     HpsearchError,
 )
@@ -25,12 +26,15 @@ app = typer.Typer(
     name="hpsearch",
     help="Hyperparameter search you can trust: the same study file gives the same trials.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
 for part in (run, show, data, trust, keep, ui):
+    for registered in part.app.registered_commands:
+        registered.cls = Command
     app.add_typer(part.app)
 
 

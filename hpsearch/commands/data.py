@@ -27,7 +27,7 @@ def data(
         str,
         typer.Argument(
             metavar="SPEC",
-            help="A dataset, as data.dataset names it; or a study file.",
+            help="A dataset, such as csv:FILE#label; or a study.",
         ),
     ],
     as_json: Json = False,

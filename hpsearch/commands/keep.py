@@ -32,12 +32,15 @@ app = typer.Typer()
 
 @app.command(epilog="Example: hpsearch sync book --follow")
 def sync(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: all.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A study. Default: all studies.")
+    ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Keep on doing it, where workers run elsewhere.")
+        bool,
+        typer.Option("--follow", help="Keep running, and write trials as they finish."),
     ] = False,
 ) -> None:
-    """Write what Optuna's storage and MLflow lack; nothing when they lack nothing."""
+    """Write the trials that MLflow and Optuna's storage are missing."""
     from hpsearch.projections.projector import Projector, mend
     from hpsearch.trust.reproduce import confirm
 
@@ -94,10 +97,10 @@ def _follow(store: Store, name: str | None, projector: Any, stop: threading.Even
 
 @app.command(epilog="Example: hpsearch backup studies-friday.db")
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy is to be.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Copy the study store to a file, also while it is in use."""
+    """Copy the study store to a file. It may be in use."""
     from hpsearch.ledger.backup import backup as copy
 
     content = copy(open_store().database, file, force=force)
@@ -106,31 +109,32 @@ def backup(
 
 @app.command(epilog="Example: hpsearch restore studies-friday.db && hpsearch sync")
 def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `backup` wrote.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `backup` wrote.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a store that holds studies; it is kept.")
+        bool,
+        typer.Option("--force", help="Replace a store that has studies. It is kept."),
     ] = False,
 ) -> None:
-    """Put a copy back as the study store; `sync` then brings MLflow to what it says."""
+    """Restore a backup; then run `sync` to update MLflow."""
     from hpsearch.ledger.backup import restore as put_back
 
     places = settings.read()
     own_home(places, create=True)
     content, kept = put_back(places.storage, file, force=force)
     if kept is not None:
-        out(f"the store that was there is kept as {kept}")
-    out(f"restored {content}; bring MLflow to what it says with: hpsearch sync")
+        out(f"the old store is kept as {kept}")
+    out(f"restored {content}; now update MLflow with: hpsearch sync")
 
 
 @app.command(epilog="Example: hpsearch delete book --yes")
 def delete(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     no_tracking: Annotated[
-        bool, typer.Option("--no-tracking", help="Leave its MLflow runs where they are.")
+        bool, typer.Option("--no-tracking", help="Keep its MLflow runs.")
     ] = False,
 ) -> None:
-    """Remove a study, and what Optuna's storage and MLflow have of it."""
+    """Delete a study, its copy in Optuna's storage and its MLflow runs."""
     from hpsearch.projections import projector
 
     store = open_store()

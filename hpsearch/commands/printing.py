@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,7 +15,8 @@ from hpsearch.text import document as visible_document
 from hpsearch.text import line as visible_line
 from hpsearch.text import visible
 
-FOLDED = 1000  # rows that are folded to fit a terminal; 10,000 would take 4 s
+_GAP = "   "
+"""Between two columns, and before what follows below a row."""
 
 
 def begin() -> None:
@@ -92,37 +94,53 @@ def fit(text: object, stream: TextIO) -> str:
 
 
 def table(head: list[str], rows: list[list[str]]) -> None:
-    """Rows under a head: folded to fit a terminal, or else a line each however long it is."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Rows under a head, each on one line where that fits the terminal.
 
-    console = Console()
-    cells = [[fit(cell, sys.stdout) for cell in row] for row in [head, *rows]]
-    if not console.is_terminal or len(rows) > FOLDED:
-        _lines(cells)
-        return
-    # A Text is shown as it is; in a str, rich would take [words] in brackets for markup.
-    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for cell in cells[0]:
-        drawn.add_column(Text(cell))
-    for row in cells[1:]:
-        drawn.add_row(*map(Text, row))
-    console.print(drawn)
-
-
-def _lines(cells: list[list[str]]) -> None:
+    Where it does not, the first columns stay a table, and the others follow below each row with
+    their names: no number is ever cut.
+    """
     from rich.cells import cell_len
 
+    cells = [[fit(cell, sys.stdout) for cell in row] for row in [head, *rows]]
     widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
-    lines = [
-        "   ".join(c + " " * (width - cell_len(c)) for c, width in zip(row, widths, strict=True))
-        for row in cells
-    ]
-    rule = "─" * (sum(widths) + 3 * (len(widths) - 1))
-    lines.insert(1, fit(rule, sys.stdout))
+    columns = len(head)
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+        while columns > 1 and sum(widths[:columns]) + len(_GAP) * (columns - 1) > width:
+            columns -= 1
+    lines = [_aligned(row[:columns], widths) for row in cells]
+    rule = fit("─" * (sum(widths[:columns]) + len(_GAP) * (columns - 1)), sys.stdout)
+    if columns == len(head):
+        lines.insert(1, rule)
+    else:
+        below = [_below(cells[0][columns:], row[columns:], width) for row in cells[1:]]
+        pairs = zip(lines[1:], below, strict=True)
+        lines = [lines[0], rule, *(line for first, more in pairs for line in (first, *more))]
     _write("".join(f"{each.rstrip()}\n" for each in lines))
+
+
+def _aligned(row: list[str], widths: list[int]) -> str:
+    """Cells beside each other, each as wide as its column."""
+    from rich.cells import cell_len
+
+    padded = (c + " " * (width - cell_len(c)) for c, width in zip(row, widths, strict=False))
+    return _GAP.join(padded)
+
+
+def _below(names: list[str], row: list[str], width: int) -> list[str]:
+    """What of a row is not in the table, with its names, on as few lines as it takes."""
+    from rich.cells import cell_len
+
+    lines: list[str] = []
+    for name, cell in zip(names, row, strict=True):
+        if cell in ("", "-"):
+            continue
+        more = f"{name} {cell}"
+        if lines and cell_len(lines[-1]) + len(_GAP) + cell_len(more) <= width:
+            lines[-1] += _GAP + more
+        else:
+            lines.append(_GAP + more)
+    return lines
 
 
 def _write(text: str, *, flush: bool = False) -> None:

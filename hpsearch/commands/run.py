@@ -41,24 +41,28 @@ app = typer.Typer()
 @app.command(epilog="Example: hpsearch run book --workers 2 --set training.epochs=20 --name mine")
 def run(
     study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="A study file, or the name of one in studies/.")
+        str, typer.Argument(metavar="STUDY", help="A study file, or the name of a study.")
     ],
     trials: Annotated[
-        int | None, typer.Option(help="Finished trials in total, in place of the file's.")
+        int | None, typer.Option(help="Run until this many trials have finished.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes (default: one a core).")
+        int | None, typer.Option(min=1, help="Worker processes. Default: one per core.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="A name in place of the file's.")] = None,
+    name: Annotated[str | None, typer.Option(help="Use this name instead of the file's.")] = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Another value, such as data.seed=1."),
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Override a value in the study file.",
+        ),
     ] = None,
     no_tracking: Annotated[
-        bool, typer.Option("--no-tracking", help="Leave MLflow out; `sync` can add it later.")
+        bool, typer.Option("--no-tracking", help="Do not write to MLflow. `sync` can do it later.")
     ] = False,
 ) -> None:
-    """Run a study, or go on with it, until it has all its trials."""
+    """Run a study, or resume it, until all its trials have finished."""
     from hpsearch.report import views
     from hpsearch.study import file as study_file
     from hpsearch.work.launch import default_workers
@@ -156,7 +160,7 @@ def worker(
     name: Name,
     tied: Annotated[str | None, typer.Option("--tied", metavar="CODE_SHA256", hidden=True)] = None,
 ) -> None:
-    """Join a study that is in the store: one more worker, from this shell or another host."""
+    """Work on a study that was started elsewhere."""
     if tied is not None:
         _work(name, tied)
         return
@@ -207,7 +211,7 @@ def _work(name: str, code: str) -> None:
 
 @app.command(epilog="Example: hpsearch retry book && hpsearch run book")
 def retry(name: Name) -> None:
-    """Have a study's FAIL trials run again, under their numbers."""
+    """Rerun failed trials, keeping their numbers."""
     store = open_store()
     count = store.retry(store.study(name).id)
     out(f"{count} trials wait to be run again" if count else "no trial failed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,17 +17,23 @@ from hpsearch.commands.wiring import (
     Name,
     TrialNumber,
     best_of,
+    find,
     open_store,
     unchanged_trainer,
     validation_size,
 )
 from hpsearch.errors import (
     NoStoreError,
+    StudyFileError,
     TrackingError,
+    UnknownStudyError,
     UnknownTrialError,
 )
 
 if TYPE_CHECKING:
+    from hpsearch.ledger.records import StudyRecord
+    from hpsearch.ledger.store import Store
+    from hpsearch.study.config import Study
     from hpsearch.training.seam import Trainer
 
 app = typer.Typer()
@@ -34,7 +41,7 @@ app = typer.Typer()
 
 @app.command(epilog="Example: hpsearch studies --json")
 def studies(as_json: Json = False) -> None:
-    """List the studies in the store."""
+    """List all studies."""
     from hpsearch.report import views
 
     try:
@@ -45,7 +52,9 @@ def studies(as_json: Json = False) -> None:
     rows = [(r, store.counts(r.id), store.best(r)) for r in records]
     if as_json:
         documents = [
-            views.status(r.name, counts) | {"best": best.value if best else None}
+            views.status(r.name, counts)
+            | {"best": best.value if best else None}
+            | {"metric": r.study.search.metric, "created": views.iso(r.created)}
             for r, counts, best in rows
         ]
         document(views.dumps(documents))
@@ -70,26 +79,46 @@ def studies(as_json: Json = False) -> None:
 
 @app.command(epilog="Example: hpsearch status book")
 def status(name: Name, as_json: Json = False) -> None:
-    """Count a study's trials."""
+    """Show how far a study is, and its best trial."""
     from hpsearch.report import views
 
     store = open_store()
     record = store.study(name)
     counts = store.counts(record.id)
+    trial, rate = store.best(record), _rate(store, record) if counts.running else None
     if as_json:
-        document(views.dumps(views.status(name, counts)))
+        more = {
+            "best": None if trial is None else trial.value,
+            "best_trial": None if trial is None else trial.number,
+            "trials_per_minute": rate,
+        }
+        document(views.dumps(views.status(name, counts) | more))
         return
     out(f"{name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
-    if counts.unprojected:
+    if trial is not None:
+        out(f"best: trial {trial.number}, {record.study.search.metric} {views.value_(trial.value)}")
+    if rate is not None:
+        out(f"{views.value_(rate, 3)} trials a minute")
+    if counts.unprojected and not counts.running:
         out(
             f"{counts.unprojected} are not in Optuna's storage or MLflow yet; add them with: "
             f"hpsearch sync {shlex.quote(name)}"
         )
 
 
+def _rate(store: Store, record: StudyRecord) -> float | None:
+    """Trials a minute, over the last twenty that ended; None before there are two."""
+    from hpsearch.ledger.records import FINISHED
+
+    ended = sorted(trial.ended or 0.0 for trial in store.trials(record.id, FINISHED))[-20:]
+    if len(ended) < 2 or ended[-1] == ended[0]:
+        return None
+    return 60 * (len(ended) - 1) / (ended[-1] - ended[0])
+
+
 @app.command(epilog="Example: hpsearch trials book --json")
 def trials(name: Name, as_json: Json = False) -> None:
-    """List a study's trials."""
+    """List the trials of a study."""
     from hpsearch.report import views
 
     store = open_store()
@@ -101,6 +130,9 @@ def trials(name: Name, as_json: Json = False) -> None:
     if not rows:
         out(f"{name}: none yet")
         return
+    column = record.metrics.index(record.study.search.metric)
+    stopped = store.curves(record.id, [t.number for t in rows if t.state == "PRUNED" and t.epochs])
+    values = {number: float(curve[-1, column]) for number, curve in stopped.items()}
     keys = [path.partition(".")[2] for path in record.study.space]
     reasons = ["reason"] if any(trial.reason for trial in rows) else []
     table(
@@ -109,7 +141,7 @@ def trials(name: Name, as_json: Json = False) -> None:
             [
                 str(trial.number),
                 str(trial.state),
-                views.value_(trial.value),
+                views.value_(values.get(trial.number, trial.value)),
                 str(trial.epochs),
                 *(views.value_(trial.params.get(path)) for path in record.study.space),
                 *[trial.reason or "" for _ in reasons],
@@ -121,7 +153,7 @@ def trials(name: Name, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: hpsearch best book")
 def best(name: Name, as_json: Json = False) -> None:
-    """Show the best trial."""
+    """Show the best trial, and what to expect of it on other examples."""
     from hpsearch.report import views
     from hpsearch.study import config
     from hpsearch.trust.estimate import correction
@@ -148,13 +180,19 @@ def best(name: Name, as_json: Json = False) -> None:
 
 @app.command(name="config", epilog="Example: hpsearch config book --trial 37 > winner.toml")
 def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
-    """Print a study's file, or a trial's resolved one: `run` accepts both."""
+    """Print a study as a file, or one of its trials. `run` accepts both."""
     from hpsearch.report import views
     from hpsearch.study import file as study_file
 
-    store = open_store()
-    record = store.study(name)
-    study = record.study
+    try:
+        store = open_store()
+        record = store.study(name)
+        study = record.study
+    except (NoStoreError, UnknownStudyError):
+        unrun = _unrun(name) if trial is None else None
+        if unrun is None:
+            raise
+        study = unrun
     if trial is not None:
         found = store.trial(record.id, trial)
         if study.space.keys() - found.params.keys():
@@ -166,9 +204,18 @@ def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> Non
     page(study_file.toml(study).rstrip())
 
 
+def _unrun(name: str) -> Study | None:
+    """A study that is only a file as yet."""
+    from hpsearch.study import file as study_file
+
+    with suppress(StudyFileError):
+        return study_file.load(find(name))
+    return None
+
+
 @app.command(epilog="Example: hpsearch curve book --trial 37 --json")
 def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
-    """Show the epochs of a trial (default: the best)."""
+    """Show the metrics of a trial after each epoch."""
     from hpsearch.report import views
 
     store = open_store()
@@ -191,7 +238,7 @@ def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
 
 @app.command(epilog="Example: hpsearch log forest --trial 3")
 def log(name: Name, trial: TrialNumber = None) -> None:
-    """Show what a trial's training printed (default: the best's); the last megabyte of it."""
+    """Show what the training of a trial printed, up to the last megabyte."""
     store = open_store()
     record = store.study(name)
     found = best_of(store, record) if trial is None else store.trial(record.id, trial)
@@ -205,7 +252,7 @@ def log(name: Name, trial: TrialNumber = None) -> None:
 
 @app.command(epilog="Example: hpsearch digest book")
 def digest(name: Name, as_json: Json = False) -> None:
-    """Print one SHA-256 over all finished trials: equal studies have equal ones."""
+    """Print a SHA-256 of all finished trials. Equal studies have equal digests."""
     from hpsearch.ledger import records
     from hpsearch.report import views
 
@@ -223,7 +270,12 @@ def digest(name: Name, as_json: Json = False) -> None:
 def report(
     name: Name,
     folder: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="Where to (default: reports/).")
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="The folder to write to.",
+        ),
     ] = None,
 ) -> None:
     """Write a report: one HTML page, and figures as PNG. The study's MLflow run gets them, too."""

@@ -27,7 +27,7 @@ app = typer.Typer()
 
 @app.command(epilog="Example: hpsearch reproduce book --trial 37")
 def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
-    """Train a trial (default: the best) again, and compare every epoch and the weights."""
+    """Train a trial again, and compare every epoch and the weights."""
     from hpsearch.report import views
     from hpsearch.trust.reproduce import reproduce as train_again
 
@@ -67,12 +67,14 @@ def _tell(outcome: Reproduction, name: str) -> None:
 def verify(
     name: Name,
     reproduce: Annotated[
-        int, typer.Option(min=0, metavar="K", help="Train so many random trials again, too.")
+        int, typer.Option(min=0, metavar="K", help="Also train this many random trials again.")
     ] = 0,
-    no_tracking: Annotated[bool, typer.Option("--no-tracking", help="Leave MLflow out.")] = False,
+    no_tracking: Annotated[
+        bool, typer.Option("--no-tracking", help="Do not check MLflow.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Check that the store, Optuna's copy and MLflow keep what they promise; changes nothing."""
+    """Check that the study store, Optuna's storage and MLflow agree. Changes nothing."""
     from hpsearch.report import views
     from hpsearch.trust.reproduce import reproduce as train_again
     from hpsearch.verify import findings, look
@@ -98,6 +100,7 @@ def verify(
     else:
         for violation in found.violations:
             out(f"{violation.invariant}: {violation.detail}")
+        out(f"checked: {', '.join(found.checked)}")
         said = "every promise is kept" if found.ok else f"{len(found.violations)} VIOLATIONS"
         out(f"{name}: {len(seen.ledger.trials)} trials, {len(seen.runs)} runs in MLflow: {said}")
     raise typer.Exit(0 if found.ok else 1)

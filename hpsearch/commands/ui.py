@@ -31,24 +31,22 @@ _PASSWORD, _USER = "HPSEARCH_UI_PASSWORD", "HPSEARCH_UI_USER"
 def ui(
     port: Annotated[
         int | None,
-        typer.Option(min=1, max=65535, help="Default: the first free one from 5000."),
+        typer.Option(min=1, max=65535, help="Default: the first free port from 5000 on."),
     ] = None,
-    open_: Annotated[bool, typer.Option("--open", help="Open it in the web browser.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
     serve: Annotated[
         bool,
-        typer.Option(
-            "--serve", help=f"Also let workers write runs; asks for the password ${_PASSWORD}."
-        ),
+        typer.Option("--serve", help=f"Let workers write runs, with the password in ${_PASSWORD}."),
     ] = False,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; another one needs --serve.")
+        str, typer.Option(help="The address to listen on. Any but the default needs --serve.")
     ] = _LOOPBACK,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="HOST:PORT", help="A name that --serve is reached by; repeatable."),
+        typer.Option(metavar="HOST:PORT", help="A name that --serve is reached by."),
     ] = None,
 ) -> None:
-    """Open the MLflow UI on this workspace."""
+    """Browse the studies in MLflow's UI."""
     places = settings.read()
     remote = places.tracking_uri.startswith("http")
     if serve and remote:

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from hpsearch.study.config import Study
     from hpsearch.training.seam import Trainer
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A study in the store.")]
-TrialNumber = Annotated[int | None, typer.Option("--trial", min=0, help="The trial's number.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of a study.")]
+TrialNumber = Annotated[
+    int | None, typer.Option("--trial", min=0, help="A trial's number. Default: the best trial.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 def open_store(*, create: bool = False) -> Store:

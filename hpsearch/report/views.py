@@ -71,7 +71,7 @@ def reproduction(outcome: Reproduction) -> dict[str, Any]:
 def findings(found: Findings) -> dict[str, Any]:
     """What was found as ``verify --json`` gives it."""
     violations = [{"invariant": v.invariant, "detail": v.detail} for v in found.violations]
-    return {"ok": found.ok, "violations": violations}
+    return {"ok": found.ok, "violations": violations, "checked": found.checked}
 
 
 def dumps(document: Any) -> str:

@@ -42,6 +42,8 @@ class Findings:
     violations: list[Violation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     """What is no fault, and worth knowing."""
+    checked: list[str] = field(default_factory=list)
+    """The names of the invariants that were checked."""
 
     @property
     def ok(self) -> bool:
@@ -62,6 +64,7 @@ def judge(seen: Look, *, tracking: bool = True) -> Findings:
         findings.notes.append("MLflow holds nothing of it; `hpsearch sync` writes all of it there")
     elif tracking:
         chosen |= tracking_invariants.INVARIANTS
+    findings.checked = list(chosen)
     for invariant, check in chosen.items():
         findings.violations += [Violation(invariant, detail) for detail in check(seen)]
     return findings

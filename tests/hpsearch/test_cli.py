@@ -448,7 +448,7 @@ def test_curve_is_of_the_best_by_default(call: Call, ran: Path) -> None:
 
 
 def test_status_json(call: Call, ran: Path) -> None:
-    """``status --json`` counts a study's trials by state, and those not projected."""
+    """``status --json`` counts a study's trials by state, and names the best."""
     expected = {
         "study": "small",
         "budget": 6,
@@ -458,6 +458,9 @@ def test_status_json(call: Call, ran: Path) -> None:
         "running": 0,
         "waiting": 0,
         "unprojected": 6,
+        "best": (best := call("best", "small", "--json").json)["value"],
+        "best_trial": best["number"],
+        "trials_per_minute": None,
     }
     assert expected == call("status", "small", "--json").json
     counts = call("status", "pruned", "--json").json
@@ -475,9 +478,11 @@ def test_digest_json(call: Call, ran: Path) -> None:
 def test_studies_json(call: Call, ran: Path) -> None:
     """``studies --json`` is a list of studies' counts with their best values."""
     small, pruned = call("studies", "--json").json
-    best = call("best", "small", "--json").json["value"]
-    assert call("status", "small", "--json").json | {"best": best} == small
-    assert pruned["study"] == "pruned"
+    status = call("status", "small", "--json").json
+    shared = small.keys() & status.keys()
+    assert {key: status[key] for key in shared} == {key: small[key] for key in shared}
+    assert (pruned["study"], pruned["metric"]) == ("pruned", "val_accuracy")
+    assert small["created"] < pruned["created"]
 
 
 def test_studies_of_an_empty_workspace(call: Call, home: Path) -> None:
@@ -543,6 +548,47 @@ def test_tables_for_people(call: Call, ran: Path) -> None:
         assert rows + 2 == len([line for line in outcome.out.splitlines() if line.strip()])
     assert call("status", "small").out.splitlines()[0] == "small: 6 of 6 trials (6 complete)"
     assert "flatters: " in call("best", "small").out
+
+
+def test_status_names_the_best_and_the_rate(call: Call, ran: Path) -> None:
+    """While a worker holds a trial, ``status`` says how quick it goes, and not to sync."""
+    best = call("best", "small", "--json").json
+    assert f"best: trial {best['number']}, val_accuracy" in call("status", "small").out
+    assert "hpsearch sync small" in call("status", "small").out
+    begin(ran)
+    shown = call("status", "small")
+    assert "trials a minute" in shown.out
+    assert "sync" not in shown.out
+    assert call("status", "small", "--json").json["trials_per_minute"] > 0
+
+
+def test_pruned_trials_show_their_last_value(call: Call, ran: Path) -> None:
+    """The table says how good a trial was when it was stopped."""
+    trial = next(t for t in call("trials", "pruned", "--json").json if t["state"] == "PRUNED")
+    last = call("curve", "pruned", "--trial", str(trial["number"]), "--json").json["epochs"][-1]
+    (row,) = (
+        line.split()
+        for line in call("trials", "pruned").out.splitlines()
+        if line.split()[:2] == [str(trial["number"]), "PRUNED"]
+    )
+    assert f"{last['val_accuracy']:.4g}" == row[2]
+
+
+def test_config_of_a_study_that_was_never_run(call: Call, home: Path) -> None:
+    """A study file's defaults are written out, before there is a store."""
+    shown = call("config", "quick")
+    assert (shown.code, "[search]" in shown.out) == (0, True)
+    assert not home.exists()
+    assert call("config", "quick", "--trial", "0").code == 2
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+def test_help_names_what_a_command_takes(call: Call, option: str) -> None:
+    """Help has no braces and no names of Python's types."""
+    shown = call("run", option).out
+    assert "hpsearch run [OPTIONS] STUDY" in shown
+    assert not set("<>{}") & set(shown.replace("x>=1", ""))
+    assert "hpsearch sync [OPTIONS] [NAME]" in call("sync", option).out
 
 
 def test_brackets_are_no_markup(call: Call, ran: Path) -> None:
@@ -1223,9 +1269,7 @@ X, Y = np.zeros((200, 4)), np.arange(200) % 2
 BAD_ARRAYS: dict[str, tuple[Any, Any, str]] = {
     "pickled": (X, np.array([{}] * 200, dtype=object), "y is an array of pickled Python objects"),
     "lengths": (X, Y[1:], "200 examples in x but 199 labels in y"),
-    "negative": (X, Y - 1, "example 0 has the label -1"),
     "fractional": (X, Y + 0.5, "example 0 has the label 0.5"),
-    "nan": (np.where(np.eye(200, 4) > 0, np.nan, 0), Y, "example 0 has the value nan"),
     "text": (np.full((200, 4), "1"), Y, "x is text, not numbers"),
     "nothing": (X[:0], Y[:0], "no examples in it"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from optuna.storages import RDBStorage
-from rich.console import Console
 
-from hpsearch.commands import wiring
+from hpsearch.commands import printing
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
@@ -225,27 +225,37 @@ def test_reading_optuna_s_copy_holds_nobody_up(
     assert set(begun) == {"BEGIN"}
 
 
-def test_long_table_is_lines_on_a_terminal_too(
+def test_table_is_folded_to_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Folding 10,000 rows to a terminal's width takes seconds; it can wrap lines itself."""
-    monkeypatch.setattr(Console, "is_terminal", True)
+    """Columns that do not fit follow below their row with their names, and nothing is cut."""
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "40")
-    wide = "x" * 100
-    for rows in (10, wiring.FOLDED + 1):
-        wiring.table(["number", "text"], [[str(row), wide] for row in range(rows)])
-        lines = capsys.readouterr().out.splitlines()
-        assert (wide in lines[-1]) is (rows > wiring.FOLDED)
+    head = ["trial", "state", "val_accuracy", "lr", "weight_decay", "momentum", "reason"]
+    row = ["7", "COMPLETE", "0.9123456", "0.0001234567", "1.234567e-08", "-", ""]
+    printing.table(head, [row, [*row[:-1], "a reason"]])
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == [
+        "trial   state      val_accuracy",
+        "─" * 31,
+        "7       COMPLETE   0.9123456",
+        "   lr 0.0001234567",
+        "   weight_decay 1.234567e-08",
+        "7       COMPLETE   0.9123456",
+        "   lr 0.0001234567",
+        "   weight_decay 1.234567e-08",
+        "   reason a reason",
+    ]
 
 
 def test_table_s_lines_have_one_row_each(capsys: pytest.CaptureFixture[str]) -> None:
     """Columns stand under each other, wide letters and line ends in reasons notwithstanding."""
-    wiring.lines(["a", "reason"], [["日本", "two\nlines"], ["1", "[x] \a"]])
+    printing.table(["a", "reason"], [["日本", "two\nlines"], ["1", "[x] \a"]])
     assert capsys.readouterr().out.splitlines() == [
         "a      reason",
-        "─" * 16,
+        "─" * 17,
         "日本   two lines",
-        "1      [x]",
+        "1      [x] \\u0007",
     ]
 
 

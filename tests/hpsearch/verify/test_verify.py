@@ -175,10 +175,14 @@ def healthy(prepared: Prepared, tmp_path: Path) -> Prepared:
 def test_healthy_study_is_clean(healthy: Prepared) -> None:
     """Nothing is found, nothing is changed, and the command says so with exit code 0."""
     before = [path.stat().st_mtime_ns for path in sorted(healthy.home.rglob("*.db"))]
-    assert Findings() == healthy.find()
+    found = healthy.find()
+    assert (found.violations, found.notes) == ([], [])
     assert before == [path.stat().st_mtime_ns for path in sorted(healthy.home.rglob("*.db"))]
     said = command(healthy.home, "verify", "small", "--json", "--reproduce", "2")
-    assert json.loads(said) == {"ok": True, "violations": []}
+    assert json.loads(said) == {"ok": True, "violations": [], "checked": found.checked}
+    assert {"numbers", "values", "outcomes", "run-curves"} <= set(found.checked)
+    shown = command(healthy.home, "verify", "small")
+    assert "checked: numbers, " in shown
 
 
 def test_violations_are_exit_code_1(healthy: Prepared, hpsearch: Run) -> None:
