@@ -27,7 +27,7 @@ from hpsearch.study.config import Study
 
 FEWEST = 20
 """Complete trials that it takes: the best tenth are two then."""
-BOOTSTRAPS, SHUFFLES = 60, 40
+BOOTSTRAPS, SHUFFLES = 40, 20
 
 
 @dataclass(frozen=True, slots=True)

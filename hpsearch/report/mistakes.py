@@ -48,14 +48,15 @@ def mistakes(
 ) -> Mistakes | str:
     """Train the best trial once more and look, where that is cheap; or why it was not done."""
     trial = best.trial
+    if study.objective is not None:
+        return ""
     if trial.ended is None or trial.ended - trial.started > LONGEST:
         return f"the best trial took more than {LONGEST:.0f} s, and was not trained again for this"
     try:
         trains = trainer()
     except HpsearchError as error:
         return f"the data is not at hand ({error})"
-    if not isinstance(trains, NetworkTrainer):
-        return ""
+    assert isinstance(trains, NetworkTrainer)
     validation = trains.splits.validation
     with environment.single_thread():
         training = trains.train(study.resolve(trial.params, trial.seed))

@@ -20,7 +20,7 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import State, StudyRecord
 from hpsearch.ledger.store import Store
 from hpsearch.report import figures as report
-from hpsearch.report import histograms, words
+from hpsearch.report import histograms, page, words
 from hpsearch.report.style import Title
 from hpsearch.study import file as study_file
 from hpsearch.study.config import NETWORK_METRICS
@@ -429,9 +429,11 @@ def test_the_studys_run_gets_them_once(book: Workspace, tmp_path: Path) -> None:
 
     for _ in range(2):
         record = book.store.study("small")
-        files = report.write(report.draw(book.store, record, pytest.fail), tmp_path / "out")
+        figures = report.draw(book.store, record, pytest.fail)
+        files = report.write(figures, tmp_path / "out")
+        files.append(page.write("<p>", "small", tmp_path / "out"))
         assert report.track(book.settings, record, files)
-        assert artifacts() == ["report/small-best.png", "report/small.png"]
+        assert artifacts() == [f"report/small{end}" for end in ("-best.png", ".html", ".png")]
     kept = book.client.download_artifacts(book.parent().info.run_id, "report/small.png")
     assert Path(kept).read_bytes() == files[0].read_bytes()
     assert book.parent().info.status == "FINISHED"

@@ -168,7 +168,7 @@ def test_a_training_of_ones_own_has_a_page(
     tmp_path: Path, metric: str, by_epoch: Callable[[float], float]
 ) -> None:
     """Its metrics are its own, negative or in percent, and it may have no data to speak of."""
-    read = Reader(page.html(*made_up.own(tmp_path, metric, by_epoch), absent))
+    read = Reader(page.html(*made_up.own(tmp_path, metric, by_epoch), pytest.fail))
     assert "search tried 40 trials with mine:train." in read.text
     assert "model.depth (1 to 9) and rate (0 to 1)" in read.text
     assert len(read.figures) == 7
