@@ -7,7 +7,7 @@ from net.gradient import gradient_check, numerical_derivative, numerical_gradien
 from net.graph import Node
 from net.initializers import standard_deviation
 from net.layers import ACTIVATIONS, Affine, BatchNorm, Damping, Dropout, Layer, ReLU, Sigmoid, Tanh
-from net.losses import L2Penalty, MeanSquaredError, SoftmaxCrossEntropy
+from net.losses import LOSSES, L2Penalty, MeanSquaredError, SoftmaxCrossEntropy
 from net.network import Chain, Network
 from net.optimizers import (
     OPTIMIZERS,
@@ -27,6 +27,7 @@ from net.training import Epoch, fit
 
 __all__ = [
     "ACTIVATIONS",
+    "LOSSES",
     "OPTIMIZERS",
     "SCHEDULES",
     "SGD",

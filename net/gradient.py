@@ -82,7 +82,8 @@ def gradient_check(
 
     Args:
         network: any network.
-        x: a batch (n, inputs). labels: (n,) integers.
+        x: a batch (n, inputs). labels: (n,) integers, or (n, outputs) numbers where the loss is of
+            numbers.
         seed: draws the dropout masks.
         h: how far the parameters are moved. Differences over h and 2h are combined so that their
             errors of the order of h² cancel (Richardson), which leaves room for a larger h and its
@@ -91,17 +92,17 @@ def gradient_check(
     Raises:
         ValueError: x or labels do not fit the network.
     """
-    t = network.as_labels(labels, len(network.as_inputs(x)))
+    targets = network.as_targets(labels, len(network.as_inputs(x)))
     before = {name: array.copy() for name, array in network.state.items()}
-    _chain(network, len(t), seed).differentiate(network.as_inputs(x), t)
+    _chain(network, len(targets), seed).differentiate(network.as_inputs(x), targets)
     network.load_state(before)
 
     twin = _in_float64(network)
-    inputs = twin.as_inputs(x)
+    inputs, targets = twin.as_inputs(x), twin.as_targets(labels, len(targets))
 
     def loss(_: Array) -> float:
-        chain = _chain(twin, len(t), seed)
-        chain.loss.forward(chain.forward(inputs), t)
+        chain = _chain(twin, len(targets), seed)
+        chain.loss.forward(chain.forward(inputs), targets)
         return chain.loss.value()
 
     errors = {}
@@ -126,6 +127,7 @@ def _in_float64(network: Network) -> Network:
         dropout=network.dropout,
         dropout_form=network.dropout_form,
         batch_norm=network.batch_norm,
+        loss=network.loss,
         dtype=np.float64,
         rng=np.random.default_rng(0),
     )

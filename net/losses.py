@@ -3,9 +3,28 @@
 As the layers do, a loss allocates what it needs when it is made, for batches of one size.
 """
 
+from collections.abc import Callable
+from typing import Any, Protocol
+
 import numpy as np
 
 from net.arrays import Array, Float, Labels, blocks
+
+
+class Loss(Protocol):
+    """What a network asks of its loss."""
+
+    def predictions(self, outputs: Array, /) -> Array:
+        """What the outputs mean, (n, outputs): the activation of the last layer (3.5)."""
+
+    def forward(self, outputs: Array, targets: Any, /) -> None:
+        """Take in a batch, for `value` and `backward`."""
+
+    def value(self) -> float:
+        """The mean loss of the batch."""
+
+    def backward(self) -> Array:
+        """dL/d outputs, (n, outputs); once for each `forward`."""
 
 
 class SoftmaxCrossEntropy:
@@ -26,8 +45,8 @@ class SoftmaxCrossEntropy:
         self._target = np.empty(size, np.intp)
         self._dx = np.empty((size, classes), dtype)
 
-    def probabilities(self, logits: Array) -> Array:
-        """softmax(logits), (n, classes): exp(x_k) / sum_j exp(x_j)."""
+    def predictions(self, logits: Array) -> Array:
+        """The probability of each class, (n, classes): softmax, exp(x_k) / sum_j exp(x_j)."""
         self._exponentials(logits)
         np.divide(self._exp, self._sum, out=self._exp)
         return self._exp.T
@@ -78,11 +97,19 @@ class SoftmaxCrossEntropy:
 
 
 class MeanSquaredError:
-    """Half the sum of squared differences (4.2.1), averaged over the batch."""
+    """Half the sum of squared differences over the outputs (4.2.1), averaged over the batch.
+
+    The half is the book's: with one output, the loss is half of what is commonly called the mean
+    squared error, and its gradient is the plain difference.
+    """
 
     def __init__(self, size: int, outputs: int, dtype: Float) -> None:
         self._difference = np.empty((size, outputs), dtype)
         self._dx = np.empty((size, outputs), dtype)
+
+    def predictions(self, y: Array) -> Array:
+        """The outputs as they are."""
+        return y
 
     def forward(self, y: Array, target: Array) -> None:
         """Take in a batch, for `value` and `backward`: outputs and targets, (n, outputs) each."""
@@ -96,6 +123,13 @@ class MeanSquaredError:
     def backward(self) -> Array:
         """dL/dy = (y - t) / n."""
         return np.divide(self._difference, len(self._difference), out=self._dx)
+
+
+LOSSES: dict[str, Callable[[int, int, Float], Loss]] = {
+    "cross-entropy": SoftmaxCrossEntropy,
+    "squared-error": MeanSquaredError,
+}
+"""What a network may make small: of classes, or of numbers."""
 
 
 class L2Penalty:

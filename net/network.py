@@ -10,7 +10,7 @@ import numpy.typing as npt
 from net.arrays import Array, Float, Labels, Parameter
 from net.initializers import initialize
 from net.layers import ACTIVATIONS, Affine, BatchNorm, Damping, Dropout, Layer
-from net.losses import SoftmaxCrossEntropy
+from net.losses import LOSSES, Loss
 
 CHUNK = 512  # examples that go through the network at once outside of training
 DROPOUT_FORMS = ("inverted", "book")
@@ -19,7 +19,8 @@ DROPOUT_FORMS = ("inverted", "book")
 class Network:
     """inputs → hidden → … → outputs; a hidden layer is Affine[, BatchNorm], activation[, Dropout].
 
-    The last layer is Affine, and its loss is softmax with cross-entropy.
+    The last layer is Affine. Its loss is softmax with cross-entropy, which learns classes, or half
+    the mean squared error (4.2.1) of its outputs as they are, which learns numbers (3.5).
 
         >>> network = Network(784, [100, 100], 10, rng=np.random.default_rng(0))
         >>> network.state["layers.0.weight"].shape
@@ -28,12 +29,13 @@ class Network:
     Args:
         inputs: features of an example.
         hidden: units of each hidden layer, from the first to the last; none is a linear classifier.
-        outputs: classes.
+        outputs: classes, or numbers an example has.
         activation: "relu", "sigmoid" or "tanh".
         init: "he", "xavier" or a standard deviation (see `net.initializers`). Biases start at 0.
         dropout: the ratio of hidden units switched off in training, in [0, 1).
         dropout_form: "inverted", or "book" for the form of 6.4.3 (see `net.layers.Dropout`).
         batch_norm: normalize the input of each activation.
+        loss: "cross-entropy" or "squared-error" (see `net.losses`).
         dtype: np.float32 or np.float64, of everything that is computed.
         rng: draws the first weights.
 
@@ -62,6 +64,7 @@ class Network:
         dropout: float = 0.0,
         dropout_form: str = "inverted",
         batch_norm: bool = False,
+        loss: str = "cross-entropy",
         dtype: type[np.float32] | type[np.float64] = np.float32,
         rng: np.random.Generator,
     ) -> None:
@@ -71,6 +74,7 @@ class Network:
         self.dropout = dropout
         self.dropout_form = dropout_form
         self.batch_norm = batch_norm
+        self.loss = loss
         if min(self.widths) < 1:
             raise ValueError(f"layers are {self.widths}: each needs at least one unit")
         if dtype not in (np.float32, np.float64):
@@ -79,6 +83,8 @@ class Network:
             raise ValueError(
                 f"activation is {activation!r}: it must be in {', '.join(ACTIVATIONS)}"
             )
+        if loss not in LOSSES:
+            raise ValueError(f"loss is {loss!r}: it must be in {', '.join(LOSSES)}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}: it must be at least 0 and below 1")
         if dropout_form not in DROPOUT_FORMS:
@@ -126,18 +132,29 @@ class Network:
         for name, own in self.state.items():
             own[...] = arrays[name]
 
-    def predict(self, x: npt.ArrayLike) -> Labels:
-        """The likeliest class of each row of x, (n, inputs) → (n,)."""
+    def predict(self, x: npt.ArrayLike) -> Labels | Array:
+        """The likeliest class of each row of x, (n, inputs) → (n,); or numbers, (n, outputs)."""
+        if self.loss == "squared-error":
+            return self._predictions(x)
         classes: Labels = np.argmax(self.predict_proba(x), axis=1)
         return classes
 
     def predict_proba(self, x: npt.ArrayLike) -> Array:
-        """The probability of each class, (n, inputs) → (n, outputs)."""
+        """The probability of each class, (n, inputs) → (n, outputs).
+
+        Raises:
+            ValueError: the network has no classes, or x is not of shape (n, inputs).
+        """
+        if self.loss == "squared-error":
+            raise ValueError("a network of loss squared-error has no classes")
+        return self._predictions(x)
+
+    def _predictions(self, x: npt.ArrayLike) -> Array:
         x = self.as_inputs(x)
-        p = np.empty((len(x), self.widths[-1]), self.dtype)
+        predictions = np.empty((len(x), self.widths[-1]), self.dtype)
         for rows, chain in self.chunks(len(x)):
-            p[rows] = chain.probabilities(x[rows])
-        return p
+            predictions[rows] = chain.predictions(x[rows])
+        return predictions
 
     def activations(self, x: npt.ArrayLike) -> list[Array]:
         """What comes out of each hidden activation, in evaluation mode: arrays (n, units) (6.2.1).
@@ -171,7 +188,7 @@ class Network:
             if self.dropout:
                 rest += self._dropout(size, units, dropout_rng)
             rest.append(affine)
-        return Chain(first, rest, SoftmaxCrossEntropy(size, self.widths[-1], self.dtype))
+        return Chain(first, rest, LOSSES[self.loss](size, self.widths[-1], self.dtype))
 
     def chunks(self, n: int) -> Iterator[tuple[slice, "Chain"]]:
         """n examples cut for evaluation: rows, and a chain for that many of them.
@@ -203,13 +220,22 @@ class Network:
             return [] if inverted else [Damping(self.dropout, size, units, self.dtype)]
         return [Dropout(self.dropout, size, units, self.dtype, rng, inverted=inverted)]
 
-    def as_labels(self, labels: npt.ArrayLike, n: int) -> Labels:
-        """The classes of n examples as contiguous integers.
+    def as_targets(self, targets: npt.ArrayLike, n: int) -> Labels | Array:
+        """What n examples should give: contiguous integers (n,), or numbers (n, outputs).
 
         Raises:
-            ValueError: they are not n integers from 0 to outputs - 1.
+            ValueError: they are not n integers from 0 to outputs - 1; or not (n, outputs) finite
+                numbers, where (n,) will do for one output.
         """
-        array = np.asarray(labels)
+        if self.loss == "squared-error":
+            numbers = np.ascontiguousarray(targets, self.dtype)
+            shape = (n, self.widths[-1])
+            if numbers.shape == (n,) and shape[1] == 1:
+                numbers = numbers.reshape(shape)
+            if numbers.shape != shape or not np.isfinite(numbers).all():
+                raise ValueError(f"targets must be finite numbers of shape {shape}")
+            return numbers
+        array = np.asarray(targets)
         if array.shape != (n,) or not np.issubdtype(array.dtype, np.integer):
             raise ValueError(f"labels must be {n} integers, one for each row of x")
         classes = self.widths[-1]
@@ -234,7 +260,7 @@ class Network:
 class Chain:
     """Layers and a loss for batches of one size: forward through all of them, and back again."""
 
-    def __init__(self, first: Affine, rest: list[Layer], loss: SoftmaxCrossEntropy) -> None:
+    def __init__(self, first: Affine, rest: list[Layer], loss: Loss) -> None:
         self.first, self.rest, self.loss = first, rest, loss
 
     def outputs(self, x: Array) -> Iterator[tuple[Layer, Array]]:
@@ -244,19 +270,19 @@ class Chain:
             yield layer, x
 
     def forward(self, x: Array) -> Array:
-        """The logits, (n, outputs)."""
+        """What the last layer gives, (n, outputs): of classes the logits."""
         x = self.first.forward(x)
         for layer in self.rest:
             x = layer.forward(x)
         return x
 
-    def probabilities(self, x: Array) -> Array:
-        """softmax of the logits, (n, outputs)."""
-        return self.loss.probabilities(self.forward(x))
+    def predictions(self, x: Array) -> Array:
+        """What comes out at the end, (n, outputs): probabilities of classes, or numbers."""
+        return self.loss.predictions(self.forward(x))
 
-    def differentiate(self, x: Array, labels: Labels) -> None:
+    def differentiate(self, x: Array, targets: Labels | Array) -> None:
         """The gradients of a batch's mean loss by all parameters, written in their place."""
-        self.loss.forward(self.forward(x), labels)
+        self.loss.forward(self.forward(x), targets)
         dy = self.loss.backward()
         for layer in reversed(self.rest):
             dy = layer.backward(dy)

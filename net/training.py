@@ -15,6 +15,8 @@ from net.optimizers import Optimizer
 from net.schedules import SCHEDULES, learning_rate_factor
 
 Examples = tuple[npt.ArrayLike, npt.ArrayLike]
+Targets = Labels | Array
+"""Classes (n,), or numbers (n, outputs)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,10 @@ class Epoch:
 
     Attributes:
         epoch: its number, from 1.
-        train_loss, val_loss: mean cross-entropy, without the penalty on weights.
-        train_accuracy, val_accuracy: the part of the examples classified rightly, in [0, 1].
+        train_loss, val_loss: the network's mean loss, without the penalty on weights.
+        train_score, val_score: the part of the examples classified rightly, in [0, 1]; or, of a
+            network that learns numbers, R² = 1 - Σ(y - t)² / Σ(t - mean t)², at most 1. Where all
+            targets of the part are the same, R² is 1 if all outputs are right, or else 0.
         step_losses: the loss of each mini-batch as it was trained on, or None if not asked for.
         best: the epoch whose weights the network has if the training ends here: this one, or with
             early stopping the one of least validation loss so far (0: the first weights).
@@ -32,9 +36,9 @@ class Epoch:
 
     epoch: int
     train_loss: float
-    train_accuracy: float
+    train_score: float
     val_loss: float
-    val_accuracy: float
+    val_score: float
     step_losses: tuple[float, ...] | None
     best: int
 
@@ -65,13 +69,13 @@ def fit(
 
         >>> for epoch in fit(network, make_optimizer("sgd", lr=0.01), train, validation, epochs=50,
         ...                  batch_size=100, shuffle_rng=rng, dropout_rng=rng):
-        ...     print(epoch.epoch, epoch.val_accuracy)
+        ...     print(epoch.epoch, epoch.val_score)
 
     Args:
         network: is changed in place, and may be read between epochs.
         optimizer: a new one.
-        train, validation: (x, labels): x (n, inputs), labels (n,) integers from 0. They are
-            converted once, to contiguous arrays of the network's dtype.
+        train, validation: (x, targets): x (n, inputs), targets (n,) integers from 0, or numbers
+            (n, outputs). They are converted once, to contiguous arrays of the network's dtype.
         epochs: how often each training example is seen.
         batch_size: examples of a mini-batch. Each epoch shuffles all examples and cuts them; where
             they do not divide, the last mini-batch is a smaller one, and is used. Batch
@@ -102,7 +106,7 @@ def fit(
         raise ValueError(f"patience is {patience}: it must be at least 1")
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule is {schedule!r}: it must be one of {', '.join(SCHEDULES)}")
-    x, labels = _as_examples(network, train)
+    x, targets = _as_examples(network, train)
     if network.batch_norm and min(batch_size, len(x)) < 2:
         raise ValueError("batch normalization needs batches of at least 2 examples")
     sizes = _batch_sizes(len(x), batch_size, join_last_one=network.batch_norm)
@@ -111,7 +115,7 @@ def fit(
         network,
         optimizer,
         x,
-        labels,
+        targets,
         sizes=sizes,
         shuffle_rng=shuffle_rng,
         dropout_rng=dropout_rng,
@@ -120,7 +124,7 @@ def fit(
         clip_norm=clip_norm,
         record_steps=record_steps,
     )
-    parts = _Part(network, x, labels), _Part(network, *_as_examples(network, validation))
+    parts = _Part(network, x, targets), _Part(network, *_as_examples(network, validation))
     return _epochs(network, trainer, parts, epochs, patience)
 
 
@@ -137,8 +141,8 @@ def _epochs(
         # A diverging training overflows on its way to infinity and NaN, which its losses tell.
         with np.errstate(all="ignore"):
             losses = trainer.epoch()
-            train_loss, train_accuracy = train.measure()
-            val_loss, val_accuracy = validation.measure()
+            train_loss, train_score = train.measure()
+            val_loss, val_score = validation.measure()
         if patience is None:
             best = number
         elif val_loss < least:
@@ -146,9 +150,9 @@ def _epochs(
         yield Epoch(
             epoch=number,
             train_loss=train_loss,
-            train_accuracy=train_accuracy,
+            train_score=train_score,
             val_loss=val_loss,
-            val_accuracy=val_accuracy,
+            val_score=val_score,
             step_losses=tuple(losses) if trainer.record_steps else None,
             best=best,
         )
@@ -170,7 +174,7 @@ class _Trainer:
         network: Network,
         optimizer: Optimizer,
         x: Array,
-        labels: Labels,
+        targets: Targets,
         *,
         sizes: list[int],
         shuffle_rng: np.random.Generator,
@@ -181,25 +185,25 @@ class _Trainer:
         record_steps: bool,
     ) -> None:
         self.network, self.optimizer = network, optimizer
-        self.x, self.labels = x, labels
+        self.x, self.targets = x, targets
         self.shuffle_rng = shuffle_rng
         self.penalty, self.factor, self.clip_norm = penalty, factor, clip_norm
         self.record_steps = record_steps
         self.step = 0
-        batch_x, batch_labels = np.empty_like(x[: max(sizes)]), np.empty_like(labels[: max(sizes)])
+        batch_x, batch_t = np.empty_like(x[: max(sizes)]), np.empty_like(targets[: max(sizes)])
         chains = {size: network.chain(size, dropout_rng=dropout_rng) for size in set(sizes)}
-        self.batches = [(chains[size], batch_x[:size], batch_labels[:size]) for size in sizes]
+        self.batches = [(chains[size], batch_x[:size], batch_t[:size]) for size in sizes]
 
     def epoch(self) -> list[float]:
         """Train on each example once; the losses of the mini-batches, if they are recorded."""
         network, losses, start = self.network, [], 0
         order = self.shuffle_rng.permutation(len(self.x))
-        for chain, x, labels in self.batches:
+        for chain, x, targets in self.batches:
             rows = order[start : start + len(x)]
             start += len(x)
             self.x.take(rows, axis=0, out=x, mode="clip")  # "raise", the default, would buffer
-            self.labels.take(rows, out=labels, mode="clip")
-            chain.differentiate(x, labels)
+            self.targets.take(rows, axis=0, out=targets, mode="clip")
+            chain.differentiate(x, targets)
             if self.record_steps:
                 losses.append(chain.loss.value())
             penalty = self.penalty
@@ -217,22 +221,29 @@ class _Trainer:
 class _Part:
     """A part of the data that is measured again after each epoch."""
 
-    def __init__(self, network: Network, x: Array, labels: Labels) -> None:
+    def __init__(self, network: Network, x: Array, targets: Targets) -> None:
         self.size = len(x)
         self.chunks = [
-            (chain, x[rows], labels[rows], rows.stop - rows.start)
+            (chain, x[rows], targets[rows], rows.stop - rows.start)
             for rows, chain in network.chunks(len(x))
         ]
+        self.mean_loss: float | None = None  # of outputs that are the targets' mean
+        if network.loss == "squared-error":
+            self.mean_loss = float(targets.var(axis=0, dtype=np.float64).sum()) / 2
 
     def measure(self) -> tuple[float, float]:
-        """Mean loss and accuracy."""
+        """Mean loss, and accuracy or R²."""
         loss, right = 0.0, 0
-        for chain, x, labels, size in self.chunks:
-            logits = chain.forward(x)
-            chain.loss.forward(logits, labels)
+        for chain, x, targets, size in self.chunks:
+            outputs = chain.forward(x)
+            chain.loss.forward(outputs, targets)
             loss += chain.loss.value() * size
-            right += int(np.count_nonzero(np.argmax(logits, axis=1) == labels))
-        return loss / self.size, right / self.size
+            if self.mean_loss is None:
+                right += int(np.count_nonzero(np.argmax(outputs, axis=1) == targets))
+        loss /= self.size
+        if self.mean_loss is None:
+            return loss, right / self.size
+        return loss, 1 - loss / self.mean_loss if self.mean_loss else float(loss == 0)
 
 
 def clip(gradients: Array, norm: float) -> None:
@@ -265,11 +276,11 @@ def _batch_sizes(n: int, batch_size: int, *, join_last_one: bool) -> list[int]:
     return sizes
 
 
-def _as_examples(network: Network, examples: Examples) -> tuple[Array, Labels]:
+def _as_examples(network: Network, examples: Examples) -> tuple[Array, Targets]:
     x = network.as_inputs(examples[0])
     if len(x) == 0:
         raise ValueError("there are no examples")
-    return x, network.as_labels(examples[1], len(x))
+    return x, network.as_targets(examples[1], len(x))
 
 
 def _copy(state: Mapping[str, Array]) -> dict[str, Array]:

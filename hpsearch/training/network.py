@@ -109,7 +109,7 @@ class NetworkTraining:
     def __iter__(self) -> Iterator[Row]:
         """The epochs; a diverging one is not among them, and is the end."""
         for epoch in self._epochs:
-            row = (epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy)
+            row = (epoch.train_loss, epoch.train_score, epoch.val_loss, epoch.val_score)
             if not all(map(math.isfinite, row)):
                 self.diverged = True
                 self.close()

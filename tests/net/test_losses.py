@@ -30,7 +30,7 @@ def test_cross_entropy_by_hand() -> None:
     loss = net.SoftmaxCrossEntropy(2, 3, FLOAT64)
     expected = -(math.log(0.6) + math.log(0.05)) / 2
     assert value(loss, np.log(p) + 7, np.array([1, 2])) == pytest.approx(expected)
-    np.testing.assert_allclose(loss.probabilities(np.log(p) - 7), p)
+    np.testing.assert_allclose(loss.predictions(np.log(p) - 7), p)
 
 
 @settings(max_examples=40, deadline=None)
@@ -53,7 +53,7 @@ def test_cross_entropy_at_extreme_logits(dtype: type[np.float32]) -> None:
     loss = net.SoftmaxCrossEntropy(2, 2, np.dtype(dtype))
     assert value(loss, logits, np.array([0, 0])) == pytest.approx(1e4)
     assert loss.backward().tolist() == [[0, 0], [-0.5, 0.5]]
-    assert loss.probabilities(logits).tolist() == [[1, 0], [0, 1]]
+    assert loss.predictions(logits).tolist() == [[1, 0], [0, 1]]
 
 
 @settings(max_examples=40, deadline=None)

@@ -100,8 +100,8 @@ def test_agrees_with_an_independent_reference() -> None:
         assert epoch.step_losses == pytest.approx(losses, rel=0, abs=1e-10)
         assert epoch.train_loss == pytest.approx(reference.loss(x, t), rel=0, abs=1e-10)
         assert epoch.val_loss == pytest.approx(reference.loss(x_val, t_val), rel=0, abs=1e-10)
-        assert epoch.train_accuracy == pytest.approx(reference.accuracy(x, t))
-        assert epoch.val_accuracy == pytest.approx(reference.accuracy(x_val, t_val))
+        assert epoch.train_score == pytest.approx(reference.accuracy(x, t))
+        assert epoch.val_score == pytest.approx(reference.accuracy(x_val, t_val))
         for i in range(3):
             np.testing.assert_allclose(
                 network.state[f"layers.{i}.weight"], reference.weights[i], rtol=0, atol=1e-10
@@ -230,7 +230,7 @@ def test_epochs_are_frozen_records_of_plain_floats() -> None:
     (epoch,) = train(make_network(), epochs=1)
     with pytest.raises(dataclasses.FrozenInstanceError):
         epoch.val_loss = 0.0  # type: ignore[misc]
-    values = (epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy)
+    values = (epoch.train_loss, epoch.train_score, epoch.val_loss, epoch.val_score)
     assert {type(value) for value in values} == {float}
     assert (epoch.epoch, epoch.best, epoch.step_losses) == (1, 1, None)
 
@@ -241,7 +241,7 @@ def test_metrics_are_those_of_evaluation_mode() -> None:
     x, t = data(1100)
     *_, last = train(network, weight_decay=0.1, parts=((x, t), data(30)))
     p = network.predict_proba(x)
-    assert last.train_accuracy == np.mean(p.argmax(axis=1) == t)
+    assert last.train_score == np.mean(p.argmax(axis=1) == t)
     assert last.train_loss == pytest.approx(-np.log(p[np.arange(1100), t]).mean(), rel=1e-5)
 
 
