@@ -10,7 +10,7 @@ import typer
 from hpsearch import settings
 from hpsearch.commands.printing import document, out, table
 from hpsearch.commands.wiring import Json, find
-from hpsearch.errors import StudyFileError
+from hpsearch.errors import StudyFileError, UsageError
 
 if TYPE_CHECKING:
     from hpsearch.data.describe import Description
@@ -30,6 +30,9 @@ def data(
             help="A dataset, such as csv:FILE#label; or a study.",
         ),
     ],
+    task: Annotated[
+        str, typer.Option(metavar="TASK", help="classification, or regression: labels are numbers.")
+    ] = "classification",
     as_json: Json = False,
 ) -> None:
     """Show what a dataset holds, or a study's data with its parts."""
@@ -40,10 +43,13 @@ def data(
     from hpsearch.report import views
 
     described = _described(spec)
-    dataset = load(described.dataset if described else spec, cache=settings.read().cache)
+    name, task = (described.dataset, described.task) if described else (spec, task)
+    if task not in ("classification", "regression"):
+        raise UsageError(f"--task {task}: use classification or regression")
+    dataset = load(name, cache=settings.read().cache, task=task)
     found, parts = describe(dataset), None
     if described:
-        parts = facts(dataset, split(dataset, **described.model_dump(exclude={"dataset"})))
+        parts = facts(dataset, split(dataset, **described.model_dump(exclude={"dataset", "task"})))
     if as_json:
         divided = {"parts": {key: parts[key] for key in ("sizes", "duplicates")}} if parts else {}
         document(views.dumps(asdict(found) | divided))
@@ -98,6 +104,8 @@ def _print(found: Description) -> None:
             for name, count in found.classes.items()
         ],
     )
+    if found.target is not None:
+        out(f"labels: {value_(found.target[0])} to {value_(found.target[1])}")
     out(f"missing values: {found.missing}")
     between = "" if found.test_examples is None else f" ({found.equal_test} across the test part)"
     out(f"examples equal to one before: {found.equal}{between}")

@@ -42,10 +42,10 @@ class Dataset:
 
     x: Array
     """(n, columns), integers or floats within float32: one example a row. NaN is missing."""
-    y: NDArray[np.int64]
-    """(n,), labels in 0 … classes - 1."""
+    y: NDArray[np.int64] | NDArray[np.float64]
+    """(n,), labels in 0 … classes - 1; of a regression, the numbers to be learned."""
     names: tuple[str, ...]
-    """What the source calls each class."""
+    """What the source calls each class; nothing of a regression."""
     shape: tuple[int, ...]
     """Of an example in the source: two sizes or more are an image's."""
     source: str
@@ -75,29 +75,33 @@ class Dataset:
         return f"column {self.columns[number].name!r}" if self.columns else f"feature {number}"
 
 
-def load(spec: str, *, cache: Path | None = None) -> Dataset:
+def load(spec: str, *, cache: Path | None = None, task: str = "classification") -> Dataset:
     """The dataset called ``mnist5k``, ``digits``, or as one of ``KINDS``.
 
     Relative paths are relative to the current folder. The first two come with libraries that are
-    slow to import or to parse: with ``cache``, a folder, their arrays are kept there.
+    slow to import or to parse: with ``cache``, a folder, their arrays are kept there. With the task
+    ``regression``, labels are numbers to be learned.
 
     Raises ``DataError`` when the name is unknown, or the data missing or malformed.
     """
     if spec in BUILT_IN:
+        if task == "regression":
+            problem = "its labels are classes"
+            raise bad(spec, problem, 'leave out data.task = "regression", or name other data')
         return _built_in(spec, cache)
     kind, _, name = spec.partition(":")
     path = Path(os.path.expanduser(name))
     if kind == "idx" and name:
-        return checked(spec, path, *idx.read(path))
+        return checked(spec, path, *idx.read(path), task=task)
     if kind == "npz" and name:
         x, y = npz.read(path, "x", "y", text="y")
-        return checked(spec, path, x, y)
+        return checked(spec, path, x, y, task=task)
     if kind in ("csv", "parquet") and name:
         path, label = tables.place(name, kind)
         table = (tables.read_csv if kind == "csv" else tables.read_parquet)(path, label)
-        return checked(spec, path, table.x, table.y, columns=table.columns)
+        return checked(spec, path, table.x, table.y, columns=table.columns, task=task)
     if kind == "images" and name:
-        return checked(spec, path, *images.read(path))
+        return checked(spec, path, *images.read(path), task=task)
     known = {**{name: name for name in BUILT_IN}, **KINDS}
     near = difflib.get_close_matches(kind, known, n=1)
     remedy = f"did you mean {known[near[0]]}?" if near else "set data.dataset to one of them"
@@ -130,6 +134,7 @@ def checked(
     *,
     shape: tuple[int, ...] | None = None,
     columns: tuple[Column, ...] = (),
+    task: str = "classification",
 ) -> Dataset:
     """The dataset of these arrays, if they are examples that a network can be trained on."""
     if x.ndim == 0 or y.ndim != 1:
@@ -147,7 +152,8 @@ def checked(
         name = repr(columns[column].name) if columns else column
         problem = f"example {row} has the value {x[row, column]} (feature {name})"
         raise bad(where, problem, "every value must be finite within float32")
-    found = labels.encode(where, y, test_start)
+    read = labels.numbers if task == "regression" else labels.encode
+    found = read(where, y, test_start)
     x.setflags(write=False)
     found.y.setflags(write=False)
     told = digest(x, *found.told, *_told(columns))

@@ -29,7 +29,9 @@ class Description:
     columns: tuple[Mapping[str, Any], ...]
     """Of a table: ``name``, ``categories`` or ``low`` and ``high``, how many are ``missing``."""
     classes: Mapping[str, int]
-    """How many examples each class has."""
+    """How many examples each class has; nothing of a regression."""
+    target: tuple[float, float] | None
+    """Of a regression, the least and the greatest label."""
     missing: int
     """Values that are."""
     equal: int
@@ -54,7 +56,8 @@ def describe(dataset: Dataset) -> Description:
         else:
             told["categories"] = list(column.categories)
         columns.append({**told, "missing": int(lacking[number])})
-    counts = np.bincount(dataset.y, minlength=dataset.classes).tolist()
+    counts = np.bincount(dataset.y.astype(np.intp)).tolist() if dataset.names else []
+    target = None if dataset.names else (float(dataset.y.min()), float(dataset.y.max()))
     return Description(
         source=dataset.source,
         examples=len(x),
@@ -65,6 +68,7 @@ def describe(dataset: Dataset) -> Description:
         high=high,
         columns=tuple(columns),
         classes=dict(zip(dataset.names, counts, strict=True)),
+        target=target,
         missing=int(lacking.sum()),
         equal=int((first != np.arange(len(x))).sum()),
         equal_test=equal_test,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from hpsearch.data.datasets import Dataset
@@ -14,10 +15,12 @@ from hpsearch.data.splits import Splits
 def facts(dataset: Dataset, splits: Splits) -> dict[str, Any]:
     """The names of the ``classes``, the ``sizes`` of the parts, and their ``duplicates``.
 
-    ``duplicates`` are counted as ``duplicates.between`` does.
+    ``duplicates`` are counted as ``duplicates.between`` does. Of a regression there are no classes,
+    but the ``target``, how its numbers were scaled.
     """
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    return {
+    target = {} if splits.target is None else {"target": asdict(splits.target)}
+    return target | {
         "classes": list(dataset.names),
         "sizes": {name: len(part.y) for name, part in parts.items()},
         "duplicates": between(dataset.x, *(part.rows for part in parts.values())),

@@ -1,4 +1,4 @@
-"""Which classes are there, and which of them is each example's?"""
+"""What is each example's label: one of a few classes, or a number?"""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.data.columns import NUMBER
 from hpsearch.data.files import Array, bad
 
 MAX_CLASSES = 10_000
+LARGEST = float(np.finfo(np.float32).max)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Labels:
-    """Labels as places in the list of their names."""
+    """Labels as places in the list of their names, or as numbers that have none."""
 
-    y: NDArray[np.int64]
-    """(n,), in 0 … classes - 1, each of which occurs."""
+    y: NDArray[np.int64] | NDArray[np.float64]
+    """(n,), in 0 … classes - 1, each of which occurs; or the numbers."""
     names: tuple[str, ...]
     """What the source calls each class: whole numbers in their order, or text in its own."""
     told: tuple[Array, ...]
@@ -51,6 +53,29 @@ def encode(where: object, y: Array, test_start: int | None = None) -> Labels:
     return Labels(codes, names, (codes, np.frombuffer(json.dumps(names).encode(), np.uint8)))
 
 
+def numbers(where: object, y: Array, test_start: int | None = None) -> Labels:
+    """The same of labels that are numbers to be learned: (n,), finite within float32.
+
+    Raises ``DataError`` for text that is no number, and where all before the test part are equal.
+    """
+    values = y
+    if y.dtype.kind in "US":
+        texts = y.astype(np.str_).tolist()
+        odd = next((i for i, text in enumerate(texts) if not NUMBER.fullmatch(text)), None)
+        if odd is not None:
+            problem = f"example {odd} has the label {texts[odd]!r}"
+            raise bad(where, problem, "for a regression, labels must be numbers")
+        values = np.array([float(text) for text in texts])
+    values = values.astype("<f8", order="C")
+    wrong = np.flatnonzero(~(np.abs(values) <= LARGEST))
+    if wrong.size:
+        problem = f"example {wrong[0]} has the label {values[wrong[0]]}"
+        raise bad(where, problem, "labels must be finite within float32")
+    if (values[:test_start] == values[0]).all():
+        raise bad(where, f"every label is {values[0]}", "use data of two labels or more")
+    return Labels(values, (), (values,))
+
+
 def _whole(where: object, y: Array) -> NDArray[np.int64]:
     """(n,), if all of these numbers are whole and fit."""
     fits = np.ones(len(y), bool)
@@ -61,7 +86,8 @@ def _whole(where: object, y: Array) -> NDArray[np.int64]:
     wrong = np.flatnonzero(~fits)
     if wrong.size:
         problem = f"example {wrong[0]} has the label {y[wrong[0]]}"
-        raise bad(where, problem, "labels must be text, or whole numbers of at most 64 bits")
+        remedy = "classes must be text, or whole numbers of at most 64 bits"
+        raise bad(where, problem, f'{remedy}; to learn numbers, set data.task = "regression"')
     return y.astype("<i8", order="C")
 
 
@@ -75,6 +101,9 @@ def _text(where: object, y: Array) -> Array:
     empty = np.flatnonzero(y == "")
     if empty.size:
         raise bad(where, f"example {empty[0]} has no label", "leave out what has none")
-    if all(_WHOLE.fullmatch(text) for text in np.unique(y).tolist()):
+    texts = np.unique(y).tolist()
+    if all(map(_WHOLE.fullmatch, texts)):
         return y.astype("<i8")
+    if all(map(NUMBER.fullmatch, texts)) and any(float(text) % 1 for text in texts):
+        return _whole(where, y.astype(np.float64))
     return y

@@ -25,12 +25,25 @@ class Split:
 
     x: NDArray[np.float32]
     """(n, features), C-contiguous."""
-    y: NDArray[np.int64]
-    """(n,), labels."""
+    y: NDArray[np.int64] | NDArray[np.float64]
+    """(n,), labels; of a regression, numbers scaled as ``Target`` says."""
     rows: Rows
     """(n,), which examples of the dataset they are."""
     digest: str
     """SHA-256 over dtype, shape and bytes of x and y."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How the numbers of a regression were scaled: less the mean, by the deviation."""
+
+    mean: float
+    """Of the training part, as is the deviation."""
+    deviation: float
+
+    def scaled(self, y: Array) -> NDArray[np.float64]:
+        """Numbers (n,) as they are learned."""
+        return np.asarray((y - self.mean) / self.deviation, np.float64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +59,8 @@ class Splits:
     source: str
     scaling: str
     """Which of ``SCALINGS`` it is."""
+    target: Target | None
+    """Of a regression; None where classes are learned."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -77,6 +92,9 @@ def split(
     is ``minmax`` for images, whose features are alike, and ``standard`` for all else, where one
     range would hide the smaller features. A category's features stay 0 and 1.
 
+    Of a regression, labels are drawn from without classes, and brought to mean 0 and standard
+    deviation 1 in the training part.
+
     Raises ``DataError`` when a part would be empty, or more is asked than there is.
     """
     if scaling is None:
@@ -84,24 +102,27 @@ def split(
     if scaling not in SCALINGS:
         raise bad("data.scaling", f"unknown {scaling!r}", f"use one of {', '.join(SCALINGS)}")
     equal = groups(dataset.x) if duplicates == "together" else None
+    strata = (dataset.y if dataset.names else np.zeros(len(dataset.y))).astype(np.int64)
     train_rows, validation_rows, test_rows = parts(
-        Strata(dataset.y, dataset.test_start, dataset.source, equal),
+        Strata(strata, dataset.test_start, dataset.source, equal),
         train=train,
         validation=validation,
         test=test,
         seed=seed,
     )
     features = learn(dataset, train_rows, missing)
+    target = None if dataset.names else _target(dataset, train_rows)
     offset, spread = _scale(dataset.x[train_rows], features, scaling)
     return Splits(
-        train=_part(dataset, train_rows, features, offset, spread),
-        validation=_part(dataset, validation_rows, features, offset, spread),
-        test=_part(dataset, test_rows, features, offset, spread),
+        train=_part(dataset, train_rows, features, offset, spread, target),
+        validation=_part(dataset, validation_rows, features, offset, spread, target),
+        test=_part(dataset, test_rows, features, offset, spread, target),
         classes=dataset.classes,
         features=len(features.numbers),
         dataset_digest=dataset.digest,
         source=dataset.source,
         scaling=scaling,
+        target=target,
     )
 
 
@@ -120,6 +141,14 @@ def _scale(x: Array, features: Features, scaling: str) -> tuple[Array, Array]:
     return offset, spread
 
 
+def _target(dataset: Dataset, train: Rows) -> Target:
+    y = dataset.y[train]
+    if (y == y[0]).all():
+        problem = f"every training label is {y[0]}"
+        raise bad(dataset.source, problem, "ask for more examples, or for others with data.seed")
+    return Target(float(y.mean()), float(y.std()))
+
+
 def _range(x: Array, scaling: str) -> tuple[Array, Array]:
     axis: int | None = None if scaling == "minmax" else 0
     low, high = (np.asarray(end(axis), np.float64) for end in (x.min, x.max))
@@ -129,7 +158,14 @@ def _range(x: Array, scaling: str) -> tuple[Array, Array]:
     return x.mean(axis, dtype=np.float64), np.where(high > low, deviation, np.inf)
 
 
-def _part(dataset: Dataset, rows: Rows, features: Features, offset: Array, spread: Array) -> Split:
+def _part(
+    dataset: Dataset,
+    rows: Rows,
+    features: Features,
+    offset: Array,
+    spread: Array,
+    target: Target | None,
+) -> Split:
     x = np.empty((len(rows), len(features.numbers)), np.float32)
     with np.errstate(all="ignore"):
         for start in range(0, len(rows), 1024):  # keeps the float64 values small
@@ -138,7 +174,7 @@ def _part(dataset: Dataset, rows: Rows, features: Features, offset: Array, sprea
     if not np.isfinite(x).all():
         problem = "some values lie too far from the training part's to be scaled to float32"
         raise bad(dataset.source, problem, "remove the outliers or set another data.scaling")
-    y = dataset.y[rows]
+    y = dataset.y[rows] if target is None else target.scaled(dataset.y[rows])
     x.setflags(write=False)
     y.setflags(write=False)
     return Split(x, y, rows, digest(x, y))

@@ -24,6 +24,7 @@ from hpsearch.study.section import Value as Value
 from hpsearch.study.section import plain as plain
 
 NETWORK_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+REGRESSION_METRICS = ("train_loss", "train_r2", "val_loss", "val_r2")
 """What a network's training reports after each epoch."""
 SEARCHABLE = ("network", "training")
 LARGEST_GRID = 100_000
@@ -39,6 +40,7 @@ class DataConfig(Section):
     """``[data]``: which examples, and how they are divided."""
 
     dataset: Annotated[str, Field(min_length=1)]
+    task: Literal["classification", "regression"] = "classification"
     train: Positive
     validation: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, lt=1)] = 0.2
     test: Positive | None = None
@@ -196,7 +198,10 @@ class Study:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The names of what a trial's training reports after each epoch, in order."""
-        return tuple(self.objective.metrics) if self.objective else NETWORK_METRICS
+        if self.objective:
+            return tuple(self.objective.metrics)
+        regression = self.data is not None and self.data.task == "regression"
+        return REGRESSION_METRICS if regression else NETWORK_METRICS
 
     @property
     def epochs(self) -> int | None:

@@ -96,6 +96,8 @@ def parse(table: Mapping[str, Any]) -> Study:
         fixed, open_ = _divide(table)
         space = _space(data, fixed, open_)
         _require_batches_to_normalize(data, fixed, space)
+        if data.task == "regression":
+            table = {**table, "search": {"metric": "val_r2", **table.get("search", {})}}
         search = read_section(SearchConfig, table, "search")
     tracking = read_section(TrackingConfig, table, "tracking")
     points = [_point(space, index, raw) for index, raw in enumerate(search.enqueue)]

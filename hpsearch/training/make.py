@@ -25,8 +25,8 @@ def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
         from hpsearch.data.splits import split
         from hpsearch.training.network import NetworkTrainer
 
-        dataset = load(study.data.dataset, cache=cache)
-        splits = split(dataset, **study.data.model_dump(exclude={"dataset"}))
+        dataset = load(study.data.dataset, cache=cache, task=study.data.task)
+        splits = split(dataset, **study.data.model_dump(exclude={"dataset", "task"}))
         return NetworkTrainer(splits, lambda: facts(dataset, splits))
     assert study.objective is not None
     if study.objective.function is not None:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 import net
-from hpsearch.data.splits import Splits
+from hpsearch.data.splits import Split, Splits
 from hpsearch.ledger.records import Outcomes, weights_digest
-from hpsearch.study.config import NETWORK_METRICS, AnyTrial, Study, TrialConfig
+from hpsearch.study.config import NETWORK_METRICS, REGRESSION_METRICS, AnyTrial, Study, TrialConfig
 from hpsearch.training.seam import Row
 
 
@@ -62,17 +62,19 @@ class NetworkTraining:
         if training.seed is None:
             raise ValueError("a training needs a seed")
         self._splits = splits
+        self._regression = config.data.task == "regression"
         streams = np.random.SeedSequence(training.seed).spawn(3)
         weights_rng, shuffle_rng, dropout_rng = map(np.random.default_rng, streams)
         self._network = net.Network(
             splits.features,
             network.hidden,
-            splits.classes,
+            1 if self._regression else splits.classes,
             activation=network.activation,
             init=network.init,
             dropout=network.dropout,
             dropout_form=network.dropout_form,
             batch_norm=network.batch_norm,
+            loss="squared-error" if self._regression else "cross-entropy",
             dtype=np.float64 if network.dtype == "float64" else np.float32,
             rng=weights_rng,
         )
@@ -99,7 +101,7 @@ class NetworkTraining:
             patience=training.patience,
             record_steps=training.record == "step",
         )
-        self.metrics = NETWORK_METRICS
+        self.metrics = REGRESSION_METRICS if self._regression else NETWORK_METRICS
         self.log = b""
         self.diverged = False
         self.steps: list[float] = []
@@ -137,18 +139,30 @@ class NetworkTraining:
         measures: list[float] = []
         with np.errstate(all="ignore"):  # what it gives is judged by the result
             for part in (self._splits.train, self._splits.validation):
+                if self._regression:
+                    loss, mean_loss = float(self._half_squares(part).mean()), part.y.var() / 2
+                    r2 = 1 - loss / mean_loss if mean_loss else float(loss == 0)
+                    measures += [loss, float(r2)]
+                    continue
                 probabilities = self._network.predict_proba(part.x).astype(np.float64)
                 right = probabilities.argmax(axis=1) == part.y
-                losses = -np.log(_of_label(probabilities, part.y))
+                losses = -np.log(_of_label(probabilities, part.y.astype(np.intp)))
                 measures += [float(losses.mean()), float(right.mean())]
         return measures
+
+    def _half_squares(self, part: Split) -> NDArray[np.float64]:
+        """The loss of each example of a regression, (n,)."""
+        outputs = self._network.predict(part.x)[:, 0].astype(np.float64)
+        return np.asarray((part.y - outputs) ** 2 / 2, np.float64)
 
     def outcomes(self, metric: str) -> Outcomes | None:
         """Which validation examples are right, or their losses, for the weights at the end."""
         part = self._splits.validation
+        if self._regression:
+            return self._half_squares(part).astype(np.float32) if metric == "val_loss" else None
         if metric == "val_loss":
             probabilities = self._network.predict_proba(part.x).astype(np.float64)
-            return (-np.log(_of_label(probabilities, part.y))).astype(np.float32)
+            return (-np.log(_of_label(probabilities, part.y.astype(np.intp)))).astype(np.float32)
         if metric != "val_accuracy":
             return None
         x = self._network.as_inputs(part.x)

@@ -88,7 +88,7 @@ def _train(resolved: str) -> tuple[NetworkTraining, Curve]:
 @cache
 def _splits(described: str) -> Splits:
     d = DataConfig.model_validate_json(described)
-    return data.split(_dataset(d.dataset), **d.model_dump(exclude={"dataset"}))
+    return data.split(_dataset(d.dataset), **d.model_dump(exclude={"dataset", "task"}))
 
 
 @cache

@@ -12,7 +12,7 @@ from tests.experiments.study_files import STUDIES, points, train
 @pytest.mark.parametrize("seed", [0, 1])
 def test_what_learns_has_a_rate_above_a_thousandth(seed: int) -> None:
     """The range is four powers of ten; of 30 trials only some of the highest one learn at all."""
-    overrides = [f"seed={seed}", "search.trials=30"]
+    overrides = [f"search.seed={seed}", "search.trials=30"]
     study = study_file.load(STUDIES / "book.toml", overrides)
     trials = [
         train(study, params, training_seed(study, number))

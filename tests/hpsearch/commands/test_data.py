@@ -158,3 +158,71 @@ def test_a_study_of_a_csv_file_runs_and_reproduces(
         digests.add(hpsearch("digest", name).stdout)
     assert len(digests) == 1
     assert hpsearch("reproduce", "three").returncode == 0
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> str:
+    """A study file that learns a number of two others, up to noise."""
+    rng = np.random.default_rng(5)
+    length, girth = rng.normal(1.5, 0.3, 200), rng.normal(1, 0.2, 200)
+    mass = 70 * length * girth**2 + rng.normal(0, 2, 200)
+    rows = [f"{a:.3f},{b:.3f},{m:.2f}\n" for a, b, m in zip(length, girth, mass, strict=True)]
+    (tmp_path / "seals.csv").write_text("length,girth,mass\n" + "".join(rows))
+    described = study(
+        data__dataset=f"csv:{tmp_path / 'seals.csv'}#mass",
+        data__task="regression",
+        data__train=100,
+        data__validation=50,
+        training__epochs=30,
+        training__lr={"low": 0.01, "high": 0.3, "log": True},
+        network__dropout=0.0,
+        search__trials=4,
+    )
+    path = tmp_path / "weights.toml"
+    path.write_text(study_file.toml(described))
+    return str(path)
+
+
+def test_a_regression_runs_and_reproduces(hpsearch: Run, weights: str) -> None:
+    """Its metrics are losses and R², the default one R² of validation; bits do not depend on
+    workers, and the best trial learns."""
+    digests = set()
+    for workers, name in ((1, "one"), (3, "three")):
+        ran = hpsearch("run", weights, "--workers", str(workers), "--name", name, "--no-tracking")
+        assert ran.returncode == 0, ran.stderr
+        digests.add(hpsearch("digest", name).stdout)
+    assert len(digests) == 1
+    best = json.loads(hpsearch("best", "one", "--json").stdout)
+    assert best["value"] > 0.9
+    last = json.loads(hpsearch("curve", "one", "--json").stdout)["epochs"][-1]
+    assert list(last) == ["epoch", "train_loss", "train_r2", "val_loss", "val_r2"]
+    assert best["value"] == last["val_r2"]
+    assert hpsearch("reproduce", "one").returncode == 0
+    assert hpsearch("verify", "one").returncode == 0
+
+
+def test_a_regression_without_epochs(hpsearch: Run, weights: str) -> None:
+    """The first weights have a value, too, and it reproduces."""
+    words = ("--set", "training.epochs=0", "--trials", "1", "--no-tracking")
+    ran = hpsearch("run", weights, *words)
+    assert ran.returncode == 0, ran.stderr
+    assert hpsearch("reproduce", "small").returncode == 0
+
+
+def test_a_regression_has_no_accuracy(call: Call, weights: str) -> None:
+    """A metric that the task does not report is refused, with the nearest one that is."""
+    outcome = call("run", weights, "--set", "search.metric=val_accuracy", "--no-tracking")
+    assert outcome.code == 2
+    assert 'search.metric: "val_accuracy" is not reported' in one_line(outcome)
+
+
+def test_data_of_a_regression(call: Call, weights: str) -> None:
+    """The range of the labels stands in place of the classes."""
+    spec = study_file.load(Path(weights)).data.dataset
+    for command in ([weights], [spec, "--task", "regression"]):
+        told = call("data", *command, "--json").json
+        assert (told["classes"], told["examples"]) == ({}, 200)
+        assert told["target"][0] < 100 < told["target"][1]
+        assert "labels: " in call("data", *command).out
+    assert call("data", spec).code == 2, "numbers are no classes"
+    assert "--task clustering: use" in one_line(call("data", spec, "--task", "clustering"))

@@ -62,7 +62,7 @@ def with_label(label: float) -> Any:
         ({"y": LABELS[:-1]}, "12 examples in x but 11 labels in y"),
         ({"y": with_label(0.5)}, "example 5 has the label 0.5"),
         ({"y": with_label(np.nan)}, "example 5 has the label nan"),
-        ({"y": with_label(np.inf)}, "labels must be text, or whole numbers of at most 64 bits"),
+        ({"y": with_label(np.inf)}, "classes must be text, or whole numbers of at most 64 bits"),
         ({"y": with_label(2.0**63)}, "example 5 has the label 9.223372036854776e+18"),
         ({"y": np.full(12, 2**64 - 1, np.uint64)}, "has the label 18446744073709551615"),
         ({"y": [1] * 12}, "every label is 1"),
