@@ -34,7 +34,7 @@ DASHES = ("-", "--", "-.", ":")
 GREY = "#666666"
 ORDER = "cividis_r"
 """The scale of colours for what comes in an order: light first, dark last, in grey, too."""
-ACCURACY, LOSS = "accuracy", "loss (cross-entropy)"
+ACCURACY, LOSS = "accuracy", "loss"
 
 _CELL = 0.108
 """Inches that a letter of a figure's title takes."""
