@@ -73,7 +73,7 @@ def test_nothing_is_written_without_the_lock(
         def __init__(self, *_: Any) -> None:
             pass
 
-        def look(self) -> Index:
+        def look(self, *_: Any) -> Index:
             return Index()
 
         def write_parent(self, *_: Any) -> str:
