@@ -58,7 +58,7 @@ def frozen(
         more: Other epochs to have the metric after.
     """
     known = known or distributions(study)
-    shown = rung_epochs(study) | {len(curve)} | set(more)
+    rungs, shown = rung_epochs(study), {len(curve), *more}
     metric = curve[:, study.column].tolist() if len(curve) else []
     return FrozenTrial(
         number=trial.number,
@@ -78,7 +78,9 @@ def frozen(
         user_attrs={},
         system_attrs=dict(trial.rungs),
         intermediate_values={
-            epoch: value for epoch, value in enumerate(metric, start=1) if epoch in shown
+            epoch: value
+            for epoch, value in enumerate(metric, start=1)
+            if epoch in rungs or epoch in shown
         },
     )
 

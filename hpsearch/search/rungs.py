@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hpsearch.study.config import Study
+from collections.abc import Container
+
+from hpsearch.study.config import Params, Study
 
 
 def most_epochs(study: Study) -> int:
@@ -10,15 +12,23 @@ def most_epochs(study: Study) -> int:
     return study.epochs or 1
 
 
-def rung_epochs(study: Study) -> frozenset[int]:
-    """The epochs after which the pruner may stop a trial; after the last there is no point."""
+def own_epochs(study: Study, params: Params) -> int:
+    """The epochs of one trial: fewer than the most where they are searched."""
+    return int(str(params.get("training.epochs", most_epochs(study))))
+
+
+def rung_epochs(study: Study) -> Container[int]:
+    """The epochs after which the pruner may stop a trial; after the last there is no point.
+
+    They are computed, not listed: of 10⁸ epochs they may be nearly all.
+    """
     search, most = study.search, most_epochs(study)
     if search.pruner == "median":
-        return frozenset(range(search.min_epochs, most))
+        return range(search.min_epochs, most)
     if search.pruner == "hyperband":
         epochs, epoch = set(), search.min_epochs
         while epoch < most:
             epochs.add(epoch)
             epoch *= search.reduction_factor
         return frozenset(epochs)
-    return frozenset()
+    return ()

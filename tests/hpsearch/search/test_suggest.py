@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import tracemalloc
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from hpsearch.ledger.records import Curve, State, Trial, curve
 from hpsearch.search.history import BEST, WINDOW, History
 from hpsearch.search.optuna_terms import distribution
 from hpsearch.search.pruning import Pruning
+from hpsearch.search.rungs import rung_epochs
 from hpsearch.search.seeds import Purpose, seed
 from hpsearch.search.suggest import suggest
 from hpsearch.study.config import Params, Study
@@ -43,7 +45,7 @@ def run_trial(of: Study, history: History, number: int) -> tuple[Trial, Curve]:
     params = suggest(of, history, number)
     pruning = Pruning(of, history, number, params)
     rows, state = [], State.COMPLETE
-    for epoch in range(1, 28):
+    for epoch in range(1, int(str(params.get("training.epochs", 27))) + 1):
         rows.append([0.0, 0.0, loss(params, epoch), 0.0])
         if pruning.stops(epoch, rows[-1][2]):
             state = State.PRUNED
@@ -128,6 +130,37 @@ def test_pruner_prunes_and_keeps(pruner: str) -> None:
     """The made-up study has both pruned and complete trials, so the tests here see decisions."""
     states = [t.state for t, _ in in_order(searched(search__pruner=pruner))]
     assert {State.COMPLETE, State.PRUNED} == set(states)
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_a_trial_at_its_own_end_is_complete(pruner: str) -> None:
+    """Where epochs are searched, one that ran all of its own is not pruned at the last of them."""
+    epochs = {"choices": [3, 9, 27]}
+    of = study(
+        training__epochs=epochs,
+        search__metric="val_loss",
+        search__pruner=pruner,
+        search__trials=60,
+    )
+    trials = [trial for trial, _ in in_order(of)]
+    ended = {t.state for t in trials if t.epochs == t.params["training.epochs"]}
+    assert {State.COMPLETE} == ended
+    assert any(t.state is State.PRUNED for t in trials)
+
+
+@pytest.mark.parametrize("pruner", ["none", "median", "hyperband"])
+def test_rungs_are_computed(pruner: str) -> None:
+    """A study of 10⁸ epochs takes no more memory than one of ten."""
+    of = study(training__epochs=10**8, search__pruner=pruner)
+    tracemalloc.start()
+    rungs = rung_epochs(of)
+    Pruning(of, History(of), 0, suggest(of, History(of), 0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    expected = {"none": (False, False), "median": (True, True), "hyperband": (True, False)}[pruner]
+    assert expected == (3**9 in rungs, 3**9 + 1 in rungs)
+    assert 10**8 not in rungs
+    assert peak < 2**20
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind.values()))
