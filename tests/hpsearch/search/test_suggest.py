@@ -135,7 +135,7 @@ def test_pruner_prunes_and_keeps(pruner: str) -> None:
 @pytest.mark.parametrize("pruner", ["median", "hyperband"])
 def test_a_trial_at_its_own_end_is_complete(pruner: str) -> None:
     """Where epochs are searched, one that ran all of its own is not pruned at the last of them."""
-    epochs = {"choices": [3, 9, 27]}
+    epochs = {"choices": [1, 3, 9, 27]}
     of = study(
         training__epochs=epochs,
         search__metric="val_loss",
