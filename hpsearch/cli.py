@@ -14,12 +14,12 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
+from hpsearch import settings
 from hpsearch.commands import data, keep, run, secret_files, show, trust, ui
 from hpsearch.commands.printing import begin, end, out, say
 from hpsearch.commands.usage import Command
-from hpsearch.errors import (
-    HpsearchError,
-)
+from hpsearch.errors import HpsearchError, UsageError
+from hpsearch.text import short
 from hpsearch.trust import environment
 
 app = typer.Typer(
@@ -44,7 +44,10 @@ def main() -> None:
     environment.one_thread()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: sys.exit(128 + received))
+    if hasattr(signal, "SIGCHLD"):  # who started this may ignore it; then no child's end is told
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
+        _refuse_what_is_no_text()
         secret_files.read(os.environ)
         code = app(standalone_mode=False)
         end()
@@ -70,10 +73,21 @@ def main() -> None:
     sys.exit(code)
 
 
+def _refuse_what_is_no_text() -> None:
+    """Python lets through what is not UTF-8, and it fails where it is used."""
+    given = [(f"the argument {short(word)}", word) for word in sys.argv[1:]]
+    given += [(name, os.environ.get(name, "")) for name in settings.VARIABLES]
+    with suppress(OSError):
+        given += [("the workspace's folder", str(settings.read().home))]
+    for what, text in given:
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise UsageError(f"{what}: is not UTF-8; give it another name")
+
+
 def _usage(error: TyperException) -> str:
     """What was wrong with the words of the command line, on one line."""
     command = getattr(getattr(error, "ctx", None), "command_path", "hpsearch")
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = short(" ".join(error.format_message().split()), 300).rstrip(".")
     if not message:  # no words at all: the help was shown
         return f"{command}: a command is missing; see above"
     end = " See" if message.endswith("?") else "; see"

@@ -1,14 +1,8 @@
-"""Where could a process die? The places that the tests kill it at.
-
-``HPSEARCH_TEST_KILL=SEAM:FILE``, which only tests set, kills a process with SIGKILL the first time
-it comes to that seam: first, because the one that can delete FILE dies and there is none after.
-"""
+"""Where could a process die? At these places the tests plug in what kills it; nothing else does."""
 
 from __future__ import annotations
 
-import os
-import signal
-from pathlib import Path
+from collections.abc import Callable
 
 SEAMS = (
     "claimed",  # a worker holds a trial, and has done nothing for it
@@ -23,23 +17,11 @@ SEAMS = (
 )
 
 
-def lease(usual: float) -> float:
-    """Seconds a lease holds: as many as usual, unless a test has no time for that."""
-    return float(os.environ.get("HPSEARCH_TEST_LEASE", usual))
-
-
-_SEAM, _, _FILE = os.environ.get("HPSEARCH_TEST_KILL", "").partition(":")
+plug: Callable[[str], None] | None = None
+"""What happens at a seam: nothing, unless a test has put something here."""
 
 
 def seam(name: str) -> None:
-    """Die here, if a test has said so."""
-    if name == _SEAM and _first():
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _first() -> bool:
-    try:
-        Path(_FILE).unlink()
-    except FileNotFoundError:
-        return False
-    return True
+    """Come to a place where a process could die."""
+    if plug is not None:
+        plug(name)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+VARIABLES = ("HPSEARCH_HOME", "HPSEARCH_STORAGE", "MLFLOW_TRACKING_URI")
+"""What they are read from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

@@ -7,6 +7,7 @@ direction of reading, line breaks, halves of characters, and what a terminal's e
 from __future__ import annotations
 
 import json
+import shlex
 import unicodedata
 from functools import lru_cache
 
@@ -52,6 +53,11 @@ def short(text: str, most: int = 60) -> str:
         return text
     tail = (most - 1) // 3
     return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
+def word(name: str) -> str:
+    """A name as the last word of a command for a shell: a dash at its head makes it no option."""
+    return ("-- " if name.startswith("-") else "") + shlex.quote(name)
 
 
 def _unicode(encoding: str) -> bool:

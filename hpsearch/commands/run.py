@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,9 +26,13 @@ from hpsearch.commands.wiring import (
 )
 from hpsearch.errors import (
     HpsearchError,
+    NoStoreError,
     NotComparableError,
+    StudyFileError,
     TrackingError,
+    UnknownStudyError,
 )
+from hpsearch.text import word
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
@@ -47,7 +51,7 @@ def run(
         int | None, typer.Option(help="Run until this many trials have finished.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes. Default: one per core.")
+        int | None, typer.Option(min=1, max=1024, help="Worker processes. Default: one per core.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Use this name instead of the file's.")] = None,
     overrides: Annotated[
@@ -73,9 +77,14 @@ def run(
     if trials is not None:
         changes.append(f"search.trials={trials}")
     own_home(places, create=True)
-    file = find(study)
-    definition = study_file.load(file, changes, name)
-    folder = file.absolute().parent
+    stored = _stored(study)
+    if stored is None:
+        file = find(study)
+        definition = study_file.load(file, changes, name)
+        folder: Path | None = file.absolute().parent
+    else:
+        definition = study_file.changed(stored.study, changes, name)
+        folder = Path(stored.folder) if stored.folder else None
     trainer = trainer_of(definition, folder)
     store = open_store(create=True)
     session = begin(store, definition, trainer, folder, places, tracking=not no_tracking)
@@ -103,6 +112,16 @@ def run(
         raise failure
 
 
+def _stored(study: str) -> StudyRecord | None:
+    """A study that is in the store, where no study file bears its name."""
+    try:
+        find(study)
+    except StudyFileError:
+        with suppress(NoStoreError, UnknownStudyError):
+            return open_store().study(study)
+    return None
+
+
 def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     """Say what came out, that it reproduces, and how to go on."""
     from hpsearch.report import views
@@ -111,11 +130,13 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     store = session.store
     record = store.study(session.record.name)
     study, counts = record.study, store.counts(record.id)
-    name = shlex.quote(record.name)
+    name = word(record.name)
     out(f"best: trial {best.number}, {study.search.metric} {views.value_(best.value)}")
     if best.params:
         out(f"      {views.params(best.params)}")
-    out(views.caution(study, counts, validation_size(record)))
+    caution = views.caution(study, counts, validation_size(record))
+    if caution:
+        out(caution)
     out(views.corrected(study, correction(store, record)))
     if counts.done:
         out(_confirmed(session, best))
@@ -152,7 +173,7 @@ def _confirmed(session: Session, best: Trial) -> str:
         return "not reproduced here; see above"
     if done["identical"]:
         return f"reproduced: trained again, {best.epochs} epochs and all weights identical"
-    return f"NOT reproduced; see: hpsearch reproduce {shlex.quote(session.record.name)}"
+    return f"NOT reproduced; see: hpsearch reproduce {word(session.record.name)}"
 
 
 @app.command(epilog="Example: hpsearch worker book")

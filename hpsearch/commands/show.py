@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -29,6 +28,7 @@ from hpsearch.errors import (
     UnknownStudyError,
     UnknownTrialError,
 )
+from hpsearch.text import word
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord
@@ -102,7 +102,7 @@ def status(name: Name, as_json: Json = False) -> None:
     if counts.unprojected and not counts.running:
         out(
             f"{counts.unprojected} are not in Optuna's storage or MLflow yet; add them with: "
-            f"hpsearch sync {shlex.quote(name)}"
+            f"hpsearch sync {word(name)}"
         )
 
 
@@ -173,9 +173,11 @@ def best(name: Name, as_json: Json = False) -> None:
     out(f"  seed = {trial.seed}")
     if trial.mlflow_run_id:
         out(f"  MLflow run {trial.mlflow_run_id}")
-    out(views.caution(record.study, counts, validation_size(record)))
+    caution = views.caution(record.study, counts, validation_size(record))
+    if caution:
+        out(caution)
     out(views.corrected(record.study, correction(store, record)))
-    out(f"its configuration:  hpsearch config {shlex.quote(name)} --trial {trial.number}")
+    out(f"its configuration:  hpsearch config --trial {trial.number} {word(name)}")
 
 
 @app.command(name="config", epilog="Example: hpsearch config book --trial 37 > winner.toml")

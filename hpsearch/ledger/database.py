@@ -31,6 +31,7 @@ from hpsearch.errors import (
 )
 from hpsearch.ledger import tables
 from hpsearch.redact import address, redact
+from hpsearch.text import short
 
 BUSY = 30.0
 """Seconds to wait for another process's transaction before that is an error."""
@@ -79,7 +80,7 @@ class Database:
 
     def __init__(self, url: str, *, create: bool = True) -> None:
         self.url = _parse(url)
-        self.where = address(url)
+        self.where = short(address(url), 200)
         self.file = _file(self.url)
         if self.file:
             self.where = str(self.file)
@@ -94,6 +95,11 @@ class Database:
             kind = StoreUnreachableError if not self.file and _away(error) else StoreOpenError
             said = f"{_reason(error)}{_advice(error)}"
             raise kind(f"{self.where}: cannot be opened: {said}") from error
+        except (TypeError, ValueError) as error:  # of what follows the ? in the address
+            raise StoreOpenError(
+                f"HPSEARCH_STORAGE: {self.where} cannot be opened with what follows its ?: "
+                f"{short(_reason(error), 200)}"
+            ) from error
 
     @property
     def now(self) -> sa.ColumnElement[float]:
@@ -260,14 +266,14 @@ def _parse(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
         parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ImportError):
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):  # a bad port, too
         raise StoreOpenError(
             "HPSEARCH_STORAGE: must be sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DB"
         ) from None
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql") or (backend == "sqlite" and not parsed.database):
         raise StoreOpenError(
-            f"HPSEARCH_STORAGE: {address(url)} is no SQLite file and no PostgreSQL"
+            f"HPSEARCH_STORAGE: {short(address(url), 200)} is no SQLite file and no PostgreSQL"
         )
     return parsed
 

@@ -187,7 +187,7 @@ def _search(known: _Known) -> Iterator[Section]:
         yield _shown("The best trials (Fig. 6-24 of the book)", figure)
     lines = [f.line(study.search.metric) for f in finished]
     if any(line.size for line in lines):
-        rungs = rung_epochs(study) if study.search.pruner != "none" else frozenset()
+        rungs = rung_epochs(study)
         title = known.title(f"{metric} by epoch")
         figure = learning.by_epoch(title, outcomes, lines, rungs, quantity(study))
         yield _shown("Learning curves", figure, _rungs(study))
@@ -317,7 +317,7 @@ def _failures(known: _Known) -> Section:
 
 
 def _rungs(study: Study) -> str:
-    rungs = sorted(rung_epochs(study))
+    rungs = rung_epochs(study)
     if not rungs:
         return ""
     if len(rungs) > 12:

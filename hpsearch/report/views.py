@@ -138,9 +138,17 @@ def corrected(study: Study, corrected: Correction) -> str:
 
 
 def caution(study: Study, counts: Counts, validation: int | None) -> str:
-    """What the best value is not: said with every best trial (the winner's curse)."""
+    """What the best value is not (the winner's curse); empty where that is no question.
+
+    The best of several was chosen by the validation part. One that was stopped early was looked at,
+    too. A metric of the training part chooses nothing by what is promised to be unseen.
+    """
+    looked = counts.complete + counts.pruned
+    if looked < 2 or not study.search.metric.startswith("val"):
+        return ""
     on = "" if validation is None else f" on {validation} validation examples"
-    return f"the best of {counts.complete}{on} flatters: expect less on others"
+    other = "less" if study.search.direction == "maximize" else "more"
+    return f"the best of {looked}{on} flatters: expect {other} on others"
 
 
 def duration(seconds: float) -> str:

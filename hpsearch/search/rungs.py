@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Sequence
 
 from hpsearch.study.config import Params, Study
 
@@ -17,7 +17,7 @@ def own_epochs(study: Study, params: Params) -> int:
     return int(str(params.get("training.epochs", most_epochs(study))))
 
 
-def rung_epochs(study: Study) -> Container[int]:
+def rung_epochs(study: Study) -> Sequence[int]:
     """The epochs after which the pruner may stop a trial; after the last there is no point.
 
     They are computed, not listed: of 10⁸ epochs they may be nearly all.
@@ -26,9 +26,9 @@ def rung_epochs(study: Study) -> Container[int]:
     if search.pruner == "median":
         return range(search.min_epochs, most)
     if search.pruner == "hyperband":
-        epochs, epoch = set(), search.min_epochs
+        epochs, epoch = [], search.min_epochs
         while epoch < most:
-            epochs.add(epoch)
+            epochs.append(epoch)
             epoch *= search.reduction_factor
-        return frozenset(epochs)
+        return tuple(epochs)
     return ()

@@ -54,7 +54,7 @@ class DataConfig(Section):
 class NetworkConfig(Section):
     """``[network]`` of a trial."""
 
-    hidden: list[Positive]
+    hidden: Annotated[list[Positive], Field(max_length=1000)]
     activation: Literal["relu", "sigmoid", "tanh"] = "relu"
     init: Literal["he", "xavier"] | Annotated[float, Field(gt=0)] = "he"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -15,6 +15,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from hpsearch.errors import StudyFileError
+from hpsearch.study import source
 from hpsearch.study.config import (
     SEARCHABLE,
     Choices,
@@ -38,6 +39,7 @@ from hpsearch.study.objective_file import ranked_by
 from hpsearch.study.placeholders import check_command
 from hpsearch.study.ranges import open_place, typed
 from hpsearch.study.words import explain, nearest, read_section, show
+from hpsearch.text import short
 
 
 def load(path: Path, overrides: Iterable[str] = (), name: str | None = None) -> Study:
@@ -51,22 +53,29 @@ def load(path: Path, overrides: Iterable[str] = (), name: str | None = None) -> 
     Raises:
         StudyFileError: In one line, what is wrong, where, and what to do.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise StudyFileError(f"{path}: no such study file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StudyFileError(f"{path}: cannot be read as text ({error})") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise StudyFileError(f"{path}: is not TOML: {error}") from None
-    for override in overrides:
-        _override(table, override)
+    table = source.read(path)
+    for change in overrides:
+        source.override(table, change)
     if name is not None:
         table["name"] = name
     try:
         return parse(table)
     except StudyFileError as error:
-        raise StudyFileError(f"{path}: {error}") from None
+        raise StudyFileError(f"{short(str(path), 300)}: {error}") from None
+
+
+def changed(study: Study, overrides: Iterable[str] = (), name: str | None = None) -> Study:
+    """A study that is at hand without its file, changed as ``load`` changes one.
+
+    Raises:
+        StudyFileError: In one line, what is wrong, where, and what to do.
+    """
+    table = tomllib.loads(toml(study))
+    for change in overrides:
+        source.override(table, change)
+    if name is not None:
+        table["name"] = name
+    return parse(table)
 
 
 def parse(table: Mapping[str, Any]) -> Study:
@@ -78,9 +87,9 @@ def parse(table: Mapping[str, Any]) -> Study:
     known = ["name", "data", "network", "training", "objective", "params", "search", "tracking"]
     for key, section in table.items():
         if key not in known:
-            raise StudyFileError(f"{key}: unknown key{nearest(key, known)}")
+            raise StudyFileError(f"{short(key)}: unknown key{nearest(key, known)}")
         if key != "name" and not isinstance(section, dict):
-            raise StudyFileError(f"{key}: must be a table, such as [{key}]")
+            raise StudyFileError(f"{short(key)}: must be a table, such as [{short(key)}]")
     name = _name(table.get("name"))
     if "params" in table and "objective" not in table:
         raise StudyFileError("params: goes with [objective]; a network's ranges stand in its place")
@@ -240,36 +249,17 @@ def _point(space: Space, index: int, raw: dict[str, Any]) -> dict[str, Value]:
     for path, value in point.items():
         if path not in space:
             hint = nearest(path, list(space))
-            raise StudyFileError(f"{where}: {path} is not searched{hint}")
+            raise StudyFileError(f"{where}: {short(path)} is not searched{hint}")
         open_ = space[path]
         if value not in open_:
             raise StudyFileError(
-                f"{where}: {path} = {show(value)} is not in {_inline(open_.table())}"
+                f"{where}: {path} = {show(value)} is not in {short(_inline(open_.table()), 200)}"
             )
         if isinstance(open_, Choices):
             point[path] = next(choice for choice in open_.choices if same(value, choice))
         elif isinstance(open_.low, float):
             point[path] = float(value)
     return point
-
-
-def _override(table: dict[str, Any], override: str) -> None:
-    path, equals, text = override.partition("=")
-    if not equals or not path.strip():
-        raise StudyFileError(f"--set {override}: must be path=value, such as training.epochs=5")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
-    *sections, key = path.strip().split(".")
-    for section in sections:
-        table = table.setdefault(section, {})
-        if not isinstance(table, dict):
-            raise StudyFileError(f"--set {override}: {section} is no table in the study file")
-    table[key] = value
-
-
-# -- saying what is wrong
 
 
 # -- writing

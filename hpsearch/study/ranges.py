@@ -8,17 +8,23 @@ from typing import Any
 from hpsearch.errors import StudyFileError
 from hpsearch.study.config import LARGEST, MOST_STEPS, Choices, Range
 from hpsearch.study.words import nearest, show
+from hpsearch.text import short
+
+MOST_CHOICES = 1000
+"""Of one value: each is tried in its place when a study file is read."""
 
 
 def open_place(path: str, table: dict[str, Any]) -> Range | Choices:
     known = ["low", "high", "log", "step", "choices"]
     for key in table:
         if key not in known:
-            raise StudyFileError(f"{path}.{key}: unknown key{nearest(key, known)}")
+            raise StudyFileError(f"{short(path)}.{short(key)}: unknown key{nearest(key, known)}")
     if "choices" in table:
         choices = table["choices"]
         if len(table) > 1 or not isinstance(choices, list):
             raise StudyFileError(f"{path}: choices stand alone, as choices = [a, b]")
+        if len(choices) > MOST_CHOICES:
+            raise StudyFileError(f"{path}: has {len(choices)} choices; {MOST_CHOICES} at most")
         if not choices:
             raise StudyFileError(f"{path}: choices is empty; give at least one")
         return Choices(tuple(choices))

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from hpsearch.errors import StudyFileError
 from hpsearch.study.section import Section
+from hpsearch.text import short
 
 _AnySection = TypeVar("_AnySection", bound=Section)
 
@@ -27,10 +28,10 @@ def explain(error: ValidationError, prefix: tuple[str, ...], model: type[BaseMod
     first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     path = prefix + tuple(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"{'.'.join(path)}: unknown key{nearest(path[-1], _known(path, model, prefix))}"
+        return f"{_dotted(path)}: unknown key{nearest(path[-1], _known(path, model, prefix))}"
     if first["type"] == "missing":
-        return f"{'.'.join(path)}: is missing; add it to [{path[0]}]"
-    place = ".".join(path[:2])
+        return f"{_dotted(path)}: is missing; add it to [{path[0]}]"
+    place = _dotted(path[:2])
     said = [e["msg"] for e in error.errors() if (prefix + e["loc"])[:2] == path[:2]]
     message = " or ".join(dict.fromkeys(m[0].lower() + m[1:] for m in said))
     return f"{place}: {message} (it is {show(first['input'])})"
@@ -54,5 +55,8 @@ def nearest(key: str, known: list[str]) -> str:
 def show(value: Any) -> str:
     if value is None:
         return "nothing"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return short(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    return ".".join(map(short, path))

@@ -163,8 +163,8 @@ class Launch:
     def _spawn(self) -> _Process:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-P", "-m", "hpsearch", "worker", self._record.name),
-                *("--tied", self._code),
+                *(sys.executable, "-P", "-m", "hpsearch", "worker", "--tied", self._code),
+                *("--", self._record.name),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from hpsearch.ledger.store import Store
 from hpsearch.projections.projector import Projector
 from hpsearch.settings import Settings
 from hpsearch.study.config import Study
+from hpsearch.text import word
 from hpsearch.training.seam import Trainer
 from hpsearch.trust.reproduce import confirm
 from hpsearch.work.launch import Launch
@@ -89,10 +89,10 @@ class Session:
                 f"{record.name!r} has been given more trials meanwhile; run it again"
             )
         if store.best(record) is None:
-            look = f"hpsearch trials {shlex.quote(record.name)}"
+            look = f"hpsearch trials {word(record.name)}"
             return HpsearchError(f"no trial of {record.name!r} completed; see: {look}")
         if self.projector.failure is not None:
-            sync = f"hpsearch sync {shlex.quote(record.name)}"
+            sync = f"hpsearch sync {word(record.name)}"
             return HpsearchError(
                 f"{self.projector.failure}; no trial is lost: when that is mended, run {sync}"
             )
@@ -103,7 +103,7 @@ def begin(
     store: Store,
     study: Study,
     trainer: Trainer,
-    folder: Path,
+    folder: Path | None,
     settings: Settings,
     *,
     tracking: bool = True,
@@ -122,7 +122,9 @@ def begin(
         StudyChangedError: If another definition, or other data, stands under its name.
     """
     settled = trainer.settled(study)
-    record = store.register(settled, trainer.digests, trainer.facts(), str(folder))
+    record = store.register(
+        settled, trainer.digests, trainer.facts(), None if folder is None else str(folder)
+    )
     projector = Projector(
         store,
         record.name,
@@ -139,5 +141,5 @@ def why_stopped(store: Store, record: StudyRecord) -> str:
     reason = f"the last with: {failed[-1].reason}" if failed else "see hpsearch trials"
     return (
         f"stopped: the last {FAILS_IN_A_ROW} trials failed, {reason}; when that is mended, "
-        f"`hpsearch retry {shlex.quote(record.name)}` runs them again"
+        f"`hpsearch retry {word(record.name)}` runs them again"
     )

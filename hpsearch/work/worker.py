@@ -16,7 +16,7 @@ from hpsearch.ledger.leases import LEASE, Claim, Idle, Leases
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Outcomes, Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
-from hpsearch.seams import lease, seam
+from hpsearch.seams import seam
 from hpsearch.search.history import History
 from hpsearch.search.pruning import Pruning
 from hpsearch.search.seeds import training_seed
@@ -58,7 +58,7 @@ class Worker:
             exact=record.study.tolerance is None,
             seed=lambda number: training_seed(record.study, number),
             owner=owner,
-            lease=lease(LEASE),
+            lease=LEASE,
         )
 
     def run(self, stop: threading.Event) -> None:

@@ -69,6 +69,9 @@ STEADY = define("steady", 60, epochs=27, train=600, sampler='"tpe"', pruner='"hy
 MANY = define("many", 500)
 SLOW = define("slow", 10, epochs=60, train=900)
 
+PLUGGED = {"PYTHONPATH": str(Path(__file__).with_name("plug"))}
+"""The environment of a process in which a test has something happen."""
+
 OF_WORKERS = ("claimed", "shown", "training", "trained", "finished")
 OF_THE_PROJECTOR = ("run-created", "run-logged", "run-ended")
 
@@ -109,7 +112,7 @@ def seam_of_sync(place: Place, seam: str) -> int:
 def _trap(workspace: Workspace, seam: str) -> dict[str, str]:
     trap = workspace.folder / "trap"
     trap.touch()
-    return {"HPSEARCH_TEST_KILL": f"{seam}:{trap}"}
+    return {"FAULT_KILL": f"{seam}:{trap}", **PLUGGED}
 
 
 def _sprung(workspace: Workspace, place: Place, *, tracking: bool = True) -> int:
@@ -154,7 +157,7 @@ def stopped_beyond_lease(place: Place) -> int:
     """A worker that sleeps beyond its lease loses its trial, and wakes up to do no harm."""
     workspace = place.workspace(SLOW)
     expected = place.expected(SLOW)
-    with workspace.running(tracking=False, HPSEARCH_TEST_LEASE="0.9") as process:
+    with workspace.running(tracking=False, FAULT_LEASE="0.9", **PLUGGED) as process:
         held: list[int] = []
         while not held:
             workspace.wait_for(lambda: _held(workspace, process), process)

@@ -29,8 +29,8 @@ PATIENCE = 240.0
 """Seconds until something that is waited for is taken for a failure: the machine may be busy."""
 FOREIGN = (
     "HPSEARCH_STORAGE",
-    "HPSEARCH_TEST_KILL",
-    "HPSEARCH_TEST_LEASE",
+    "FAULT_KILL",
+    "FAULT_LEASE",
     "MLFLOW_TRACKING_URI",
 )
 

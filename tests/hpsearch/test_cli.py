@@ -316,6 +316,16 @@ def test_a_study_by_its_name(
     assert {"book", "mine"} <= set(said[43:].removesuffix(", or give a path").split(", "))
 
 
+def test_a_study_of_the_store_goes_on_without_its_file(call: Call, ran: Path) -> None:
+    """What was made from a file elsewhere, or with --set, is run by its name alone."""
+    done = call("run", "small", "--no-tracking", "--trials", "7", "--workers", "1")
+    assert (done.code, done.out.splitlines()[0]) == (0, "small: 7 of 7 trials (7 complete)")
+    changed = call("run", "small", "--no-tracking", "--set", "training.epochs=9")
+    assert (changed.code, "training.epochs: stored 3, now 9" in changed.err) == (2, True)
+    unknown = call("run", "smal", "--no-tracking")
+    assert (unknown.code, "no study file 'smal'" in unknown.err) == (2, True)
+
+
 def test_more_workers_than_lag(hpsearch: Run, ran: Path, write: Write) -> None:
     """More workers than trials may run at once are a warning that says why some wait."""
     described = study(name="lag", search__sampler="tpe", search__lag=1, search__trials=2)

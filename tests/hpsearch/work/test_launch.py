@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +20,11 @@ from hpsearch.ledger.records import StudyRecord
 from hpsearch.ledger.store import Store
 from hpsearch.ledger.tables import trials
 from hpsearch.settings import Settings
+from hpsearch.study import file as study_file
 from hpsearch.trust import environment
 from hpsearch.work import launch
 from hpsearch.work.launch import Launch
+from tests.conftest import Run, study
 from tests.hpsearch.workspace import Workspace
 
 
@@ -81,3 +85,35 @@ def _of_children(
 
     monkeypatch.setattr(launch.subprocess, "Popen", start)
     return Launch(store, record, settings, workers=1, projector=None)
+
+
+def test_a_name_with_a_dash(home: Path, tmp_path: Path, hpsearch: Run) -> None:
+    """A name that looks like an option is one to nobody, and the commands shown go on with it."""
+    file = tmp_path / "small.toml"
+    file.write_text(study_file.toml(study(search__trials=2)))
+    for name in ("-mine", "--help"):
+        words = ["run", str(file), f"--name={name}", "--no-tracking", "--workers", "1"]
+        ended = hpsearch(*words)
+        assert (ended.returncode, "Usage" * ("Usage" in ended.stdout)) == (0, ""), ended.stderr
+        assert f"hpsearch sync -- {name}" in ended.stdout
+        shown = hpsearch("best", "--", name).stdout.partition("its configuration:  hpsearch ")[2]
+        assert hpsearch(*shlex.split(shown)).returncode == 0
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGCHLD"), reason="there is no such signal here")
+def test_a_killed_worker_is_noticed_whoever_started_this(home: Path, tmp_path: Path) -> None:
+    """Where the end of children was ignored, a worker that died is replaced all the same."""
+    file, trap = tmp_path / "small.toml", tmp_path / "trap"
+    file.write_text(study_file.toml(study(search__trials=2)))
+    trap.touch()
+    plug = Path(__file__).parents[2] / "faults" / "plug"
+    ended = subprocess.run(
+        [sys.executable, "-m", "hpsearch", "run", file, "--no-tracking", "--workers", "1"],
+        env={**os.environ, "PYTHONPATH": str(plug), "FAULT_KILL": f"training:{trap}"},
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr.count("a worker died (signal 9)")) == (0, 1)
+    assert "small: 2 of 2 trials" in ended.stdout

@@ -1,0 +1,45 @@
+"""What is said beside the best value."""
+
+from __future__ import annotations
+
+import pytest
+
+from hpsearch.ledger.records import Counts
+from hpsearch.report.views import caution
+from tests.conftest import study
+
+
+def counts(complete: int, pruned: int = 0) -> Counts:
+    """A study that is done."""
+    return Counts(
+        budget=complete + pruned,
+        complete=complete,
+        pruned=pruned,
+        failed=0,
+        running=0,
+        waiting=0,
+        unprojected=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "complete", "pruned", "said"),
+    [
+        ("val_accuracy", 6, 0, "the best of 6 on 30 validation examples flatters: expect less"),
+        ("val_accuracy", 2, 4, "the best of 6 on 30 validation examples flatters: expect less"),
+        ("val_accuracy", 1, 1, "the best of 2 on 30 validation examples flatters: expect less"),
+        ("val_loss", 6, 0, "the best of 6 on 30 validation examples flatters: expect more"),
+    ],
+)
+def test_caution(metric: str, complete: int, pruned: int, said: str) -> None:
+    """Of several trials that were looked at the best flatters, in the metric's own direction."""
+    of = study(search__metric=metric)
+    assert f"{said} on others" == caution(of, counts(complete, pruned), 30)
+
+
+@pytest.mark.parametrize(
+    ("metric", "complete"), [("val_accuracy", 1), ("train_accuracy", 6), ("train_loss", 6)]
+)
+def test_no_caution(metric: str, complete: int) -> None:
+    """One trial alone was not chosen, and a training metric promises nothing."""
+    assert caution(study(search__metric=metric), counts(complete), 30) == ""
