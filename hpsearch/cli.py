@@ -78,7 +78,7 @@ def _refuse_what_is_no_text() -> None:
     given = [(f"the argument {short(word)}", word) for word in sys.argv[1:]]
     given += [(name, os.environ.get(name, "")) for name in settings.VARIABLES]
     with suppress(OSError):
-        given += [("the workspace's folder", str(settings.read().home))]
+        given += [("the current folder", os.fsdecode(os.getcwdb()))]
     for what, text in given:
         if any("\ud800" <= c <= "\udfff" for c in text):
             raise UsageError(f"{what}: is not UTF-8; give it another name")
