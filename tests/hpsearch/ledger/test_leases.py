@@ -423,3 +423,51 @@ def test_takeover_yields_to_a_finish(
         assert Store(database).trial(record.id, 0).state is State.COMPLETE
     else:
         assert number(taker.claim()) == 0
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_first_of_equal_bests_is_the_best(database: Database, direction: str) -> None:
+    """Several may have the best value: the one of the lowest number, whoever finished first."""
+    store = Store(database)
+    record = store.register(study(name="equal", search__direction=direction), {"dataset": "d"})
+    workers = [
+        Leases(database, record, lag=None, seed=int, owner=replace(HERE, host=f"h{index}"))
+        for index in range(4)
+    ]
+    worse = 0.1 if direction == "maximize" else 0.9
+    values = [worse, 0.5, 0.5, worse]
+    for worker in workers:
+        worker.claim()
+    for index in reversed(range(4)):
+        workers[index].finish(index, replace(COMPLETE, value=values[index]))
+    best = store.best(record)
+    assert best is not None
+    assert best.number == 1
+
+
+def test_sqlite_reaches_the_disk_and_holds_references(database: Database) -> None:
+    """A power cut tears no store (NORMAL is enough with a log), and no trial lacks its study."""
+    if database.file is None:
+        pytest.skip("SQLite's settings")
+    for open_ in (database.read, database.write):
+        with open_() as connection:
+            assert connection.execute(sa.text("PRAGMA synchronous")).scalar() in (1, 2)
+            assert connection.execute(sa.text("PRAGMA foreign_keys")).scalar() == 1
+            assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+def test_what_was_given_up_stays_out_of_the_history(
+    database: Database, record: StudyRecord, join: Join
+) -> None:
+    """A trial that was lost, and completed by a retry, is shown to no sampler."""
+    store = Store(database)
+    for _ in range(MOST_CRASHES):
+        owner = dead()
+        assert number(join(owner=owner).claim()) == 0
+        crashed(database, record.id, owner)
+    assert store.retry(record.id) == 1
+    last = join()
+    assert number(last.claim()) == 0
+    last.finish(0, COMPLETE)
+    assert store.trial(record.id, 0).state is State.COMPLETE
+    assert store.history(record.id, -1, 5) == []

@@ -1,45 +1,87 @@
-"""Outcomes are kept as few bytes, and come back as they were."""
+"""What a digest is of: each part of a trial, and each part of an array."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from hpsearch.ledger.records import pack, unpack
+from hpsearch.ledger.records import State, Trial, curve, digest, weights_digest
 
-
-@given(st.lists(st.booleans(), max_size=40))
-def test_right_or_wrong(right: list[bool]) -> None:
-    """An example that is right or wrong takes a bit."""
-    outcomes = np.array(right, dtype=np.bool_)
-    data = pack(outcomes)
-    assert right == unpack(data).tolist()
-    assert 5 + (len(right) + 7) // 8 == len(data)
-
-
-@given(st.lists(st.floats(width=32, allow_nan=False), max_size=20))
-def test_losses(losses: list[float]) -> None:
-    """A loss is a float32, bit for bit."""
-    outcomes = np.array(losses, dtype=np.float32)
-    found = unpack(pack(outcomes))
-    assert np.float32 == found.dtype
-    assert outcomes.tobytes() == found.tobytes()
-
-
-@given(st.binary(max_size=30))
-def test_other_bytes_are_refused(data: bytes) -> None:
-    """Whatever the bytes, they are outcomes or a ValueError."""
-    try:
-        found = unpack(data)
-    except ValueError:
-        return
-    assert len(pack(found)) == len(data)
+ROWS = curve([(0.1, 0.2, 0.3, 0.5)])
+TRIAL = Trial(
+    number=3,
+    state=State.COMPLETE,
+    value=0.5,
+    params={"training.lr": 0.1},
+    epochs=1,
+    seed=7,
+    attempts=1,
+    started=1.0,
+    ended=2.0,
+    weights_sha256="ab",
+    mlflow_run_id=None,
+    reason=None,
+    rungs={},
+    environment="e",
+    in_optuna=False,
+    in_mlflow=False,
+)
 
 
-@pytest.mark.parametrize("data", [b"", b"b", b"x\x01\0\0\0\0", b"f\x02\0\0\0\0\0\0\0"])
-def test_torn_bytes(data: bytes) -> None:
-    """Torn bytes, or those of an unknown kind, are refused."""
-    with pytest.raises(ValueError, match="no outcomes"):
-        unpack(data)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"number": 4},
+        {"state": State.PRUNED},
+        {"value": np.nextafter(0.5, 1)},
+        {"value": None},
+        {"weights_sha256": "cd"},
+        {"weights_sha256": None},
+    ],
+    ids=str,
+)
+def test_digest_is_of_each_of_these(changes: dict[str, Any]) -> None:
+    """Another number, state, value or weights digest alone is another digest."""
+    assert digest([(TRIAL, ROWS)], {}) != digest([(replace(TRIAL, **changes), ROWS)], {})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attempts": 2},
+        {"started": 5.0, "ended": 6.0},
+        {"mlflow_run_id": "run"},
+        {"environment": "other"},
+        {"in_optuna": True, "in_mlflow": True},
+    ],
+    ids=str,
+)
+def test_digest_is_of_nothing_that_depends_on_when_and_where(changes: dict[str, Any]) -> None:
+    """Equal trials have equal digests, wherever and however often they were begun."""
+    assert digest([(TRIAL, ROWS)], {}) == digest([(replace(TRIAL, **changes), ROWS)], {})
+
+
+def test_parts_do_not_run_into_each_other() -> None:
+    """What is moved from the curve to the losses by step is another digest."""
+    longer = curve([*ROWS.tolist(), (1.0, 2.0, 3.0, 4.0)])
+    moved = {3: np.array([1.0, 2.0, 3.0, 4.0])}
+    assert digest([(TRIAL, longer)], {}) != digest([(TRIAL, ROWS)], moved)
+
+
+def test_weights_digest_is_of_name_dtype_shape_and_bytes() -> None:
+    """The same bytes under another name, of another type or shape, are other weights."""
+    array = np.arange(6, dtype=np.float32)
+    states: list[dict[str, Any]] = [
+        {"W": array},
+        {"V": array},
+        {"W": array.view(np.int32)},
+        {"W": array.reshape(2, 3)},
+        {"W": array.reshape(3, 2)},
+        {"W": array[::-1]},
+        {"W": array, "b": array},
+    ]
+    assert len({weights_digest(state) for state in states}) == len(states)
+    assert weights_digest({"a": array, "b": array}) == weights_digest({"b": array, "a": array})
