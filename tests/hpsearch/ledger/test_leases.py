@@ -161,6 +161,18 @@ def test_dead_process_of_this_host_frees_its_lease(join: Join) -> None:
     assert number(join(owner=HERE).claim()) == 0
 
 
+def test_trial_of_a_process_that_is_gone_is_not_held(
+    database: Database, record: StudyRecord, join: Join
+) -> None:
+    """Nothing waits for it: the study may be deleted at once."""
+    store = Store(database)
+    assert number(join(owner=dead()).claim()) == 0
+    assert store.held(record.id) == set()
+    store.refuse_running(record.id)
+    assert number(join(owner=HERE).claim()) == 0
+    assert store.held(record.id) == {0}
+
+
 def test_dead_process_is_left_to_its_launcher(
     database: Database, record: StudyRecord, join: Join
 ) -> None:
@@ -449,6 +461,7 @@ def test_sqlite_reaches_the_disk_and_holds_references(database: Database) -> Non
     """A power cut tears no store (NORMAL is enough with a log), and no trial lacks its study."""
     if database.file is None:
         pytest.skip("SQLite's settings")
+    database.engine.dispose()  # the first connection was there for the migrations
     for open_ in (database.read, database.write):
         with open_() as connection:
             assert connection.execute(sa.text("PRAGMA synchronous")).scalar() in (1, 2)
