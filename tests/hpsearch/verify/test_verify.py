@@ -701,7 +701,7 @@ def test_postgresql_and_a_server(tmp_path: Path, fresh_postgres: str, address: s
     file.write_text(study_file.toml(study(search__trials=4, training__record="step")))
     command(home, "run", str(file), "--workers", "1", **places)
     said = command(home, "verify", "small", "--json", **places)
-    assert json.loads(said) == {"ok": True, "violations": []}
+    assert json.loads(said)["violations"] == []
 
     database = Database(fresh_postgres)
     known = settings.read({"HPSEARCH_HOME": str(home), **places})
