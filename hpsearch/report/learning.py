@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from itertools import takewhile
 
 import numpy as np
 from matplotlib.collections import LineCollection
@@ -123,7 +124,7 @@ def by_epoch(
         (shown["best"],) = axes.plot(
             epochs, best, color=COLOURS[1], linewidth=2.4, marker=marker, zorder=3
         )
-    drawn = sorted(rung for rung in rungs if rung < longest)
+    drawn = list(takewhile(lambda rung: rung < longest, rungs))  # in order, and perhaps 10⁸
     if drawn and len(drawn) <= _RUNGS:
         for rung in drawn:
             axes.axvline(rung, color="#009E73", linestyle=(0, (1, 3)), linewidth=1.2, zorder=0.6)
