@@ -83,7 +83,7 @@ def quantity(study: Study) -> str:
     kind = kind_of(study.search.metric)
     if study.objective is not None:
         return metric_name(kind)
-    return {"accuracy": ACCURACY, "loss": LOSS}[kind]
+    return {"accuracy": ACCURACY, "loss": LOSS, "r2": "R²"}[kind]
 
 
 def part(path: str, value: object) -> str:

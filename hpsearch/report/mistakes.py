@@ -48,8 +48,8 @@ def mistakes(
 ) -> Mistakes | str:
     """Train the best trial once more and look, where that is cheap; or why it was not done."""
     trial = best.trial
-    if study.objective is not None:
-        return ""
+    if study.data is None or study.data.task == "regression":
+        return ""  # there are no classes
     if trial.ended is None or trial.ended - trial.started > LONGEST:
         return f"the best trial took more than {LONGEST:.0f} s, and was not trained again for this"
     try:
@@ -63,7 +63,7 @@ def mistakes(
         for _ in training:
             pass
         probabilities = np.asarray(training.probabilities(validation.x), dtype=np.float64)
-    said, right = probabilities.argmax(axis=1), validation.y
+    said, right = probabilities.argmax(axis=1), validation.y.astype(np.intp)
     classes = probabilities.shape[1]
     confusion = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(confusion, (right, said), 1)

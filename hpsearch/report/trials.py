@@ -21,6 +21,8 @@ NAMES = {
     "train_accuracy": "training accuracy",
     "val_loss": "validation loss",
     "val_accuracy": "validation accuracy",
+    "train_r2": "training R²",
+    "val_r2": "validation R²",
 }
 PARTS = {"train_": "training", "val_": "validation"}
 """What the metrics of the two parts begin with."""

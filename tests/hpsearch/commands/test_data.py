@@ -183,7 +183,7 @@ def weights(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_a_regression_runs_and_reproduces(hpsearch: Run, weights: str) -> None:
+def test_a_regression_runs_and_reproduces(hpsearch: Run, tmp_path: Path, weights: str) -> None:
     """Its metrics are losses and R², the default one R² of validation; bits do not depend on
     workers, and the best trial learns."""
     digests = set()
@@ -199,6 +199,8 @@ def test_a_regression_runs_and_reproduces(hpsearch: Run, weights: str) -> None:
     assert best["value"] == last["val_r2"]
     assert hpsearch("reproduce", "one").returncode == 0
     assert hpsearch("verify", "one").returncode == 0
+    reported = hpsearch("report", "one", "--out", str(tmp_path / "report"))
+    assert reported.returncode == 0, reported.stderr
 
 
 def test_a_regression_without_epochs(hpsearch: Run, weights: str) -> None:
