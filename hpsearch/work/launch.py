@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
@@ -60,6 +60,7 @@ class Launch:
         settings: The workspace.
         workers: Number of processes.
         projector: What writes the projections beside them; none if another launch's does.
+        beside: What else is done meanwhile, until the event is set; it may tell of something.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Launch:
         *,
         workers: int,
         projector: Projector | None,
+        beside: Callable[[threading.Event, Callable[[str], None]], None] | None = None,
     ) -> None:
         self._store = store
         self._record = record
@@ -80,6 +82,7 @@ class Launch:
         self._dead: list[_Process] = []
         self._deaths = 0  # with no trial finished since
         self._projector = projector
+        self._beside = beside
         self._projected = threading.Event()
         self._messages: deque[str] = deque()
         self._stop = threading.Event()
@@ -113,6 +116,9 @@ class Launch:
     def watch(self) -> Iterator[Progress]:
         """Run until nothing is left to do, it fails, or it is stopped."""
         thread = self._project()
+        if self._beside is not None:
+            arguments = (self._projected, self._messages.append)
+            threading.Thread(target=self._beside, args=arguments, daemon=True).start()
         try:
             yield from self._work()
         finally:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from typing import Any
 from hpsearch.data.facts import remarks
 from hpsearch.errors import HpsearchError
 from hpsearch.ledger.leases import FAILS_IN_A_ROW, stopped
-from hpsearch.ledger.records import State, StudyRecord, Trial
+from hpsearch.ledger.records import Counts, State, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.projections.projector import Projector
 from hpsearch.settings import Settings
 from hpsearch.study.config import Study
 from hpsearch.text import word
+from hpsearch.training import make
 from hpsearch.training.seam import Trainer
 from hpsearch.trust.reproduce import confirm
+from hpsearch.trust.twice import watch_first
 from hpsearch.work.launch import Launch
 
 
@@ -41,7 +44,7 @@ class Session:
     def remarks(self, workers: int) -> list[str]:
         """What is to be told before the study is run by so many workers, a line each."""
         lines, search = list(remarks(self.record.data_facts)), self.record.study.search
-        if search.metric.endswith("loss") == (search.direction == "maximize"):
+        if search.metric.endswith({"maximize": "loss", "minimize": "accuracy"}[search.direction]):
             lines.append(
                 f"search.direction: {search.direction} looks for the worst {search.metric}"
             )
@@ -61,7 +64,20 @@ class Session:
             self.settings,
             workers=min(workers, counts.budget - counts.finished),
             projector=self.projector,
+            beside=self._check_first if self._may_differ(counts) else None,
         )
+
+    def _may_differ(self, counts: Counts) -> bool:
+        """Whether it is yet to be seen that a training gives the same twice."""
+        own = self.record.study.objective is not None
+        return own and not counts.complete and counts.budget > 1
+
+    def _check_first(self, stop: threading.Event, say: Callable[[str], None]) -> None:
+        def another() -> Trainer:  # the projector may train the best again at the same time
+            folder = Path(self.record.folder or "").absolute()
+            return make.trainer(self.record.study, folder, self.settings.cache)
+
+        watch_first(self.store, self.record, another, stop, say)
 
     def confirmed(self, best: Trial) -> Mapping[str, Any]:
         """How training the best trial again ended, which the projector may have done already.

@@ -80,6 +80,32 @@ def test_tolerance(hpsearch: Run, tmp_path: Path) -> None:
     assert "within the study's tolerance" in ran(hpsearch, "reproduce", "mine")
 
 
+def test_unseeded_function_is_found_out_at_once(hpsearch: Run, tmp_path: Path) -> None:
+    """``run`` trains the first COMPLETE trial again, and says what differs while others run."""
+    write(
+        tmp_path,
+        f"""
+import os, time
+from pathlib import Path
+def train(params, seed, trial):
+    calls = Path({str(tmp_path / "calls")!r})
+    with calls.open("a") as file:
+        file.write(f"{{trial.number}}\\n")
+    deadline = time.monotonic() + 120
+    while trial.number == 1 and time.monotonic() < deadline:  # until trial 0 has come again
+        if calls.read_text().count("0") > 1:
+            time.sleep(5)
+            break
+        time.sleep(0.1)
+    yield {{"loss": int.from_bytes(os.urandom(4), "big")}}
+""",
+    )
+    outcome = hpsearch("run", str(tmp_path / "mine.toml"), "--no-tracking", "--workers", "1")
+    said = [line for line in outcome.stderr.splitlines() if "does NOT reproduce" in line]
+    assert len(said) == 1
+    assert said[0].startswith("hpsearch: trial 0, trained a second time, does NOT reproduce: epoch")
+
+
 def test_log_and_curve(hpsearch: Run, tmp_path: Path) -> None:
     """What a trial printed, and its metrics by their own names."""
     write(tmp_path, "def train(params, seed):\n    print('hello')\n    yield {'loss': 0.5}\n")
