@@ -51,7 +51,7 @@ def main() -> None:
     except BaseException as error:
         send(channel, {"wrong": _said(error, folder)})
         return
-    send(channel, {"ready": True})
+    send(channel, {"trial": takes_trial})
     while True:
         try:
             request = receive(channel)
@@ -61,7 +61,7 @@ def main() -> None:
             _seed(request["seed"])
             params = MappingProxyType({k: _frozen(v) for k, v in request["params"].items()})
             trial = [Trial(request["number"], request["folder"])] if takes_trial else []
-            _train(channel, function(params, request["seed"], *trial))
+            _train(channel, function(params, request["seed"], *trial), ahead=request["ahead"])
         except BaseException as error:
             send(channel, {"failed": _said(error, folder)})
         sys.stdout.flush()
@@ -77,11 +77,11 @@ def _function(name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _train(channel: socket.socket, result: Any) -> None:
-    """Send what a training reports, row by row, each when it is asked for."""
+def _train(channel: socket.socket, result: Any, *, ahead: bool) -> None:
+    """Send what a training reports; unless it may go ahead, it is told after each row to go on."""
     if isinstance(result, Mapping):
         send(channel, {"row": _plain(result)})
-        if receive(channel)["go"]:
+        if ahead or receive(channel)["go"]:
             _finish(channel, None)
         return
     if not isinstance(result, Iterator):
@@ -94,7 +94,7 @@ def _train(channel: socket.socket, result: Any) -> None:
             state = end.value
             break
         send(channel, {"row": _plain(row)})
-        if not receive(channel)["go"]:
+        if not ahead and not receive(channel)["go"]:
             if inspect.isgenerator(result):
                 result.close()
             send(channel, {"closed": True})

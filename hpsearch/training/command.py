@@ -109,9 +109,10 @@ class CommandTraining(OwnTraining):
     def _command(self) -> list[str]:
         objective, params = self._objective, dict(self._config.params)
         scratch = self.folder.parent
-        table = {"seed": objective.seed, "number": self._number, "params": nested(params)}
-        (scratch / "config.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
-        (scratch / "config.json").write_text(json.dumps(table), encoding="utf-8")
+        if any("{config" in argument for argument in objective.command or ()):
+            table = {"seed": objective.seed, "number": self._number, "params": nested(params)}
+            (scratch / "config.toml").write_text(tomli_w.dumps(table), encoding="utf-8")
+            (scratch / "config.json").write_text(json.dumps(table), encoding="utf-8")
         values = {f"params.{name}": value for name, value in params.items()} | {
             "seed": objective.seed,
             "number": self._number,

@@ -33,12 +33,15 @@ class FunctionTrainer:
     Args:
         objective: The study's.
         folder: The study file's, which comes last on that process's path.
+        ahead: Whether a training need not wait after each epoch to be told that it may go on,
+            since nobody prunes.
 
     Raises:
         UsageError: If the function's files are not there, or it cannot be imported.
     """
 
-    def __init__(self, objective: ObjectiveConfig, folder: Path) -> None:
+    def __init__(self, objective: ObjectiveConfig, folder: Path, *, ahead: bool) -> None:
+        self._ahead = ahead
         self.digests = digests(objective, folder)
         self._caller = Caller(str(objective.function), folder)
         try:
@@ -59,7 +62,7 @@ class FunctionTrainer:
     ) -> FunctionTraining:
         """Begin a training."""
         assert isinstance(config, ObjectiveTrial)
-        return FunctionTraining(config, number, interrupted, self._caller)
+        return FunctionTraining(config, number, interrupted, self._caller, ahead=self._ahead)
 
 
 class Caller:
@@ -70,6 +73,8 @@ class Caller:
         self._folder = folder
         self.processes = Processes()
         self._channel: socket.socket | None = None
+        self.takes_trial = False
+        """Whether the function has a third parameter."""
 
     def channel(self) -> socket.socket:
         """The way to it, which is begun with.
@@ -90,6 +95,7 @@ class Caller:
         if "wrong" in answer:
             self.end()
             raise TrainingFailed(answer["wrong"])
+        self.takes_trial = answer["trial"]
         return self._channel
 
     def hear(self, look: Callable[[], None]) -> Any:
@@ -149,21 +155,29 @@ class FunctionTraining(OwnTraining):
         number: int,
         interrupted: Callable[[], bool],
         caller: Caller,
+        *,
+        ahead: bool,
     ) -> None:
         super().__init__(config, number, interrupted, caller.processes)
+        self._ahead = ahead
         self._caller = caller
         self._open = False  # a call has begun, and its process has not said that it is over
         self._asked = False  # it waits to be told whether to go on
 
+    def _has_folder(self) -> bool:
+        """Whether the function asks for it, by its third parameter."""
+        self._caller.channel()
+        return self._caller.takes_trial
+
     def _reported(self) -> Iterator[object]:
         caller = self._caller
-        caller.channel()
         caller.say(
             {
                 "params": dict(self._config.params),
                 "seed": self._objective.seed,
                 "number": self._number,
-                "folder": str(self.folder),
+                "folder": str(self.folder) if caller.takes_trial else "",
+                "ahead": self._ahead,
             }
         )
         self._open = True
@@ -173,10 +187,11 @@ class FunctionTraining(OwnTraining):
             except _Interrupted:
                 return
             if "row" in answer:
-                self._asked = True
+                self._asked = not self._ahead
                 yield answer["row"]
-                self._asked = False
-                caller.say({"go": True})
+                if self._asked:
+                    self._asked = False
+                    caller.say({"go": True})
                 continue
             self._open = False
             if "failed" in answer:

@@ -32,7 +32,8 @@ def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
     if study.objective.function is not None:
         from hpsearch.training.function import FunctionTrainer
 
-        return FunctionTrainer(study.objective, folder)
+        ahead = study.search.pruner == "none"
+        return FunctionTrainer(study.objective, folder, ahead=ahead)
     from hpsearch.training.command import CommandTrainer
 
     return CommandTrainer(study.objective, folder)

@@ -54,6 +54,10 @@ class OwnTraining(ABC):
         self.log = b""
         self.steps: Sequence[float] = ()
 
+    def _has_folder(self) -> bool:
+        """Whether the trial has a folder of its own."""
+        return True
+
     @abstractmethod
     def _reported(self) -> Iterator[object]:
         """What is reported, an epoch each; and then, how it ended."""
@@ -78,11 +82,12 @@ class OwnTraining(ABC):
         return self._rows[-1]
 
     def _run(self) -> Generator[Row]:
-        self._scratch = Path(tempfile.mkdtemp(prefix=f"hpsearch-{self._number}-"))
+        if self._has_folder():  # to take one away again costs some file systems milliseconds
+            self._scratch = Path(tempfile.mkdtemp(prefix=f"hpsearch-{self._number}-"))
+            self.folder.mkdir()
         self._processes.forget_log()
         self._deadline = time.monotonic() + self._objective.seconds
         try:
-            (self._scratch / "folder").mkdir()
             for given in self._reported():
                 row = self._row(given)
                 self._rows.append(row)
@@ -94,7 +99,8 @@ class OwnTraining(ABC):
         finally:
             self._end()
             self.log = self._processes.log
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            if self._scratch is not None:
+                shutil.rmtree(self._scratch, ignore_errors=True)
 
     def outcomes(self, metric: str) -> Outcomes | None:
         """Not known: what it is tried on is its own affair."""

@@ -22,6 +22,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -145,12 +146,19 @@ def _kill_children() -> None:
 
 
 def _children() -> list[int]:
-    mine, found = str(os.getpid()), []
+    mine = os.getpid()
+    try:
+        return [int(pid) for pid in Path(f"/proc/{mine}/task/{mine}/children").read_text().split()]
+    except OSError:  # a kernel that does not list them, or no Linux
+        return [pid for pid, parent in _parents() if parent == mine]
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """Every process of this machine that can be seen, and its parent."""
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            if entry.read_text().rpartition(")")[2].split()[1] == mine:
-                found.append(int(entry.parent.name))
-    return found
+            parent = entry.read_text().rpartition(")")[2].split()[1]
+            yield int(entry.parent.name), int(parent)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def train(params, seed):
     finally:
         Path({str(tmp_path / "closed")!r}).touch()
 """
-    study = objective(FUNCTION)
+    study = objective(FUNCTION, epochs=9, search={"pruner": "median"})
     training = begun(study, tmp_path, source)
     iterator = iter(training)
     first = next(iterator)
