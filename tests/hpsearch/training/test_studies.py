@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Run
+from tests.faults.workspace import Definition, Workspace
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 TRIALS = {"boosting": 8, "branin": 8, "shell": 8, "pytorch": 4}
@@ -144,3 +145,21 @@ def write(folder: Path, source: str) -> None:
         'name = "mine"\n[objective]\nfunction = "mine:train"\nmetrics = ["loss"]\n'
         "[params]\nlr = { low = 0.0, high = 1.0 }\n[search]\ntrials = 2\n"
     )
+
+
+@pytest.mark.parametrize("name", ["boosting", "shell"])
+def test_killed_groups_make_the_same_search(tmp_path: Path, name: str) -> None:
+    """Three process groups killed at any moment: the digest of an undisturbed run, nothing left."""
+    definition = Definition(name, (EXAMPLES / f"{name}.toml").read_text(), TRIALS[name])
+    alone, killed = (Workspace(tmp_path / place, definition) for place in ("alone", "killed"))
+    for workspace in (alone, killed):
+        for file in EXAMPLES.glob(f"{name}.*"):
+            if file.suffix != ".toml":
+                shutil.copy(file, workspace.folder)
+    how = ("--trials", str(TRIALS[name]), "--no-tracking", "--workers")
+    alone("run", str(alone.file), *how, "1")
+    for finished in (1, 3, 5):
+        killed.kill_at(finished, "run", str(killed.file), *how, "2")
+    killed("run", str(killed.file), *how, "2")
+    assert alone("digest", name) == killed("digest", name)
+    assert killed.json("reproduce", name)["identical"]
