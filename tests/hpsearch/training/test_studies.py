@@ -45,7 +45,7 @@ def test_examples(hpsearch: Run, name: str) -> None:
     ran(hpsearch, "run", str(EXAMPLES / f"{name}.toml"), "--trials", str(TRIALS[name]))
     assert {trial["state"] for trial in parsed(hpsearch, "trials", name)} <= {"COMPLETE", "PRUNED"}
     assert parsed(hpsearch, "reproduce", name)["identical"]
-    assert parsed(hpsearch, "verify", name, "--reproduce", "1") == {"ok": True, "violations": []}
+    assert parsed(hpsearch, "verify", name, "--reproduce", "1")["violations"] == []
 
 
 @pytest.mark.parametrize("name", ["boosting", "shell"])
