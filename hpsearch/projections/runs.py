@@ -27,6 +27,7 @@ from hpsearch.seams import seam
 from hpsearch.settings import Settings
 from hpsearch.study import file as study_file
 from hpsearch.study.config import Value, dumps
+from hpsearch.trust.estimate import Correction, correction
 
 _BATCH = 100
 """Trials whose curves are in memory at once."""
@@ -278,7 +279,8 @@ class Runs:
         ended = self._store.ended(record.id) if counts.done else None
         run = self._runs.get(best.number) if best is not None else None
         page = tracking.page_of(run.id).lstrip("/") if run is not None and run.ended else None
-        summary = _summary(record, counts, best, ended, page, live=live)
+        honest = correction(self._store, record) if counts.done else None
+        summary = _summary(record, counts, best, ended, page, honest, live=live)
         text = summary.text()
         if text == self._told and self._parent:
             return 0
@@ -352,6 +354,7 @@ def _summary(
     best: Trial | None,
     ended: float | None,
     page: str | None,
+    honest: Correction | None,
     *,
     live: bool,
 ) -> Summary:
@@ -372,6 +375,13 @@ def _summary(
         named = f"[trial {best.number}]({page})" if page else f"trial {best.number}"
         shown = f"{study.search.metric} {_digits(best.value)}"
         lines.append(f"Best: {named}, {shown}{f' ({values})' if values else ''}.")
+        if honest is not None and honest.estimate is not None:
+            value, low, high = honest.estimate.value, honest.estimate.low, honest.estimate.high
+            metrics |= {"corrected_value": value, "corrected_low": low, "corrected_high": high}
+            lines.append(
+                f"Corrected for choosing among {honest.chosen_from}: {_digits(value)} "
+                f"({_digits(low)} to {_digits(high)})."
+            )
         reproduced = reproduction_of(record, best)
         if reproduced is not None:
             said = "gave the same bits" if reproduced else "DIFFERED"

@@ -31,6 +31,22 @@ class Trial:
         self.number = number
         self.folder = Path(folder)
         """Its own, empty at first, and gone when the trial has ended."""
+        self.scores: Any = None
+
+    def outcomes(self, scores: Any) -> None:
+        """Say what each validation example scored at the end.
+
+        Args:
+            scores: (examples,), right or wrong as booleans, or a loss or score as numbers. Their
+                mean must be the metric that the study searches by; from them the best value is
+                corrected for having been chosen.
+        """
+        array = np.asarray(scores)
+        if array.ndim != 1 or array.dtype.kind not in "biuf":
+            raise TypeError(
+                f"outcomes are {array.dtype} {array.shape}: expected one row of numbers"
+            )
+        self.scores = array if array.dtype == np.bool_ else array.astype("<f4")
 
     def log(self, text: str) -> None:
         """Add a line to the trial's log, beside all that is printed."""
@@ -60,8 +76,10 @@ def main() -> None:
         try:
             _seed(request["seed"])
             params = MappingProxyType({k: _frozen(v) for k, v in request["params"].items()})
-            trial = [Trial(request["number"], request["folder"])] if takes_trial else []
-            _train(channel, function(params, request["seed"], *trial), ahead=request["ahead"])
+            trial = Trial(request["number"], request["folder"])
+            more = [trial] if takes_trial else []
+            result = function(params, request["seed"], *more)
+            _train(channel, result, trial, ahead=request["ahead"])
         except BaseException as error:
             send(channel, {"failed": _said(error, folder)})
         sys.stdout.flush()
@@ -77,12 +95,12 @@ def _function(name: str) -> Callable[..., Any]:
     return found  # type: ignore[no-any-return]
 
 
-def _train(channel: socket.socket, result: Any, *, ahead: bool) -> None:
+def _train(channel: socket.socket, result: Any, trial: Trial, *, ahead: bool) -> None:
     """Send what a training reports; unless it may go ahead, it is told after each row to go on."""
     if isinstance(result, Mapping):
         send(channel, {"row": _plain(result)})
         if ahead or receive(channel)["go"]:
-            _finish(channel, None)
+            _finish(channel, None, trial)
         return
     if not isinstance(result, Iterator):
         raise TypeError(f"returned {type(result).__name__}: expected a generator of dicts, or one")
@@ -99,17 +117,22 @@ def _train(channel: socket.socket, result: Any, *, ahead: bool) -> None:
                 result.close()
             send(channel, {"closed": True})
             return
-    _finish(channel, state)
+    _finish(channel, state, trial)
 
 
-def _finish(channel: socket.socket, state: Any) -> None:
+def _finish(channel: socket.socket, state: Any, trial: Trial) -> None:
     if state is not None and not isinstance(state, Mapping):
         raise TypeError(
             f"returned {type(state).__name__}: expected a mapping of arrays, or nothing"
         )
     arrays = {str(name): _array(name, value) for name, value in (state or {}).items()}
     heads = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
-    send(channel, {"state": heads}, *(array.tobytes() for array in arrays.values()))
+    blobs = [array.tobytes() for array in arrays.values()]
+    scores = trial.scores
+    known = None if scores is None else [scores.dtype.str, len(scores)]
+    if scores is not None:
+        blobs.append(scores.tobytes())
+    send(channel, {"state": heads, "outcomes": known}, *blobs)
 
 
 def _array(name: object, value: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import mlflow
+import numpy as np
 import optuna
 import pytest
 from safetensors.numpy import load_file
@@ -19,6 +20,7 @@ from hpsearch.ledger.records import State, weights_digest
 from hpsearch.ledger.store import Store
 from hpsearch.projections import projector, runs
 from hpsearch.projections.projector import Written
+from hpsearch.trust.estimate import correction
 from tests.conftest import study
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Again, Workspace
 
@@ -447,6 +449,20 @@ def test_parent_says_how_the_study_stands(book: Workspace) -> None:
     assert best is not None
     assert best.value == parent.data.metrics["best_value"]
     assert f"trial {best.number}" in parent.data.tags["mlflow.note.content"]
+
+
+def test_parent_run_has_the_corrected_value(book: Workspace) -> None:
+    """When the study is done, its run has the best value corrected for having been chosen."""
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        book.finish(book.claim(), outcomes=rng.random(40) < 0.7)
+    book.sync()
+    honest = correction(book.store, book.record)
+    metrics = book.parent().data.metrics
+    assert honest.estimate is not None
+    assert honest.estimate.value == metrics["corrected_value"]
+    assert metrics["corrected_low"] < metrics["corrected_value"] < metrics["corrected_high"]
+    assert "Corrected for choosing among 6" in book.parent().data.tags["mlflow.note.content"]
 
 
 # -- the best trial's weights

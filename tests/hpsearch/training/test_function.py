@@ -59,6 +59,44 @@ def train(params, seed, trial):
     assert ended(study, tmp_path, source, {"params.model.depth": 3}).reason is None
 
 
+def test_outcomes(tmp_path: Path) -> None:
+    """What each validation example scored goes with the result, as bits or as float32."""
+    source = """
+import numpy as np
+def train(params, seed, trial):
+    trial.outcomes(np.array([True, False, True, True]))
+    return {"loss": 0.75}
+"""
+    result = ended(objective(FUNCTION), tmp_path, source)
+    assert result.outcomes is not None
+    assert result.outcomes.tolist() == [True, False, True, True]
+    assert np.bool_ == result.outcomes.dtype
+    losses = source.replace("np.array([True, False, True, True])", "[0.5, 1.0]")
+    (tmp_path / "losses").mkdir()
+    result = ended(objective(FUNCTION), tmp_path / "losses", losses)
+    assert result.outcomes is not None
+    assert ([0.5, 1.0], np.float32) == (result.outcomes.tolist(), result.outcomes.dtype)
+
+
+@pytest.mark.parametrize(
+    ("scores", "said"),
+    [
+        ("[0.5, 0.5]", "their mean is 0.5, and loss is 0.75"),
+        ("[[0.75]]", "expected one row of numbers"),
+        ("'right'", "expected one row of numbers"),
+    ],
+)
+def test_outcomes_that_are_none(tmp_path: Path, scores: str, said: str) -> None:
+    """Those that are not what the metric is the mean of make the trial FAIL."""
+    source = f"""
+def train(params, seed, trial):
+    trial.outcomes({scores})
+    return {{"loss": 0.75}}
+"""
+    result = ended(objective(FUNCTION), tmp_path, source)
+    assert (result.state, said in str(result.reason)) == (State.FAIL, True)
+
+
 def test_generators_of_random_numbers_are_seeded(tmp_path: Path) -> None:
     """``random`` and ``numpy.random`` are, before every call: a user forgets."""
     source = """
