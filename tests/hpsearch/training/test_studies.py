@@ -107,10 +107,12 @@ def train(params, seed, trial):
     assert said[0].startswith("hpsearch: trial 0, trained a second time, does NOT reproduce: epoch")
 
 
-def test_log_and_curve(hpsearch: Run, tmp_path: Path) -> None:
-    """What a trial printed, and its metrics by their own names."""
+def test_log_and_curve(hpsearch: Run, home: Path, tmp_path: Path) -> None:
+    """What a trial printed, in MLflow, too, and its metrics by their own names."""
     write(tmp_path, "def train(params, seed):\n    print('hello')\n    yield {'loss': 0.5}\n")
-    ran(hpsearch, "run", str(tmp_path / "mine.toml"), "--no-tracking")
+    ran(hpsearch, "run", str(tmp_path / "mine.toml"))
+    logs = [file.read_text() for file in home.glob("artifacts/**/log.txt")]
+    assert logs == ["hello\n", "hello\n"]
     assert ran(hpsearch, "log", "mine", "--trial", "0") == "hello\n"
     assert parsed(hpsearch, "curve", "mine")["epochs"] == [{"epoch": 1, "loss": 0.5}]
 
