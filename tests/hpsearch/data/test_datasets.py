@@ -17,6 +17,7 @@ from tests.hpsearch.data.sources import (
     IMAGES,
     LABELS,
     X,
+    dataset,
     refusal,
     write_npz,
     write_pair,
@@ -68,7 +69,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         parsed.append(1)
         return X.copy(), LABELS.astype(np.int64)
 
-    known = builtin.BuiltIn("scikit-learn", read, (3, 2))
+    known = builtin.BuiltIn("scikit-learn", read, (3, 2), dataset(*read()).digest)
+    parsed.clear()
     monkeypatch.setitem(builtin.BUILT_IN, "digits", known)
     return parsed
 
@@ -95,7 +97,7 @@ def test_a_broken_cache_file_is_rebuilt(tiny: list[int], tmp_path: Path, damage:
         content = bytearray(b"" if damage == "empty" else b"not a zip")
     file.write_bytes(content)
     if damage == "other":
-        write_npz(file, sha256=np.zeros(32, np.uint8))
+        write_npz(file, x=X ^ 1)
     assert digest == load("digits", cache=tmp_path).digest
     assert digest == load("digits", cache=tmp_path).digest
     assert len(tiny) == 2
