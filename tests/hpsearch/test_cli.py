@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import re
 import shlex
 import shutil
 import signal
@@ -597,7 +598,7 @@ def test_help_names_what_a_command_takes(call: Call, option: str) -> None:
     """Help has no braces and no names of Python's types."""
     shown = call("run", option).out
     assert "hpsearch run [OPTIONS] STUDY" in shown
-    assert not set("<>{}") & set(shown.replace("x>=1", ""))
+    assert not re.search(r"[{}]|<[a-z]", shown)
     assert "hpsearch sync [OPTIONS] [NAME]" in call("sync", option).out
 
 
