@@ -1,0 +1,245 @@
+"""Would the tests of a room notice that its code is wrong?
+
+``python -m tests.mutants search --count 30 --seed 1`` changes one thing at a time in a copy of the
+tree, runs the room's own tests on it, and prints each change that they let pass. ``--only 4 7``
+looks at those of the same sample again. A change that makes the tests hang is noticed, too: they
+have MUTANTS_SECONDS (60), which a busy machine needs more of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.util
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+_LEFT_OUT = (".git", ".venv", "__pycache__", ".hpsearch", ".hypothesis", "*_cache")
+
+_PAIRS = (
+    (ast.Lt, ast.LtE),
+    (ast.Gt, ast.GtE),
+    (ast.Eq, ast.NotEq),
+    (ast.Is, ast.IsNot),
+    (ast.In, ast.NotIn),
+    (ast.And, ast.Or),
+    (ast.Add, ast.Sub),
+    (ast.Mult, ast.Div),
+)
+_OPERATORS: dict[Any, Any] = {one: other for pair in _PAIRS for one, other in (pair, pair[::-1])}
+_NAMES = {"min": "max", "any": "all", "minimum": "maximum", "argmin": "argmax"}
+_NAMES |= {other: name for name, other in _NAMES.items()}
+
+# Messages, types and decorators: what they say is for people and tools.
+_NOT_BEHAVIOUR = (ast.JoinedStr, ast.Raise, ast.Assert, ast.Import, ast.ImportFrom)
+_NOT_BEHAVIOUR_FIELDS = ("annotation", "returns", "decorator_list", "bases")
+_LOGS = ("log", "logger", "logging", "warnings")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One node of a module's tree, and what stands there instead."""
+
+    tree: ast.Module
+    old: ast.AST
+    new: ast.AST
+
+    @property
+    def line(self) -> int:
+        """Where it is, from 1 on."""
+        return int(getattr(self.old, "lineno", 1))
+
+    @property
+    def source(self) -> str:
+        """The whole module with the change; comments and layout are not kept."""
+        _Replace(self.old, self.new).visit(self.tree)
+        try:
+            return ast.unparse(self.tree)
+        finally:
+            _Replace(self.new, self.old).visit(self.tree)
+
+    def __str__(self) -> str:
+        before, after = (" ".join(ast.unparse(node).split()) for node in (self.old, self.new))
+        return f"{self.line}: {before} -> {after}"
+
+
+class _Replace(ast.NodeTransformer):
+    def __init__(self, old: ast.AST, new: ast.AST) -> None:
+        self._old, self._new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self._new if node is self._old else self.generic_visit(node)
+
+
+def mutations(source: str) -> list[Mutation]:
+    """All changes that can be made to a module, from its first line to its last."""
+    tree = ast.parse(source)
+    return [Mutation(tree, old, new) for old, new in _sites(tree, boolean=False)]
+
+
+def _sites(node: ast.AST, boolean: bool) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """Pairs of a node and its replacement; ``boolean``: the function about it returns a bool."""
+    if isinstance(node, _NOT_BEHAVIOUR) or _is_for_types(node) or _is_log(node):
+        return
+    if isinstance(node, ast.FunctionDef):
+        boolean = isinstance(node.returns, ast.Name) and node.returns.id == "bool"
+    if isinstance(node, ast.Return) and not isinstance(node.value, ast.Constant | None):
+        for value in (True, False) if boolean else (None,):
+            yield node, ast.Return(ast.Constant(value))
+    yield from _changes(node)
+    for field, value in ast.iter_fields(node):
+        if field not in _NOT_BEHAVIOUR_FIELDS:
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from _sites(child, boolean)
+
+
+def _changes(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """Pairs of a node, or of a test in it, and its replacement."""
+    match node:
+        case ast.Constant(value=bool(flag)):
+            yield node, ast.Constant(not flag)
+        case ast.Constant(value=int(number) | float(number)):
+            yield node, ast.Constant(number + 1)
+            yield node, ast.Constant(number - 1)
+        case ast.Compare(left=left, ops=operators, comparators=comparators):
+            for at, operator in enumerate(operators):
+                changed = [*operators[:at], _OPERATORS[type(operator)](), *operators[at + 1 :]]
+                yield node, ast.Compare(left, changed, comparators)
+        case ast.BoolOp(op=connective, values=values):
+            yield node, ast.BoolOp(_OPERATORS[type(connective)](), values)
+        case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _OPERATORS:
+            yield node, ast.BinOp(left, _OPERATORS[type(sign)](), right)
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            yield node, operand
+        case ast.If(test=test):
+            yield from _negated(test)
+        case ast.IfExp(test=test, body=body, orelse=orelse):
+            yield node, ast.IfExp(test, orelse, body)
+        case ast.comprehension(ifs=tests):
+            for test in tests:
+                yield from _negated(test)
+        case ast.Expr(value=ast.Call()):
+            yield node, ast.Pass()
+        case ast.Call(func=function, args=arguments, keywords=keywords):
+            for at, _ in enumerate(keywords):
+                yield node, ast.Call(function, arguments, keywords[:at] + keywords[at + 1 :])
+        case ast.Name(id=name) if name in _NAMES:
+            yield node, ast.Name(_NAMES[name])
+        case ast.Attribute(value=owner, attr=name) if name in _NAMES:
+            yield node, ast.Attribute(owner, _NAMES[name])
+
+
+def _negated(test: ast.expr) -> Iterator[tuple[ast.AST, ast.AST]]:
+    if not isinstance(test, ast.UnaryOp | ast.Compare):  # these are changed by themselves
+        yield test, ast.UnaryOp(ast.Not(), test)
+
+
+def _is_for_types(node: ast.AST) -> bool:
+    match node:
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return True
+        case ast.ClassDef(bases=bases):
+            return any("Protocol" in ast.unparse(base) for base in bases)
+    return False
+
+
+def _is_log(node: ast.AST) -> bool:
+    match node:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name)))):
+            return name in _LOGS
+    return False
+
+
+def sample(folder: Path, count: int, seed: int) -> list[tuple[Path, Mutation]]:
+    """``count`` changes of a folder's modules, drawn alike each time."""
+    found = [
+        (path, mutation)
+        for path in sorted(folder.rglob("*.py"))
+        for mutation in mutations(path.read_text())
+    ]
+    return random.Random(seed).sample(found, min(count, len(found)))
+
+
+def passes(tree: Path, tests: str, seconds: float) -> bool:
+    """Whether the tests pass in ``tree``, and in time."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tests]
+    process = subprocess.Popen(
+        [*command, f"--basetemp={tree.parent / 'tmp'}"],
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)  # fixtures stop what they started
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        return False
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@contextmanager
+def changed(path: Path, source: str) -> Iterator[None]:
+    """``source`` stands at ``path``, and then what stood there before; no old bytecode does."""
+    before = path.read_text()
+    bytecode = Path(importlib.util.cache_from_source(str(path)))
+    try:
+        bytecode.unlink(missing_ok=True)
+        path.write_text(source)
+        yield
+    finally:
+        path.write_text(before)
+        bytecode.unlink(missing_ok=True)
+
+
+def main() -> None:
+    """Read the words, and try the sample."""
+    parser = argparse.ArgumentParser("python -m tests.mutants", description="Try wrong code.")
+    parser.add_argument("room", help="a folder of hpsearch/, or net")
+    parser.add_argument("--count", type=int, default=20, help="how many changes (default: 20)")
+    parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
+    parser.add_argument("--only", type=int, nargs="*", help="their numbers in the sample")
+    words = parser.parse_args()
+    seconds = float(os.environ.get("MUTANTS_SECONDS", "60"))
+    room = "net" if words.room == "net" else f"hpsearch/{words.room}"
+    with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
+        tree = Path(folder) / "tree"
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(*_LEFT_OUT))
+        drawn = list(enumerate(sample(tree / room, words.count, words.seed)))
+        tried = [(at, one) for at, one in drawn if words.only is None or at in words.only]
+        begun = time.monotonic()
+        if not tried or not passes(tree, f"tests/{room}", seconds):
+            sys.exit(f"tests/{room}: no changes to try, or it fails or lasts longer as it is")
+        print(f"unchanged: {time.monotonic() - begun:.0f} s", flush=True)
+        survivors = 0
+        for at, (path, mutation) in tried:
+            with changed(path, mutation.source):
+                if passes(tree, f"tests/{room}", seconds):
+                    survivors += 1
+                    print(f"[{at}] {path.relative_to(tree)}:{mutation}", flush=True)
+        noticed = len(tried) - survivors
+        print(f"{room}: {noticed} of {len(tried)} noticed ({noticed / len(tried):.0%})")
+
+
+if __name__ == "__main__":
+    main()
