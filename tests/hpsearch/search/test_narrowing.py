@@ -80,6 +80,46 @@ def test_never_to_nothing() -> None:
     assert pytest.approx(0.05) == found.high - found.low
 
 
+@pytest.mark.parametrize(
+    ("best", "expected"),
+    [
+        ([0.4, 0.5, 0.6], (0.35, 0.65)),  # a quarter of their span on each side
+        ([0.5, 0.5, 0.5], (0.45, 0.55)),  # a tenth of the range at least
+        ([0.12, 0.5, 0.9], (0.0, 1.0)),  # never past an end that they do not sit on
+        ([0.04, 0.09, 0.16], (-0.5, 0.19)),  # half of the range past an end that they sit on
+        ([0.84, 0.91, 0.96], (0.81, 1.5)),
+        ([0.04, 0.11, 0.24], (0.0, 0.29)),  # their median does not
+        ([0.04, 0.06, 0.12, 0.24], (0.0, 0.29)),  # of four it is the third
+    ],
+    ids=str,
+)
+def test_by_hand(best: list[float], expected: tuple[float, float]) -> None:
+    """What the best tenth spans, its margin, and where it grows, reckoned by hand."""
+    others = [0.99, 0.01] * (len(best) * 5 - 2)
+    tried: list[Tried] = [({"p": p}, -float(rank)) for rank, p in enumerate([*best, *others])]
+    open_, limit = Range(0.0, 1.0), Range(-9.0, 9.0)
+    found = narrowed({"p": open_}, tried, maximize=True, limits={"p": limit})["p"]
+    assert pytest.approx(expected, abs=1e-12) == found.ends()
+
+
+def test_a_tenth_of_many_trials_is_looked_at() -> None:
+    """Of 31 trials four, and of fewer than 30 three."""
+    open_ = Range(0.0, 1.0)
+    tried: list[Tried] = [({"p": 0.3 + 0.1 * k if k < 5 else 0.5}, -float(k)) for k in range(31)]
+    for count, expected in ((31, (0.225, 0.675)), (29, (0.25, 0.55)), (4, (0.25, 0.55))):
+        found = narrowed({"p": open_}, tried[:count], maximize=True, limits={})["p"]
+        assert pytest.approx(expected) == found.ends()
+
+
+def test_a_logarithm_grows_by_a_decade_at_most() -> None:
+    """Of a range of four decades half would be two; of one of one decade it is a half."""
+    limits = {"lr": Range(1e-30, 1e30, log=True)}
+    for low, lower in ((1e-6, 1e-7), (1e-3, 1e-3 / 10**0.5)):
+        open_ = Range(low, 1e-2, log=True)
+        found = narrowed({"lr": open_}, [({"lr": low}, 1.0)] * 3, maximize=True, limits=limits)
+        assert pytest.approx(lower) == found["lr"].ends()[0]
+
+
 def test_whole_numbers_and_steps_stay_on_their_grid() -> None:
     """A range of whole numbers stays one, and a step's points stay its points."""
     tried: list[Tried] = [({"n": 40 + 10 * (k % 2), "s": 0.3}, float(k)) for k in range(10)]
@@ -89,9 +129,8 @@ def test_whole_numbers_and_steps_stay_on_their_grid() -> None:
     assert isinstance(whole, Range)
     assert isinstance(stepped, Range)
     assert all(isinstance(end, int) and end % 10 == 0 for end in whole.ends())
-    assert whole.low <= 40 < 50 <= whole.high
-    assert 0.3 in stepped
-    assert all(pytest.approx(round(end * 10)) == end * 10 for end in (stepped.low, stepped.high))
+    assert whole.ends() == (30, 60)  # 37.5 to 52.5, on the next points outside
+    assert pytest.approx((0.2, 0.4)) == stepped.ends()  # 0.25 to 0.35, as well
 
 
 def test_drops_a_choice_that_lost() -> None:
