@@ -173,9 +173,11 @@ def sample(folder: Path, count: int, seed: int) -> list[tuple[Path, Mutation]]:
     return random.Random(seed).sample(found, min(count, len(found)))
 
 
-def passes(tree: Path, tests: str, seconds: float) -> bool:
-    """Whether the tests pass in ``tree``, and in time."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tests]
+def passes(tree: Path, tests: str, seconds: float, module: str = "") -> bool:
+    """Whether the tests pass in ``tree``, and in time; those of ``module`` come first."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+    own = f"{tests}/test_{module}.py"
+    command += [own, tests] if (tree / own).exists() else [tests]
     process = subprocess.Popen(
         [*command, f"--basetemp={tree.parent / 'tmp'}"],
         cwd=tree,
@@ -234,7 +236,7 @@ def main() -> None:
         survivors = 0
         for at, (path, mutation) in tried:
             with changed(path, mutation.source):
-                if passes(tree, f"tests/{room}", seconds):
+                if passes(tree, f"tests/{room}", seconds, path.stem):
                     survivors += 1
                     print(f"[{at}] {path.relative_to(tree)}:{mutation}", flush=True)
         noticed = len(tried) - survivors

@@ -191,12 +191,16 @@ def _confirmed(trial: Trial, state: Mapping[str, NDArray[Any]]) -> Reproduction:
 
 
 def _near(recorded: Curve, now: Curve, tolerance: float | None) -> bool:
-    """Whether all numbers are within a tolerance: relative to what is above 1, else absolute."""
+    """Whether all numbers are within a tolerance: relative to what is above 1, else absolute.
+
+    What is infinite or not a number is near to its like alone.
+    """
     if tolerance is None or recorded.shape != now.shape:
         return False
     allowed = tolerance * np.maximum(1.0, np.maximum(abs(recorded), abs(now)))
     with np.errstate(invalid="ignore"):
-        near = (abs(recorded - now) <= allowed) | (recorded == now)
+        gap = abs(recorded - now)
+        near = (np.isfinite(gap) & (gap <= allowed)) | (recorded == now)
     return bool((near | (np.isnan(recorded) & np.isnan(now))).all())
 
 
