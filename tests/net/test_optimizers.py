@@ -164,6 +164,20 @@ def test_bad_hyperparameters(name: str, hyperparameters: dict[str, float], messa
         net.make_optimizer(name, **{"lr": 0.1, **hyperparameters})
 
 
+@pytest.mark.parametrize("name", net.OPTIMIZERS)
+def test_what_is_left_out_is_as_in_the_papers(name: str) -> None:
+    """μ 0.9, ρ 0.99, β 0.9 and 0.999, the ε of the book or of Adam, and AdamW's own λ of 0.01."""
+    given = {"lr": 0.1, "momentum": 0.9, "decay": 0.99, "beta1": 0.9, "beta2": 0.999}
+    epsilon = 1e-8 if name in ("adam", "adamw") else 1e-7
+    made = net.make_optimizer(name, lr=0.1)
+    alone = type(made)(lr=0.1)
+    for attribute, expected in {**given, "epsilon": epsilon}.items():
+        for optimizer in (made, alone):
+            assert getattr(optimizer, attribute, expected) == expected
+    assert getattr(made, "weight_decay", 0.0) == 0.0
+    assert getattr(alone, "weight_decay", 0.01) == 0.01
+
+
 def test_epsilon_must_be_positive() -> None:
     """An ε of 0 would divide 0 by 0."""
     with pytest.raises(ValueError, match="epsilon is 0"):

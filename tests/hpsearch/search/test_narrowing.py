@@ -94,12 +94,14 @@ def test_never_to_nothing() -> None:
     ids=str,
 )
 def test_by_hand(best: list[float], expected: tuple[float, float]) -> None:
-    """What the best tenth spans, its margin, and where it grows, reckoned by hand."""
+    """The best tenth, its margin and where it grows, as shares of a range from 1 to 3."""
     others = [0.99, 0.01] * (len(best) * 5 - 2)
-    tried: list[Tried] = [({"p": p}, -float(rank)) for rank, p in enumerate([*best, *others])]
-    open_, limit = Range(0.0, 1.0), Range(-9.0, 9.0)
+    tried: list[Tried] = [
+        ({"p": 1.0 + 2.0 * p}, -float(rank)) for rank, p in enumerate([*best, *others])
+    ]
+    open_, limit = Range(1.0, 3.0), Range(-9.0, 9.0)
     found = narrowed({"p": open_}, tried, maximize=True, limits={"p": limit})["p"]
-    assert pytest.approx(expected, abs=1e-12) == found.ends()
+    assert pytest.approx([1.0 + 2.0 * end for end in expected]) == list(found.ends())
 
 
 def test_a_tenth_of_many_trials_is_looked_at() -> None:

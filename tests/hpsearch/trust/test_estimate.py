@@ -55,9 +55,12 @@ def test_the_best_is_corrected(database: Database) -> None:
 
 
 def test_it_is_the_same_number_every_time(database: Database) -> None:
-    """The draws are seeded by the search's seed."""
-    store, record = entered(database, right(np.random.default_rng(2), 5))
+    """The draws are seeded by the search's seed: another search's are others."""
+    scores = right(np.random.default_rng(2), 5)
+    store, record = entered(database, scores)
     assert correction(store, record) == correction(store, record)
+    other = correction(*entered(database, scores, name="another", search__seed=1))
+    assert other.estimate != correction(store, record).estimate
 
 
 def test_a_search_that_was_led_says_so(database: Database) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -58,6 +60,16 @@ def test_same_seed_same_estimate() -> None:
     first = corrected(right, maximize=True, seed=3)
     assert first == corrected(right, maximize=True, seed=3)
     assert first != corrected(right, maximize=True, seed=4)
+
+
+def test_draws_take_little_memory() -> None:
+    """A thousand draws of ten thousand examples would be 80 MB at once; they are made in parts."""
+    right = np.random.default_rng(1).random((2, 10_000)) < 0.8
+    tracemalloc.start()
+    corrected(right, maximize=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6
 
 
 def test_one_trial_is_not_corrected_away() -> None:
