@@ -15,6 +15,7 @@ HpsearchError                    1  it ran and failed
 ├── DigestConflictError          1  one trial finished twice with different bits
 ├── TrackingError                1  MLflow that refused, or could not be written
 │   └── TrackingAwayError        1  MLflow that cannot be reached now, and may be back
+├── StoppedError                 1  it was told to stop, and changed nothing
 └── NotComparableError           4  cannot be compared here
 
 Every message is one line: what is wrong, where, and what to do.
@@ -85,6 +86,10 @@ class TrackingError(HpsearchError):
 
 class TrackingAwayError(TrackingError):
     """MLflow cannot be reached now, and may be back: restarted, or cut off."""
+
+
+class StoppedError(HpsearchError):
+    """It was told to stop before it had changed anything."""
 
 
 class NotComparableError(HpsearchError):

@@ -20,7 +20,7 @@ from hpsearch.commands.wiring import (
     signals,
     trainer_of,
 )
-from hpsearch.errors import StoreAwayError
+from hpsearch.errors import StoppedError, StoreAwayError
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
@@ -120,7 +120,13 @@ def restore(
 
     places = settings.read()
     own_home(places, create=True)
-    content, kept = put_back(places.storage, file, force=force)
+    stop = threading.Event()
+    with signals(stop.set, lambda: None) as received:
+        try:
+            content, kept = put_back(places.storage, file, force=force, stop=stop.is_set)
+        except StoppedError as error:
+            say(f"hpsearch: {error}")
+            raise typer.Exit(128 + received[0]) from error
     if kept is not None:
         out(f"the old store is kept as {kept}")
     out(f"restored {content}; now update MLflow with: hpsearch sync")

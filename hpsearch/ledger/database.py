@@ -198,6 +198,11 @@ class Database:
                 f"{self.where}: was written by a newer hpsearch (tables {found}, this one knows "
                 f"{tables.REVISION}); update hpsearch"
             )
+        if found is not None and found not in tables.REVISIONS:
+            raise StoreOpenError(
+                f"{self.where}: has tables of version {ascii(found)[:40]}, which there never was; "
+                f"put a copy back with `hpsearch restore`"
+            )
         if found == tables.REVISION:
             return
         with self.lock("schema", timeout=-1):
@@ -216,7 +221,8 @@ class Database:
         with self.engine.begin() as connection:
             if not sa.inspect(connection).has_table(tables.version.name):
                 return None
-            return connection.execute(sa.select(tables.version.c.version_num)).scalar()
+            found = connection.execute(sa.select(tables.version.c.version_num)).scalar()
+            return None if found is None else str(found)
 
 
 def place(url: str) -> Path | None:

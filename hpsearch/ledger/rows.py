@@ -70,10 +70,12 @@ class Reader:
     Args:
         where: The database, to be named in an error.
         study: The study's name, as far as it is known.
+        advice: What to do about a row that is none.
     """
 
     where: str
     study: str
+    advice: str = "something else has written to the store: put a copy back with `hpsearch restore`"
 
     def record(self, row: _Row) -> StudyRecord:
         """A row of ``studies``.
@@ -184,10 +186,7 @@ class Reader:
         """What is to be raised of a column that does not parse."""
         trial = "" if number is None else f", trial {_show(number)}"
         place = f"{table.name}, study {_show(self.study, 140)}{trial}, {column}"
-        return StoreError(
-            f"{self.where}: {place}: {why}; something else has written to the store: put a copy "
-            f"back with `hpsearch restore`"
-        )
+        return StoreError(f"{self.where}: {place}: {why}; {self.advice}")
 
     def _array(self, number: int, column: str, data: Any, width: int) -> NDArray[np.float64]:
         if data is None:

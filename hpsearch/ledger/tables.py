@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISION = "0006"
-"""The newest migration, and what this program's tables are."""
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+"""The migrations, in order."""
+REVISION = REVISIONS[-1]
+"""The newest of them, and what this program's tables are."""
 
 metadata = sa.MetaData()
 
