@@ -221,8 +221,9 @@ def test_run(hpsearch: Run, write: Write, home: Path) -> None:
     assert lines[0] == "small: 6 of 6 trials (6 complete)"
     assert f"best: trial {best.number}, val_accuracy {best.value:.4g}" == lines[1]
     assert lines[3].startswith("the best of 6 on 30 validation examples flatters: ")
-    assert lines[4] == "reproduced: trained again, 3 epochs and all weights identical"
-    assert lines[5] == "go on with:  hpsearch sync small  |  hpsearch reproduce small"
+    assert lines[4].startswith("corrected for choosing among 6: val_accuracy ")
+    assert lines[5] == "reproduced: trained again, 3 epochs and all weights identical"
+    assert lines[6] == "go on with:  hpsearch sync small  |  hpsearch reproduce small"
     assert [line for line in ended.stderr.splitlines() if not line.startswith("small: ")] == []
     assert "\x1b" not in ended.stdout + ended.stderr
 
