@@ -13,6 +13,8 @@ from hpsearch.study.section import Params, Positive, Section, Seed
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_.-]*(/[A-Za-z_][A-Za-z0-9_.-]*)*"
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LOCAL = "__main__:"
+"""What the names of functions begin with that only the process which has them can call."""
 RESERVED = ("epoch", "value", "step_loss")
 """Names that stand beside the metrics where those are shown."""
 

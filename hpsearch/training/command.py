@@ -70,6 +70,7 @@ class CommandTraining(OwnTraining):
         home: Path,
     ) -> None:
         super().__init__(config, number, interrupted, processes)
+        self._processes = processes
         self._home = home
 
     def _reported(self) -> Iterator[object]:

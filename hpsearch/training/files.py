@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from hpsearch.errors import UsageError
-from hpsearch.study.objective import ObjectiveConfig
+from hpsearch.study.objective import LOCAL, ObjectiveConfig
 
 
 def digests(objective: ObjectiveConfig, folder: Path) -> dict[str, str]:
@@ -33,7 +33,7 @@ def digests(objective: ObjectiveConfig, folder: Path) -> dict[str, str]:
 
 def _module(objective: ObjectiveConfig, folder: Path) -> list[Path]:
     """The file of the function's module, if it is in the study's folder."""
-    if objective.function is None:
+    if objective.function is None or objective.function.startswith(LOCAL):
         return []
     place = folder.joinpath(*objective.function.partition(":")[0].split("."))
     candidates = (place.with_name(f"{place.name}.py"), place / "__init__.py")

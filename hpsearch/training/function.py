@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from hpsearch.errors import UsageError
-from hpsearch.ledger.records import Outcomes, weights_digest
+from hpsearch.ledger.records import weights_digest
 from hpsearch.study.config import AnyTrial, Study
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial
 from hpsearch.training.files import digests
@@ -163,7 +163,6 @@ class FunctionTraining(OwnTraining):
         self._caller = caller
         self._open = False  # a call has begun, and its process has not said that it is over
         self._asked = False  # it waits to be told whether to go on
-        self._outcomes: Outcomes | None = None
 
     def _has_folder(self) -> bool:
         """Whether the function asks for it, by its third parameter."""
@@ -203,23 +202,6 @@ class FunctionTraining(OwnTraining):
                 data = self._caller.read(number * np.dtype(dtype).itemsize)
                 self._outcomes = np.frombuffer(data, dtype)
             return
-
-    def outcomes(self, metric: str) -> Outcomes | None:
-        """What the function said of each validation example.
-
-        Raises:
-            TrainingFailed: If their mean is not the metric.
-        """
-        scores = self._outcomes
-        if scores is None:
-            return None
-        value, mean = self.final[self.metrics.index(metric)], float(scores.mean(dtype=np.float64))
-        if not math.isclose(mean, value, rel_tol=1e-4, abs_tol=1e-9):
-            raise TrainingFailed(
-                f"trial.outcomes: their mean is {mean:.6g}, and {metric} is {value:.6g}; "
-                f"expected what each validation example contributes to {metric}"
-            )
-        return scores
 
     def _look(self) -> None:
         if self._interrupted():

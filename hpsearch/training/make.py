@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hpsearch.study.config import Study
+from hpsearch.study.objective import LOCAL
 from hpsearch.training.seam import Trainer
 
 
@@ -29,6 +30,10 @@ def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
         splits = split(dataset, **study.data.model_dump(exclude={"dataset", "task"}))
         return NetworkTrainer(splits, lambda: facts(dataset, splits))
     assert study.objective is not None
+    if study.objective.function is not None and study.objective.function.startswith(LOCAL):
+        from hpsearch.training.local import OutOfReach
+
+        return OutOfReach(study.objective.function)
     if study.objective.function is not None:
         from hpsearch.training.function import FunctionTrainer
 

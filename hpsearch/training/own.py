@@ -9,26 +9,37 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.ledger.records import Outcomes
 from hpsearch.study.objective import ObjectiveTrial
-from hpsearch.training.process import Processes
 from hpsearch.training.seam import Row, TrainingFailed
 
 _SHOWN = 200  # characters of what was reported, or said, that a reason repeats
 
 
+class Log(Protocol):
+    """What a training prints, or writes to its log."""
+
+    def forget_log(self) -> None:
+        """Begin a new log."""
+
+    @property
+    def log(self) -> bytes:
+        """The end of it."""
+
+
 class OwnTraining(ABC):
-    """A training in a process of its own: a ``seam.Training``.
+    """A training of one's own: a ``seam.Training``.
 
     Args:
         config: The trial's configuration.
         number: Its number.
         interrupted: Whether it is to end, unfinished.
-        processes: Where it runs.
+        printed: Its log.
     """
 
     def __init__(
@@ -36,17 +47,18 @@ class OwnTraining(ABC):
         config: ObjectiveTrial,
         number: int,
         interrupted: Callable[[], bool],
-        processes: Processes,
+        printed: Log,
     ) -> None:
         self._objective = config.objective
         self._config = config
         self._number = number
         self._interrupted = interrupted
-        self._processes = processes
+        self._printed = printed
         self._epochs: Generator[Row] | None = None
         self._rows: list[Row] = []
         self._deadline = math.inf
         self._scratch: Path | None = None
+        self._outcomes: Outcomes | None = None
         self.metrics = tuple(config.objective.metrics)
         self.state: Mapping[str, NDArray[Any]] = {}
         self.sha256: str | None = None
@@ -85,7 +97,7 @@ class OwnTraining(ABC):
         if self._has_folder():  # to take one away again costs some file systems milliseconds
             self._scratch = Path(tempfile.mkdtemp(prefix=f"hpsearch-{self._number}-"))
             self.folder.mkdir()
-        self._processes.forget_log()
+        self._printed.forget_log()
         self._deadline = time.monotonic() + self._objective.seconds
         try:
             for given in self._reported():
@@ -98,13 +110,26 @@ class OwnTraining(ABC):
                 self.diverged, self.sha256, self.state = True, None, {}
         finally:
             self._end()
-            self.log = self._processes.log
+            self.log = self._printed.log
             if self._scratch is not None:
                 shutil.rmtree(self._scratch, ignore_errors=True)
 
     def outcomes(self, metric: str) -> Outcomes | None:
-        """Not known: what it is tried on is its own affair."""
-        return None
+        """What it said of each validation example; None where it said nothing.
+
+        Raises:
+            TrainingFailed: If their mean is not the metric.
+        """
+        scores = self._outcomes
+        if scores is None:
+            return None
+        value, mean = self.final[self.metrics.index(metric)], float(scores.mean(dtype=np.float64))
+        if not math.isclose(mean, value, rel_tol=1e-4, abs_tol=1e-9):
+            raise TrainingFailed(
+                f"trial.outcomes: their mean is {mean:.6g}, and {metric} is {value:.6g}; "
+                f"expected what each validation example contributes to {metric}"
+            )
+        return scores
 
     @property
     def folder(self) -> Path:

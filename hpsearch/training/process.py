@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpsearch.threads import ONE_THREAD
 from hpsearch.training import supervisor
 from hpsearch.training.seam import TrainingFailed
 
@@ -56,13 +57,13 @@ class Processes:
             command: The program and its arguments.
             cwd: Its current folder.
             scratch: A folder that is removed with it, should this process be killed.
-            variables: Of its environment, beside those of this process.
+            variables: Of its environment, beside those of this process and one BLAS thread.
             channel: A socket that becomes its standard input.
         """
         control = self._open()
         request = {
             "run": list(command),
-            "env": {**os.environ, **(variables or {})},
+            "env": {**os.environ, **ONE_THREAD, **(variables or {})},
             "cwd": str(cwd),
             "scratch": str(scratch or ""),
         }

@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.study.config import dumps
-
-THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""One BLAS thread each: more would round differently, and fight over the cores."""
+from hpsearch.threads import ONE_THREAD
+from hpsearch.threads import THREAD_VARIABLES as THREAD_VARIABLES
 
 NUMERIC = ("machine", "numpy", "blas", "cpu_features", "threads")
 """The entries that decide how the same program rounds."""
@@ -34,8 +33,7 @@ _PACKAGES = ("hpsearch", "net")
 
 def one_thread() -> None:
     """Have BLAS use one thread in this process and its children. Call it before NumPy loads."""
-    for name in THREAD_VARIABLES:
-        os.environ[name] = "1"
+    os.environ.update(ONE_THREAD)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -45,7 +45,7 @@ class Reproduction:
     environment_differences: list[str]
     rounds_alike: bool
     """Whether this environment must give the recorded one's bits."""
-    state: Mapping[str, NDArray[Any]]
+    state: Mapping[str, NDArray[Any]] = field(repr=False)
     """The trained arrays."""
 
     @property

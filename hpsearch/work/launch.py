@@ -26,6 +26,7 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Counts, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.settings import Settings
+from hpsearch.threads import ONE_THREAD
 from hpsearch.trust import environment
 
 if TYPE_CHECKING:
@@ -120,16 +121,19 @@ class Launch:
             arguments = (self._projected, self._messages.append)
             threading.Thread(target=self._beside, args=arguments, daemon=True).start()
         try:
-            yield from self._work()
-        finally:
-            self._end_workers()
-        if self.failure is not None:  # it may be the store's, and that of each further write
-            self._end = min(self._end, time.monotonic() + _FAREWELL)
-        yield self._progress()
-        self._projected.set()
-        while thread is not None and thread.is_alive() and time.monotonic() < self._end:
-            thread.join(_LOOK)
+            try:
+                yield from self._work()
+            finally:
+                self._end_workers()
+            if self.failure is not None:  # it may be the store's, and that of each further write
+                self._end = min(self._end, time.monotonic() + _FAREWELL)
             yield self._progress()
+            self._projected.set()
+            while thread is not None and thread.is_alive() and time.monotonic() < self._end:
+                thread.join(_LOOK)
+                yield self._progress()
+        finally:
+            self._projected.set()  # also where nobody watches it to its end
 
     def _project(self) -> threading.Thread | None:
         if self._projector is None:
@@ -177,7 +181,7 @@ class Launch:
             stderr=subprocess.PIPE,
             env={
                 **os.environ,
-                **dict.fromkeys(environment.THREAD_VARIABLES, "1"),
+                **ONE_THREAD,
                 "HPSEARCH_HOME": str(self._settings.home),
                 "HPSEARCH_STORAGE": self._settings.storage,
             },

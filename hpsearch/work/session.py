@@ -21,6 +21,7 @@ from hpsearch.training import make
 from hpsearch.training.seam import Trainer
 from hpsearch.trust.reproduce import confirm
 from hpsearch.trust.twice import watch_first
+from hpsearch.work.here import Here
 from hpsearch.work.launch import Launch
 
 
@@ -78,6 +79,10 @@ class Session:
             return make.trainer(self.record.study, folder, self.settings.cache)
 
         watch_first(self.store, self.record, another, stop, say)
+
+    def here(self) -> Here:
+        """What runs it in this process."""
+        return Here(self.store, self.record, self.settings, self.trainer, self.projector)
 
     def confirmed(self, best: Trial) -> Mapping[str, Any]:
         """How training the best trial again ended, which the projector may have done already.

@@ -106,6 +106,10 @@ class Worker:
             seam("trained")
             patiently(stop, lambda: leases.finish(number, result, environment_digest))
             seam("finished")
+        except KeyboardInterrupt:  # in a notebook's process, say; a worker's own hears of none
+            with suppress(HpsearchError):
+                leases.hand_back(number)
+            raise
         except (MemoryError, OSError) as error:
             with suppress(HpsearchError):
                 leases.hand_back(number)
