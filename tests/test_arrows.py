@@ -21,7 +21,7 @@ FLOORS = """
     projections
     work report ui
     commands
-    cli
+    cli python
 """
 """From the ground up: a room imports from the floors below it, and from none beside or above."""
 

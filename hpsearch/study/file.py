@@ -154,9 +154,9 @@ def toml(study: Study) -> str:
     for key, value in study.definition().items():
         if isinstance(value, dict):
             lines += ["", f"[{key}]"]
-            lines += [f"{_key(inner)} = {_inline(entry)}" for inner, entry in value.items()]
+            lines += [f"{_key(inner)} = {inline(entry)}" for inner, entry in value.items()]
         else:
-            lines.append(f"{key} = {_inline(value)}")
+            lines.append(f"{key} = {inline(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -253,7 +253,7 @@ def _point(space: Space, index: int, raw: dict[str, Any]) -> dict[str, Value]:
         open_ = space[path]
         if value not in open_:
             raise StudyFileError(
-                f"{where}: {path} = {show(value)} is not in {short(_inline(open_.table()), 200)}"
+                f"{where}: {path} = {show(value)} is not in {short(inline(open_.table()), 200)}"
             )
         if isinstance(open_, Choices):
             point[path] = next(choice for choice in open_.choices if same(value, choice))
@@ -267,13 +267,13 @@ def _point(space: Space, index: int, raw: dict[str, Any]) -> dict[str, Value]:
 
 def _key(key: str) -> str:
     bare = key.isascii() and key.replace("-", "_").replace("_", "a").isalnum()
-    return key if bare else _inline(key)
+    return key if bare else inline(key)
 
 
-def _inline(value: Any) -> str:
+def inline(value: Any) -> str:
     """A value in TOML, on one line."""
     if isinstance(value, dict):
-        return f"{{ {', '.join(f'{_key(k)} = {_inline(v)}' for k, v in value.items())} }}"
+        return f"{{ {', '.join(f'{_key(k)} = {inline(v)}' for k, v in value.items())} }}"
     if isinstance(value, list):
-        return f"[{', '.join(map(_inline, value))}]"
+        return f"[{', '.join(map(inline, value))}]"
     return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")

@@ -1,4 +1,4 @@
-"""How does a study run in this process? A worker on the thread that asks for it, watched by another.
+"""How does a study run in this process? A worker on the calling thread, watched by another.
 
 So a function runs that no other process can import, and on the thread that its author expects.
 """

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
@@ -114,7 +114,7 @@ class Launch:
         for worker in self._workers:
             worker.process.kill()
 
-    def watch(self) -> Iterator[Progress]:
+    def watch(self) -> Generator[Progress]:
         """Run until nothing is left to do, it fails, or it is stopped."""
         thread = self._project()
         if self._beside is not None:

@@ -1,0 +1,1 @@
+"""How is hpsearch used from Python?"""

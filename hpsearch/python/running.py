@@ -1,0 +1,97 @@
+"""How does a study run from Python? As from the command line, with what there is to say logged."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+from hpsearch.errors import NotComparableError
+from hpsearch.ledger.records import StudyRecord
+from hpsearch.redact import redact
+from hpsearch.work.launch import Launch, Progress
+from hpsearch.work.session import Session
+
+_logger = logging.getLogger("hpsearch")
+
+
+def run(session: Session, workers: int) -> None:
+    """Run a study to its end.
+
+    Args:
+        session: The study.
+        workers: Processes; with 0 everything runs in this process.
+
+    Raises:
+        HpsearchError: If it did not end well.
+        KeyboardInterrupt: If that came; the workers have handed their trials back.
+    """
+    for remark in session.remarks(max(workers, 1)):
+        _tell(remark)
+    launch = _in_processes(session, workers) if workers else _here(session)
+    _confirm(session)
+    failure = session.failure(launch)
+    if failure is not None:
+        raise failure
+
+
+def _in_processes(session: Session, workers: int) -> Launch:
+    launch = session.launch(workers)
+    with closing(launch.watch()) as watched:
+        _show(watched, session.record)
+    return launch
+
+
+def _here(session: Session) -> Launch:
+    """Run it on this thread, and the best trial again, which nobody else can train."""
+    here = session.here()
+    shown = threading.Thread(
+        target=_show, args=(here.watch(), session.record), name="progress", daemon=True
+    )
+    shown.start()
+    try:
+        here.work()
+        _confirm(session)
+    except BaseException:
+        here.stop()
+        raise
+    finally:
+        here.over()
+        shown.join()
+    return here
+
+
+def _show(watched: Iterator[Progress], record: StudyRecord) -> None:
+    """Show the progress where somebody sees it; elsewhere, log only what there is to be told."""
+    from hpsearch.commands.display import live, plain
+
+    if sys.stderr is not None and sys.stderr.isatty():
+        live(watched, record)
+    elif "ipykernel" in sys.modules:
+        plain(watched, record)
+    else:
+        for progress in watched:
+            for message in progress.messages:
+                _tell(message)
+
+
+def _confirm(session: Session) -> None:
+    """Train the best trial again once the study is done, if nobody has; say if it differed."""
+    store, record = session.store, session.record
+    best = store.best(record)
+    if best is None or not store.counts(record.id).done:
+        return
+    known = store.study(record.name).reproduced
+    try:
+        done = session.confirmed(best)
+    except NotComparableError as error:
+        _tell(str(error))
+        return
+    if done != known and not done["identical"]:
+        _tell(f"trial {best.number} did NOT reproduce: {done['first_difference']}")
+
+
+def _tell(line: str) -> None:
+    _logger.warning("%s", redact(line))

@@ -1,0 +1,154 @@
+"""How does Python say what a study leaves open? Each is what a study file's table says."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, SupportsFloat, SupportsIndex
+
+from hpsearch.errors import UsageError
+
+
+class _Open:
+    """A place that the search fills."""
+
+    def table(self) -> dict[str, Any]:
+        """The place as a study file writes it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Float(_Open):
+    """A range of real numbers, both ends included.
+
+    >>> Float(1e-5, 1e-1, log=True)
+    Float(low=1e-05, high=0.1, log=True, step=None)
+
+    Args:
+        low: The lower end; above 0 with ``log``.
+        high: The upper end.
+        log: Whether it is searched by its logarithm.
+        step: Search only ``low``, ``low + step``, …; not together with ``log``.
+
+    Raises:
+        UsageError: If one of them is no number.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    step: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "step"):
+            value = getattr(self, name)
+            if name != "step" or value is not None:
+                object.__setattr__(self, name, _real(f"Float: {name}", value))
+
+    def table(self) -> dict[str, Any]:
+        """The range as a study file writes it."""
+        return _range(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Int(_Open):
+    """A range of whole numbers, both ends included.
+
+    >>> Int(2, 12)
+    Int(low=2, high=12, log=False, step=None)
+
+    Args:
+        low: The lower end; above 0 with ``log``.
+        high: The upper end.
+        log: Whether it is searched by its logarithm.
+        step: Search only ``low``, ``low + step``, …; not together with ``log``.
+
+    Raises:
+        UsageError: If one of them is no whole number.
+    """
+
+    low: int
+    high: int
+    log: bool = False
+    step: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "step"):
+            value = getattr(self, name)
+            if name != "step" or value is not None:
+                object.__setattr__(self, name, _whole(f"Int: {name}", value))
+
+    def table(self) -> dict[str, Any]:
+        """The range as a study file writes it."""
+        return _range(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(_Open):
+    """A set of values without an order: numbers, texts, booleans, or lists of whole numbers.
+
+    >>> Choice(["relu", "tanh"])
+    Choice(choices=('relu', 'tanh'))
+
+    Args:
+        choices: The values.
+
+    Raises:
+        UsageError: If it is one text, or nothing that has entries.
+    """
+
+    choices: tuple[Any, ...]
+
+    def __init__(self, choices: Iterable[Any]) -> None:
+        if isinstance(choices, str | Mapping) or not isinstance(choices, Iterable):
+            raise UsageError(f"Choice: takes a list of values, not {choices!r}")
+        object.__setattr__(self, "choices", tuple(choices))
+
+    def table(self) -> dict[str, Any]:
+        """The choices as a study file writes them."""
+        return {"choices": plain(list(self.choices))}
+
+
+def plain(value: Any) -> Any:
+    """A value as a study file can say it: tables, lists, and Python's own kinds of values.
+
+    What it cannot say is left as it is, for the one to refuse who knows its place.
+    """
+    if isinstance(value, _Open):
+        return value.table()
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if not isinstance(value, bool | int | float | str) and hasattr(value, "tolist"):
+        return plain(value.tolist())  # NumPy's
+    return value
+
+
+def _range(open_: Float | Int) -> dict[str, Any]:
+    """What is said of a range, without what is left out."""
+    table: dict[str, Any] = {"low": open_.low, "high": open_.high}
+    if open_.log:
+        table["log"] = open_.log
+    if open_.step is not None:
+        table["step"] = open_.step
+    return table
+
+
+def _real(where: str, value: SupportsFloat) -> float:
+    try:
+        number = float(value) if not isinstance(value, str) else math.nan
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"{where} must be a finite number, not {value!r}")
+    return number
+
+
+def _whole(where: str, value: SupportsIndex) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise UsageError(f"{where} must be a whole number, not {value!r}") from None
