@@ -17,6 +17,7 @@ from hpsearch.commands.printing import out, say
 from hpsearch.commands.wiring import (
     Name,
     find,
+    find_stored,
     open_store,
     own_home,
     signals,
@@ -26,11 +27,8 @@ from hpsearch.commands.wiring import (
 )
 from hpsearch.errors import (
     HpsearchError,
-    NoStoreError,
     NotComparableError,
-    StudyFileError,
     TrackingError,
-    UnknownStudyError,
 )
 from hpsearch.text import word
 
@@ -77,7 +75,7 @@ def run(
     if trials is not None:
         changes.append(f"search.trials={trials}")
     own_home(places, create=True)
-    stored = _stored(study)
+    stored = find_stored(study)
     if stored is None:
         file = find(study)
         definition = study_file.load(file, changes, name)
@@ -110,16 +108,6 @@ def run(
     failure = session.failure(launch)
     if failure is not None:
         raise failure
-
-
-def _stored(study: str) -> StudyRecord | None:
-    """A study that is in the store, where no study file bears its name."""
-    try:
-        find(study)
-    except StudyFileError:
-        with suppress(NoStoreError, UnknownStudyError):
-            return open_store().study(study)
-    return None
 
 
 def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,9 @@ from hpsearch import settings
 from hpsearch.commands.printing import question, say
 from hpsearch.errors import (
     HpsearchError,
+    NoStoreError,
     StudyFileError,
+    UnknownStudyError,
     UsageError,
 )
 from hpsearch.text import short
@@ -74,6 +76,16 @@ def find(study: str) -> Path:
     raise StudyFileError(
         f"no study file {short(study)!r}; there are {', '.join(names)}, or give a path"
     )
+
+
+def find_stored(study: str) -> StudyRecord | None:
+    """A study that is in the store, where no study file bears its name."""
+    try:
+        find(study)
+    except StudyFileError:
+        with suppress(NoStoreError, UnknownStudyError):
+            return open_store().study(study)
+    return None
 
 
 def trainer_of(study: Study, folder: str | Path | None) -> Trainer:

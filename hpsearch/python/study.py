@@ -12,7 +12,7 @@ from hpsearch import settings
 from hpsearch.errors import NoStoreError, UnknownStudyError, UnknownTrialError, UsageError
 from hpsearch.python.functions import named
 from hpsearch.python.spaces import plain
-from hpsearch.study import config, file
+from hpsearch.study import config, file, source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,6 +112,7 @@ class Study:
         tables: dict[str, Any] = {"objective": own, "params": params, "data": data}
         tables |= {"network": network, "training": training, "tracking": tracking, "search": search}
         given = {key: plain(table) for key, table in tables.items() if table}
+        source.check(given)
         at = folder if folder is not None else known.folder if known is not None else None
         self._set(file.parse({"name": name, **given}), Path(at or ""))
         if known is not None and callable(function):
@@ -174,8 +175,7 @@ class Study:
         size = self._workers(workers)
         definition = self._definition
         if trials is not None:
-            search = {**definition.definition()["search"], "trials": plain(trials)}
-            definition = file.parse({**definition.definition(), "search": search})
+            definition = file.changed(definition, [f"search.trials={file.inline(plain(trials))}"])
         own_home(self._places, create=True)
         trainer = self._trainer(here=size == 0)
         store = self._open(create=True)
@@ -201,15 +201,13 @@ class Study:
     def _trainer(self, *, here: bool) -> Trainer:
         """What trains the trials: in this process if that is asked for, and can be."""
         from hpsearch.training.make import trainer
-        from hpsearch.trust.environment import single_thread
 
         objective = self._definition.objective
         if self._function is not None and objective is not None and (here or self._local):
             from hpsearch.training.local import LocalTrainer
 
             return LocalTrainer(objective, self._folder, self._function)
-        with single_thread():
-            return trainer(self._definition, self._folder, self._places.cache)
+        return trainer(self._definition, self._folder, self._places.cache)
 
     # -- looking
 
@@ -328,7 +326,7 @@ class Study:
 def load(
     study: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None, **tables: Any
 ) -> Study:
-    """Read a study file.
+    """Read a study file, or a study in the store of which there is no file.
 
         >>> hpsearch.load("book", {"training.epochs": 5}, name="mine")
         hpsearch.Study('mine')
@@ -336,18 +334,21 @@ def load(
         hpsearch.Study('book')
 
     Args:
-        study: The file, or the name of one in ``studies/``.
+        study: The file, or the name of one in ``studies/`` or of a study in the store.
         overrides: Other values, by their paths.
         tables: Other values, by a table's name; ``name`` is the study's.
 
     Raises:
         StudyFileError: If there is no such file, or it is no valid study.
     """
-    from hpsearch.commands.wiring import find
+    from hpsearch.commands.wiring import find, find_stored
 
-    path = find(os.fspath(study))
     changes = {**dict(_flat(plain(overrides or {}))), **dict(_flat(plain(tables)))}
     lines = [f"{key}={file.inline(value)}" for key, value in changes.items()]
+    stored = find_stored(os.fspath(study))
+    if stored is not None:
+        return Study._of(file.changed(stored.study, lines), Path(stored.folder or ""))
+    path = find(os.fspath(study))
     return Study._of(file.load(path, lines), path.absolute().parent)
 
 

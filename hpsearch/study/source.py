@@ -42,7 +42,7 @@ def read(path: Path) -> dict[str, Any]:
         if len(content) > MOST_BYTES:
             raise StudyFileError("is larger than 1 MiB; a study file is not")
         table = _parse(content.decode("utf-8-sig"))
-        _check(table)
+        check(table)
     except StudyFileError as error:
         raise StudyFileError(f"{shown}: {error}") from None
     except FileNotFoundError:
@@ -72,7 +72,7 @@ def override(table: dict[str, Any], change: str) -> None:
         raise StudyFileError(f"{shown}: must be path=value, such as training.epochs=5")
     try:
         value = _parse(f"value = {text}")["value"]
-        _check(value)
+        check(value)
     except RecursionError:
         raise StudyFileError(f"{shown}: {_TOO_DEEP}") from None
     except tomllib.TOMLDecodeError:
@@ -100,7 +100,7 @@ def _parse(text: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def _check(value: Any) -> None:
+def check(value: Any) -> None:
     """Refuse what is nested too deep, integers that are none in TOML, and what no store keeps."""
     level = [value]
     for _ in range(DEEPEST):
