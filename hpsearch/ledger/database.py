@@ -194,6 +194,7 @@ class Database:
     def _bring_up_to_date(self) -> None:
         found = self._version()
         if found is not None and found > tables.REVISION:
+            self.engine.dispose()
             raise StoreOpenError(
                 f"{self.where}: was written by a newer hpsearch (tables {found}, this one knows "
                 f"{tables.REVISION}); update hpsearch"

@@ -1,0 +1,77 @@
+"""How the database is opened and locked, and what is said when it fails."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from hpsearch.errors import NoStoreError, StoreAwayError, StoreError, StoreOpenError
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.tables import version
+from tests.postgres import Cluster
+
+
+def test_lock_is_held_by_one(database: Database) -> None:
+    """Whoever comes second is told so, and gets it when the first has let go."""
+    elsewhere = Database(database.url.render_as_string(hide_password=False))
+    with database.lock("a") as first, database.lock("b") as other:
+        assert first
+        assert other
+        first.check()
+        with elsewhere.lock("a") as second:
+            assert not second
+    elsewhere.engine.dispose()
+    with database.lock("a") as third:
+        assert third
+
+
+def test_nothing_is_made_unasked(tmp_path: Path) -> None:
+    """A store that is not there is made by whoever may make it alone."""
+    url = f"sqlite:///{tmp_path / 'new' / 'studies.db'}"
+    with pytest.raises(NoStoreError, match="no study store yet"):
+        Database(url, create=False)
+    assert list(tmp_path.iterdir()) == []
+    Database(url).engine.dispose()
+    Database(url, create=False).engine.dispose()
+
+
+def test_newer_store_is_left_alone(database: Database) -> None:
+    """Tables of a later version may mean anything."""
+    with database.write() as connection:
+        connection.execute(sa.update(version).values(version_num="9999"))
+    with pytest.raises(StoreOpenError, match="written by a newer hpsearch"):
+        Database(database.url.render_as_string(hide_password=False))
+
+
+def test_refusal_is_an_error_and_no_outage(database: Database) -> None:
+    """What the database refuses it will refuse again: nobody waits for it."""
+    with pytest.raises(StoreError, match="no_such_table") as told, database.read() as connection:
+        connection.execute(sa.text("SELECT * FROM no_such_table"))
+    assert type(told.value) is StoreError
+
+
+def test_lost_server_is_an_outage(postgres: Cluster) -> None:
+    """Whoever waits for it may go on, but not with a lock that it has forgotten."""
+    database = Database(postgres.database())
+    with database.lock("a") as lock:
+        lock.check()
+        postgres.restart("immediate")
+        with pytest.raises(StoreAwayError):
+            lock.check()
+    with database.read() as connection:
+        assert connection.execute(sa.select(1)).scalar() == 1
+    database.engine.dispose()
+
+
+def test_nobody_waits_for_ever_for_postgresql(fresh_postgres: str) -> None:
+    """A connection knows how long it waits for a lock, and for a server that was cut off."""
+    database = Database(fresh_postgres)
+    with database.read() as connection:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        asked = driver.info.get_parameters()
+        assert (asked["connect_timeout"], asked["keepalives_idle"]) == ("10", "10")
+        assert connection.execute(sa.text("SHOW lock_timeout")).scalar() == "30s"
+    database.engine.dispose()
