@@ -45,6 +45,8 @@ _DEAF = {
 """A PostgreSQL that was cut off says nothing at all: after 20 s or so that is an outage, too."""
 _LOCKED = "55P03"
 """What PostgreSQL calls a lock that another holds for too long."""
+_LACKING = "22P05"
+"""What PostgreSQL calls a character that the database's encoding does not have."""
 
 
 class Lock:
@@ -259,23 +261,35 @@ def immediate(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def patience(url: sa.URL) -> dict[str, int | str]:
-    """The driver's arguments by which nobody waits for ever for PostgreSQL.
+def connecting(url: sa.URL) -> dict[str, int | str]:
+    """The driver's arguments for a PostgreSQL, however the server and its roles are set up.
 
-    One that was cut off is noticed, and a lock that another holds is waited for as long as SQLite
-    does.
+    Text goes and comes as UTF-8, and a transaction sees what others have committed. Nobody waits
+    for ever: one that was cut off is noticed, and a lock that another holds is waited for as long
+    as SQLite does. The address may ask for another patience, not for another encoding or isolation.
     """
-    arguments: dict[str, int | str] = {**_DEAF, "options": f"-c lock_timeout={int(BUSY * 1000)}"}
-    return {key: value for key, value in arguments.items() if key not in url.query}
+    if url.get_backend_name() != "postgresql":
+        return {}
+    lock = f"-c lock_timeout={int(BUSY * 1000)}"
+    isolation = r"-c default_transaction_isolation=read\ committed"
+    asked = url.query.get("options", "")
+    return {
+        **{key: value for key, value in _DEAF.items() if key not in url.query},
+        "options": " ".join(f"{lock} {asked} {isolation}".split()),
+        "client_encoding": "utf8",
+    }
 
 
 def _parse(url: str) -> sa.URL:
+    form = "sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DB"
     try:
         parsed = sa.make_url(url)
         parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):  # a bad port, too
+    except (ArgumentError, NoSuchModuleError, ImportError):
+        raise StoreOpenError(f"HPSEARCH_STORAGE: must be {form}") from None
+    except ValueError:  # it is not shown: what stands there may be a password
         raise StoreOpenError(
-            "HPSEARCH_STORAGE: must be sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DB"
+            f"HPSEARCH_STORAGE: the port in it is no number; it must be {form}"
         ) from None
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql") or (backend == "sqlite" and not parsed.database):
@@ -299,7 +313,7 @@ def _engine(url: sa.URL) -> Engine:
         immediate(engine)
         return engine
     try:
-        return sa.create_engine(url, pool_pre_ping=True, connect_args=patience(url))
+        return sa.create_engine(url, pool_pre_ping=True, connect_args=connecting(url))
     except ImportError:
         raise StoreOpenError(
             "PostgreSQL needs its driver: pip install 'hpsearch[postgres]'"
@@ -353,16 +367,28 @@ def _advice(error: BaseException) -> str:
         return "; make room and run again"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", _LOCKED)):
         return f" by another program for {BUSY:.0f} s and more; end that, and run again"
+    if name == _LACKING or _speaks_otherwise(error):
+        return "; use a database that was made WITH ENCODING 'UTF8' TEMPLATE template0"
     return ""
 
 
 def _away(error: BaseException) -> bool:
-    """Whether a server was lost, rather than that it refused (disk full, no such table, …)."""
-    if not isinstance(error, OperationalError | InterfaceError):
+    """Whether to try again: a server was lost, or undid this so that another could commit.
+
+    It is not if the server refused: a full disk, no such table, ….
+    """
+    if not isinstance(error, OperationalError | InterfaceError) or _speaks_otherwise(error):
         return False
     state = getattr(error.orig, "sqlstate", None)
-    # 08: connection exceptions; 57P: shut down, or starting up. No state: never connected.
-    return state is None or state.startswith(("08", "57P"))
+    # 08: connection exceptions; 57P: shut down, or starting up; 40: serialization failures and
+    # deadlocks. No state: never connected.
+    return state is None or state.startswith(("08", "57P", "40"))
+
+
+def _speaks_otherwise(error: BaseException) -> bool:
+    """Whether a server has no way from UTF-8 to its encoding. It says so in any language."""
+    original = getattr(error, "orig", None)
+    return getattr(original, "sqlstate", "") is None and " UTF8 " in str(original)
 
 
 def _reason(error: BaseException) -> str:

@@ -8,6 +8,7 @@ wins.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -160,7 +161,7 @@ class Leases:
                     epochs=len(result.curve),
                     weights_sha256=result.weights_sha256,
                     rungs=dumps(dict(result.rungs)),
-                    reason=result.reason,
+                    reason=None if result.reason is None else _writable(result.reason),
                     hidden=trials.c.hidden | (result.state == State.FAIL),
                     environment=environment,
                     ended=self._database.now,
@@ -331,6 +332,11 @@ def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
             nothing = {"study_id": study_id, "epochs": b"", "steps": b""}
             connection.execute(sa.insert(curves), [nothing | {"number": n} for n in lost])
         return lost
+
+
+def _writable(text: str) -> str:
+    """A text that both databases take: NUL and halves of characters are spelt out."""
+    return re.sub("[\0\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _compare(number: int, row: sa.Row[tuple[object, ...]], result: Result) -> None:

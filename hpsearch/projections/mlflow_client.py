@@ -21,7 +21,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError
 
 from hpsearch.errors import HpsearchError, TrackingError
-from hpsearch.ledger.database import patience
+from hpsearch.ledger.database import connecting
 from hpsearch.projections import mlflow_errors
 from hpsearch.projections.artifacts import follow
 from hpsearch.redact import address, redact
@@ -130,9 +130,8 @@ def _engine(uri: str) -> Engine:
     engine: Engine | None = SqlAlchemyStore._engine_map.get(uri)
     if engine is None:
         url = sa.make_url(uri)
-        if url.get_backend_name() == "postgresql":
-            more = {key: str(value) for key, value in patience(url).items()}
-            url = url.update_query_dict(more)
+        more = {key: str(value) for key, value in connecting(url).items()}
+        url = url.update_query_dict(more)
         make: Any = create_sqlalchemy_engine  # MLflow does not type it, and takes text alone
         engine = make(url.render_as_string(hide_password=False))
         SqlAlchemyStore._engine_map[uri] = engine

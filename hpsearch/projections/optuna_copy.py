@@ -33,7 +33,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
 from hpsearch.errors import HpsearchError, StoreError, one_line
-from hpsearch.ledger.database import BUSY, Database, immediate, patience
+from hpsearch.ledger.database import BUSY, Database, connecting, immediate
 from hpsearch.ledger.records import FINISHED, Curve, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.search.optuna_terms import frozen
@@ -218,7 +218,7 @@ class OptunaCopy:
 
 def _open(database: Database) -> RDBStorage:
     """Optuna's storage in the ledger's database, its tables made by one process alone."""
-    arguments: dict[str, Any] = {"pool_pre_ping": True, "connect_args": patience(database.url)}
+    arguments: dict[str, Any] = {"pool_pre_ping": True, "connect_args": connecting(database.url)}
     if database.file:
         arguments = {"connect_args": {"timeout": BUSY}, "execution_options": {"writes": True}}
     url = database.url.render_as_string(hide_password=False)

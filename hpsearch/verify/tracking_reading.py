@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from hpsearch.errors import TrackingError
+from hpsearch.ledger.database import connecting
 from hpsearch.ledger.records import STEP_LOSS
 from hpsearch.redact import address
 from hpsearch.settings import Settings
@@ -151,7 +152,7 @@ def _read_sql(url: sa.URL, ledger: str, names: Sequence[str]) -> list[Run]:
     tags: dict[str, dict[str, str]] = defaultdict(dict)
     params: dict[str, dict[str, str]] = defaultdict(dict)
     metrics: dict[str, dict[str, Points]] = defaultdict(lambda: defaultdict(Points))
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, connect_args=connecting(url))
     try:
         with engine.begin() as connection:
             if not sa.inspect(connection).has_table("runs"):

@@ -274,6 +274,15 @@ def test_finish_keeps_every_bit(database: Database, record: StudyRecord, join: J
     assert trial.started <= trial.ended
 
 
+def test_reason_may_be_any_text(database: Database, record: StudyRecord, join: Join) -> None:
+    """What a training said is kept on both databases alike; what neither holds is spelt out."""
+    leases = join()
+    said = "ValueError: a NUL \x00, half a character \udc80, größe → 2"
+    leases.finish(number(leases.claim()), replace(FAIL, reason=said))
+    trial = Store(database).trial(record.id, 0)
+    assert trial.reason == r"ValueError: a NUL \u0000, half a character \udc80, größe → 2"
+
+
 def test_ten_failures_in_a_row_stop_the_study(database: Database) -> None:
     """After ten FAIL trials in a row no more are begun, until they are retried."""
     record = Store(database).register(study(name="failing", search__trials=20), {"dataset": "d"})
