@@ -14,9 +14,15 @@ _SECRET = (
     r"(?:ssl|pg)?(?:password|passwd|passphrase|pwd)|"
     r"(?:access_|client_|auth_)?(?:token|secret)|api_?key"
 )
-_QUERY = re.compile(r"\?(?=[\w.-]+=)")
-_IN_QUERY = re.compile(rf"(?i)((?:^|[&;])(?:{_SECRET})=)([^&]*)")
-_IN_TEXT = re.compile(rf"(?i)((?<![\w?&;])(?:{_SECRET})=)('[^']*'|\"[^\"]*\"|[^\s&;,'\")]+)")
+_ESCAPED = re.sub(
+    "[a-z_]", lambda c: f"(?:{c[0]}|%{ord(c[0]):02x}|%{ord(c[0].upper()):02x})", _SECRET
+)
+"""The same where any letter may be escaped: SQLAlchemy reads ``%70assword=`` as it is meant."""
+_QUERY = re.compile(r"\?(?=[\w.%-]+=)")
+_IN_QUERY = re.compile(rf"(?i)((?:^|[&;])[\w.%-]*(?:{_ESCAPED})=)([^&]*)")
+_IN_TEXT = re.compile(
+    rf"(?i)((?<!\w)(?:{_SECRET})=)(?!{re.escape(HIDDEN)})('[^']*'|\"[^\"]*\"|[^\s&;,'\")]+)"
+)
 _HEADER = re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:basic|bearer)\s+)[^\s'\"]+")
 _SCHEME = re.compile(r"(?<=[A-Za-z0-9])://")
 _DONE = re.compile(rf"[^\s/@]*{re.escape(HIDDEN)}@")

@@ -22,6 +22,13 @@ HIDDEN = {
     "postgresql://host/db?password=sec ret&user=me": "postgresql://host/db?password=***&user=me",
     "postgresql://host/db?sslpassword=secret": "postgresql://host/db?sslpassword=***",
     "postgresql://host/db?SSLPassword=secret": "postgresql://host/db?SSLPassword=***",
+    "postgresql://host/db?user=me&%70assword=secret": "postgresql://host/db?user=me&%70assword=***",
+    "postgresql://host/db?%50%61SSWORD=secret&user=me": (
+        "postgresql://host/db?%50%61SSWORD=***&user=me"
+    ),
+    "postgresql://host/db?oauth_client_secret=secret": (
+        "postgresql://host/db?oauth_client_secret=***"
+    ),
     "postgresql://u:a@b:c@host/db?password=secret": "postgresql://u:***@host/db?password=***",
 }
 SHOWN = [
@@ -55,6 +62,8 @@ def test_address_without_a_secret(given: str) -> None:
     [
         ("connection failed: host=h password=secret dbname=d", "password=*** dbname=d"),
         ("password='sec ret' dbname=d", "password=*** dbname=d"),
+        ("no address: host/db?user=me&password=secret", "?user=me&password=***"),
+        ("host/db?password=secret&user=me", "?password=***&user=me"),
         ("headers {'Authorization': 'Basic c2VjcmV0'}", "'Authorization': 'Basic ***'"),
         ("Authorization: Bearer secret", "Authorization: Bearer ***"),
         ("http://a:secret@x to http://b:secret@y", "http://a:***@x to http://b:***@y"),
