@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,29 @@ def test_lock_is_held_by_one(database: Database) -> None:
     elsewhere.engine.dispose()
     with database.lock("a") as third:
         assert third
+
+
+@pytest.mark.parametrize("timeout", [-1.0, 300.0])
+def test_lock_is_waited_for(database: Database, timeout: float) -> None:
+    """For ever if it has to be, or for some seconds; and no longer than until it is let go."""
+    elsewhere = Database(database.url.render_as_string(hide_password=False))
+    held: list[bool] = []
+
+    def wait() -> None:
+        with elsewhere.lock("a", timeout=timeout) as lock:
+            held.append(bool(lock))
+
+    waiting = threading.Thread(target=wait)
+    with database.lock("a") as first:
+        assert first
+        with elsewhere.lock("a", timeout=0.1) as second:
+            assert not second
+        waiting.start()
+        waiting.join(0.3)
+        assert held == []
+    waiting.join()
+    assert held == [True]
+    elsewhere.engine.dispose()
 
 
 def test_nothing_is_made_unasked(tmp_path: Path) -> None:
