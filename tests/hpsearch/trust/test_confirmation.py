@@ -51,6 +51,22 @@ def test_no_difference_is_said() -> None:
     assert found.best[2] == 0.0
 
 
+def test_told_apart_at_the_level() -> None:
+    """Two are told apart where the one behind is the best in less than half of 5 % of the draws."""
+    rng = np.random.default_rng(4)
+    scores = rng.normal(size=(2, 8, 1))
+    scores[1] -= scores[1].mean() - scores[0].mean()
+    chances = []
+    for gap in np.linspace(0.2, 2.0, 40):
+        found = confirmed(scores - np.array([0.0, gap])[:, None, None], maximize=True)
+        assert found.leader == 0
+        chances.append(found.best[1])
+        if abs(chances[-1] - LEVEL / 2) > 0.001:
+            assert found.alike == ([0, 1] if chances[-1] > LEVEL / 2 else [0])
+    assert any(0.017 < chance < 0.024 for chance in chances)
+    assert any(0.026 < chance < 0.033 for chance in chances)
+
+
 def test_losses_are_minimized() -> None:
     """Where less is better, the least is the leader."""
     scores = np.array([[[1.0], [1.1]], [[0.4], [0.5]]])
