@@ -2,8 +2,8 @@
 
 ``python -m tests.mutants search --count 30 --seed 1`` changes one thing at a time in a copy of the
 tree, runs the room's own tests on it, and prints each change that they let pass. ``--only 4 7``
-looks at those again, while the code is the same. A change that makes the tests hang is noticed, too: they
-have MUTANTS_SECONDS (60), which a busy machine needs more of.
+looks at those again, while the code is the same. A change that makes the tests hang is noticed,
+too: they have MUTANTS_SECONDS (60), which a busy machine needs more of.
 """
 
 from __future__ import annotations
