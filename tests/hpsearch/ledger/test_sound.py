@@ -21,6 +21,7 @@ from hpsearch.ledger import backup as backups
 from hpsearch.ledger import tables
 from hpsearch.ledger.backup import backup, restore
 from hpsearch.ledger.database import Database
+from hpsearch.ledger.sound import Content
 from tests.hpsearch.ledger.test_backup import Used, trials
 from tests.hpsearch.ledger.test_older_store import FILE as OLDER
 
@@ -335,3 +336,9 @@ def test_store_that_was_tampered_with_is_replaced(
     _, kept = restore(used.url, copy, force=True)
     assert kept is not None
     assert trials(used.file) == 5
+
+
+def test_content_in_words() -> None:
+    """One study is not called studies."""
+    assert str(Content(1, 3)) == "1 study with 3 trials"
+    assert str(Content(2, 4)) == "2 studies with 4 trials"
