@@ -34,6 +34,7 @@ from hpsearch.text import word
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
+    from hpsearch.ledger.store import Store
     from hpsearch.work.launch import Launch
     from hpsearch.work.session import Session
 
@@ -63,6 +64,10 @@ def run(
     no_tracking: Annotated[
         bool, typer.Option("--no-tracking", help="Do not write to MLflow. `sync` can do it later.")
     ] = False,
+    lower: Annotated[
+        bool,
+        typer.Option("--lower", help="Let a study in the store end with fewer trials than before."),
+    ] = False,
 ) -> None:
     """Run a study, or resume it, until all its trials have finished."""
     from hpsearch.report import views
@@ -85,8 +90,14 @@ def run(
         folder = Path(stored.folder) if stored.folder else None
     trainer = trainer_of(definition, folder)
     store = open_store(create=True)
-    session = begin(store, definition, trainer, folder, places, tracking=not no_tracking)
+    before = _budget(store, definition.name)
+    session = begin(
+        store, definition, trainer, folder, places, tracking=not no_tracking, lower=lower
+    )
     record = session.record
+    budget = record.study.search.trials
+    if budget < before:
+        say(f"hpsearch: {record.name!r} now ends with {budget} trials, not {before}")
     size = workers or default_workers()
     for remark in session.remarks(size):
         say(f"hpsearch: {remark}")
@@ -108,6 +119,13 @@ def run(
     failure = session.failure(launch)
     if failure is not None:
         raise failure
+
+
+def _budget(store: Store, name: str) -> int:
+    """To how many trials a study goes that is in the store; 0 of one that is not."""
+    with suppress(UnknownStudyError):
+        return store.study(name).study.search.trials
+    return 0
 
 
 def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:

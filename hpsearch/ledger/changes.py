@@ -1,10 +1,10 @@
-"""Is a study file still what the ledger holds under its name?"""
+"""Is a study file still what the ledger holds under its name, and to how many trials?"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hpsearch.errors import StudyChangedError
+from hpsearch.errors import StudyChangedError, UsageError
 from hpsearch.ledger.records import StudyRecord
 from hpsearch.study import file as study_file
 from hpsearch.study.config import Study
@@ -28,6 +28,21 @@ def refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, 
             f"({changes_of(record.data_digests, data_digests)}); bring the data back, or begin a "
             f"new study with --name"
         )
+
+
+def budget_of(record: StudyRecord, study: Study, begun: int, *, lower: bool) -> int:
+    """To how many trials a study goes from now on: never fewer than were begun.
+
+    Raises:
+        UsageError: If that is fewer than before, and nobody said that it shall be.
+    """
+    before, now = record.study.search.trials, max(study.search.trials, begun)
+    if now < before and not lower:
+        raise UsageError(
+            f"study {study.name!r} is to have {before} trials, not {study.search.trials}; whoever "
+            f"else runs it would stop there, too: ask for that with --lower"
+        )
+    return now
 
 
 def changes_of(recorded: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hpsearch.errors import UnknownStudyError, UnknownTrialError, UsageError
-from hpsearch.ledger.changes import refuse_change
+from hpsearch.ledger.changes import budget_of, refuse_change
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import holds
 from hpsearch.ledger.records import (
@@ -48,16 +48,20 @@ class Store:
         data_digests: Mapping[str, str],
         data_facts: Mapping[str, Any] | None = None,
         folder: str | None = None,
+        *,
+        lower: bool = False,
     ) -> StudyRecord:
         """Enter a study, or find it as it is; its budget becomes ``study.search.trials``.
 
-        The budget never falls below the trials that were begun. ``data_facts`` are kept of a study
-        that is new, and never compared; ``folder`` is the study file's, of which the last counts.
+        The budget falls only if it may (``lower``), and never below the trials that were begun.
+        ``data_facts`` are kept of a study that is new, and never compared; ``folder`` is the study
+        file's, of which the last counts.
 
         Raises:
             StudyChangedError: If another definition, or other data, stands under its name.
+            UsageError: If the budget would fall, and may not.
         """
-        budget = study.search.trials
+        described = {**data_digests, **({"facts": data_facts} if data_facts else {})}
         reader = Reader(self.database.where, study.name)
         named = sa.select(*raw(studies)).where(studies.c.name == study.name).with_for_update()
         with self.database.write() as connection:
@@ -70,19 +74,19 @@ class Store:
                     incarnation=secrets.token_hex(16),
                     definition=dumps(study.definition()),
                     metrics=dumps(list(study.metrics)),
-                    budget=budget,
+                    budget=study.search.trials,
                     next_number=0,
                     created=self.database.now,
-                    data_digests=dumps(
-                        {**data_digests, **({"facts": data_facts} if data_facts else {})}
-                    ),
+                    data_digests=dumps(described),
                 )
                 row = connection.execute(named).one()
-            refuse_change(reader.record(row), study, data_digests)
+            found = reader.record(row)
+            refuse_change(found, study, data_digests)
+            budget = budget_of(found, study, row.next_number, lower=lower)
             connection.execute(
                 sa.update(studies)
                 .where(studies.c.id == row.id)
-                .values(budget=max(budget, row.next_number), folder=folder or row.folder)
+                .values(budget=budget, folder=folder or row.folder)
             )
         return self.study(study.name)
 
@@ -292,15 +296,9 @@ class Store:
     def retry(self, study_id: int) -> int:
         """Hand all FAIL trials out again, under their numbers. Returns how many."""
         with self.database.write() as connection:
-            failed = (
-                connection.execute(
-                    sa.select(trials.c.number)
-                    .where(trials.c.study_id == study_id, trials.c.state == State.FAIL)
-                    .with_for_update()
-                )
-                .scalars()
-                .all()
-            )
+            ours = (trials.c.study_id == study_id) & (trials.c.state == State.FAIL)
+            query = sa.select(trials.c.number).where(ours).with_for_update()
+            failed = connection.execute(query).scalars().all()
             where = (trials.c.study_id == study_id) & trials.c.number.in_(failed)
             connection.execute(
                 sa.update(trials)

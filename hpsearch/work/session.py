@@ -128,6 +128,7 @@ def begin(
     settings: Settings,
     *,
     tracking: bool = True,
+    lower: bool = False,
 ) -> Session:
     """Enter a study in the store, or find it there as it is.
 
@@ -138,14 +139,15 @@ def begin(
         folder: The study file's.
         settings: The workspace.
         tracking: Whether MLflow is written.
+        lower: Whether its budget may fall.
 
     Raises:
         StudyChangedError: If another definition, or other data, stands under its name.
+        UsageError: If its budget would fall, and may not.
     """
     settled = trainer.settled(study)
-    record = store.register(
-        settled, trainer.digests, trainer.facts(), None if folder is None else str(folder)
-    )
+    place = None if folder is None else str(folder)
+    record = store.register(settled, trainer.digests, trainer.facts(), place, lower=lower)
     projector = Projector(
         store,
         record.name,

@@ -260,7 +260,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(budget=st.integers(1, 20))
     def budget_changes(self, budget: int) -> None:
-        self.store.register(self.study(budget), {"dataset": "d"})
+        self.store.register(self.study(budget), {"dataset": "d"}, lower=True)
         self.budget = max(budget, len(self.told))
 
     @rule()
