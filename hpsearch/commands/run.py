@@ -29,6 +29,7 @@ from hpsearch.errors import (
     HpsearchError,
     NotComparableError,
     TrackingError,
+    UnknownStudyError,
 )
 from hpsearch.text import word
 

@@ -40,7 +40,7 @@ def budget_of(record: StudyRecord, study: Study, begun: int, *, lower: bool) -> 
     if now < before and not lower:
         raise UsageError(
             f"study {study.name!r} is to have {before} trials, not {study.search.trials}; whoever "
-            f"else runs it would stop there, too: ask for that with --lower"
+            f"else runs it would stop there, too: ask for that with --lower (in Python: lower=True)"
         )
     return now
 

@@ -147,7 +147,12 @@ class Study:
     # -- running
 
     def run(
-        self, trials: int | None = None, *, workers: int | None = None, tracking: bool = True
+        self,
+        trials: int | None = None,
+        *,
+        workers: int | None = None,
+        tracking: bool = True,
+        lower: bool = False,
     ) -> Study:
         """Run the study, or go on with it, until it has all its trials.
 
@@ -159,13 +164,14 @@ class Study:
             workers: Processes: by default one a core, or none for a function that they cannot
                 import. With 0 everything runs in this process.
             tracking: Whether MLflow is written, too.
+            lower: Whether a study in the store may end with fewer trials than before.
 
         Returns:
             The study.
 
         Raises:
             UsageError: If workers are asked for that cannot import the function, or the study in
-                the store has another definition or data.
+                the store has another definition or data, or more trials to do.
             HpsearchError: If no trial completed, or the store or MLflow failed on the way.
         """
         from hpsearch.commands.wiring import own_home
@@ -179,7 +185,15 @@ class Study:
         own_home(self._places, create=True)
         trainer = self._trainer(here=size == 0)
         store = self._open(create=True)
-        session = begin(store, definition, trainer, self._folder, self._places, tracking=tracking)
+        session = begin(
+            store,
+            definition,
+            trainer,
+            self._folder,
+            self._places,
+            tracking=tracking,
+            lower=lower,
+        )
         running.run(session, size)
         return self
 

@@ -288,7 +288,7 @@ def test_a_budget_is_lowered_only_on_request(call: Call, ran: Path) -> None:
     assert (refused.code, one_line(refused)) == (
         2,
         "hpsearch: study 'small' is to have 200 trials, not 6; whoever else runs it would stop "
-        "there, too: ask for that with --lower",
+        "there, too: ask for that with --lower (in Python: lower=True)",
     )
     assert before == kept(ran)
     lowered = call("run", "small", "--no-tracking", "--trials", "6", "--lower")
