@@ -61,6 +61,18 @@ CURVE: Mapping[str, _Kind] = {
     "steps": _BYTES,
     "outcomes": (bytes | memoryview | None, 0, 0),
 }
+COPIED: Mapping[str, _Kind] = {
+    "number": _COUNT,
+    "state": _WORDS,
+    "value": _REAL,
+}
+"""Of a trial in Optuna's tables, and of a param of one."""
+COPIED_PARAM: Mapping[str, _Kind] = {
+    "number": _COUNT,
+    "param_name": _WORDS,
+    "param_value": (float, -math.inf, math.inf),
+    "distribution_json": _WORDS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +135,23 @@ class Kinds:
         if not isinstance(search, dict) or search.get("metric") not in metrics:
             raise self._bad("hpsearch_studies", ", definition", text)
         return found
+
+    def outside(self, row: Any) -> Any:
+        """A param's value: Optuna keeps all as real numbers, a choice as its place in the list.
+
+        Raises:
+            StoreError: If what it keeps of the distribution says nothing of the value.
+        """
+        value = row.param_value
+        try:
+            distribution = json.loads(row.distribution_json)
+            if distribution["name"] == "CategoricalDistribution":
+                choices = list(distribution["attributes"]["choices"])
+                return choices[int(value)] if 0 <= value < len(choices) else None
+            return int(value) if distribution["name"] == "IntDistribution" else value
+        except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError):
+            place = f", trial {row.number}, distribution_json"
+            raise self._bad("trial_params", place, row.distribution_json) from None
 
     def _bad(self, table: str, column: str, content: object) -> StoreError:
         place = f"{table}, study {ascii(self.study)[:140]}{column}"

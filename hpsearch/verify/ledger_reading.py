@@ -21,7 +21,7 @@ from hpsearch.errors import UnknownStudyError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import holds
 from hpsearch.ledger.records import FINISHED
-from hpsearch.verify.kinds import CURVE, STUDY, TRIAL, Kinds
+from hpsearch.verify.kinds import COPIED, COPIED_PARAM, CURVE, STUDY, TRIAL, Kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +204,7 @@ def read(database: Database, name: str) -> Ledger:
         UnknownStudyError: If there is none of that name.
         StoreError: If the database failed.
     """
+    kinds = Kinds(database.where, name)
     with database.read() as connection:
         if database.file is None:  # SQLite's transactions see one state by themselves
             connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
@@ -222,9 +223,8 @@ def read(database: Database, name: str) -> Ledger:
         ).all()
         environments = connection.execute(sa.text("SELECT digest FROM hpsearch_environments"))
         known = frozenset(environments.scalars())
-        copy = _copy(connection, name)
+        copy = _copy(connection, name, kinds)
         now = connection.execute(sa.select(database.now)).scalar_one()
-    kinds = Kinds(database.where, name)
     kinds.check("hpsearch_studies", study, STUDY)
     for row in trials:
         kinds.check("hpsearch_trials", row, TRIAL)
@@ -283,7 +283,7 @@ def _trial(row: sa.Row[Any], now: float) -> TrialRow:
     )
 
 
-def _copy(connection: Connection, name: str) -> tuple[CopiedTrial, ...] | None:
+def _copy(connection: Connection, name: str, kinds: Kinds) -> tuple[CopiedTrial, ...] | None:
     if not sa.inspect(connection).has_table("trials"):
         return None
     named = {"name": name}
@@ -301,20 +301,16 @@ def _copy(connection: Connection, name: str) -> tuple[CopiedTrial, ...] | None:
     ).all()
     entries = connection.execute(
         sa.text(
-            "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trials t "
-            "JOIN trial_params p ON p.trial_id = t.trial_id WHERE t.study_id = :study"
+            "SELECT p.trial_id, t.number, p.param_name, p.param_value, p.distribution_json "
+            "FROM trials t JOIN trial_params p ON p.trial_id = t.trial_id "
+            "WHERE t.study_id = :study"
         ),
         {"study": study.study_id},
     )
     params: dict[int, dict[str, Any]] = {row.trial_id: {} for row in rows}
-    for trial, path, value, distribution in entries:
-        params[trial][path] = _outside(value, json.loads(distribution))
+    for row in rows:
+        kinds.check("trials", row, COPIED)
+    for entry in entries:
+        kinds.check("trial_params", entry, COPIED_PARAM)
+        params[entry.trial_id][entry.param_name] = kinds.outside(entry)
     return tuple(CopiedTrial(r.number, r.state, r.value, params[r.trial_id]) for r in rows)
-
-
-def _outside(value: float, distribution: Mapping[str, Any]) -> Any:
-    """A param's value: Optuna keeps all as real numbers, a choice as its place in the list."""
-    if distribution["name"] == "CategoricalDistribution":
-        choices = distribution["attributes"]["choices"]
-        return choices[int(value)] if 0 <= value < len(choices) else None
-    return int(value) if distribution["name"] == "IntDistribution" else value

@@ -8,7 +8,7 @@ import shutil
 import signal
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -24,6 +24,7 @@ from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Result, State, curve
 from hpsearch.ledger.store import Store
+from hpsearch.projections.optuna_copy import OptunaCopy
 from hpsearch.verify import ledger_reading
 from tests.conftest import study
 
@@ -198,6 +199,76 @@ def test_verify_names_it_by_its_own_reading(
         connection.commit()
     database = Database(f"sqlite:///{tmp_path / 'studies.db'}")
     with pytest.raises(StoreError, match=f"{table}, study 'small'.*, {column}: "):
+        ledger_reading.read(database, "small")
+    database.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def copied(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same store with Optuna's copy in it."""
+    file = tmp_path_factory.mktemp("copied") / "studies.db"
+    shutil.copy(whole, file)
+    database = Database(f"sqlite:///{file}")
+    store = Store(database)
+    with closing(OptunaCopy(store, store.study("small"))) as optunas:
+        assert optunas.bring(store.unprojected(1)) == 3
+    database.engine.dispose()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    return file
+
+
+OPTUNAS = [
+    ("studies", "study_id"),
+    ("trials", "trial_id"),
+    ("trials", "number"),
+    ("trials", "state"),
+    ("trial_values", "value"),
+    ("trial_params", "param_name"),
+    ("trial_params", "param_value"),
+    ("trial_params", "distribution_json"),
+]
+DISTRIBUTIONS = (
+    '{"name": 7}',
+    '{"name": "CategoricalDistribution"}',
+    '{"name": "CategoricalDistribution", "attributes": {"choices": 7}}',
+    '{"name": "IntDistribution"}',
+)
+
+
+@pytest.mark.parametrize(("table", "column"), OPTUNAS)
+def test_verify_of_optunas_tables_is_never_a_traceback(
+    copied: Path, home: Path, table: str, column: str
+) -> None:
+    """What does not parse there is one line that names it; what parses is judged."""
+    home.mkdir()
+    file = home / "studies.db"
+    for content in (*CONTENTS, *DISTRIBUTIONS):
+        shutil.copy(copied, file)
+        with closing(sqlite3.connect(file)) as connection:
+            try:
+                connection.execute(f"UPDATE OR REPLACE {table} SET {column} = ?", (content,))
+            except sqlite3.IntegrityError:  # it cannot get in
+                continue
+            connection.commit()
+        look("verify", "small", "--no-tracking", "--json")
+        database = Database(f"sqlite:///{file}")
+        with suppress(StoreError):
+            ledger_reading.read(database, "small")
+        database.engine.dispose()
+
+
+def test_verify_of_tables_that_only_look_like_optunas_is_one_line(
+    copied: Path, tmp_path: Path
+) -> None:
+    """Tables of Optuna's names without its columns are told as that."""
+    file = tmp_path / "studies.db"
+    shutil.copy(copied, file)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("DROP TABLE trial_params")
+        connection.commit()
+    database = Database(f"sqlite:///{file}")
+    with pytest.raises(StoreError, match="trial_params"):
         ledger_reading.read(database, "small")
     database.engine.dispose()
 
