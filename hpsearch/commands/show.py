@@ -185,6 +185,7 @@ def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> Non
     """Print a study as a file, or one of its trials. `run` accepts both."""
     from hpsearch.report import views
     from hpsearch.study import file as study_file
+    from hpsearch.study.conditions import filled
 
     try:
         store = open_store()
@@ -197,7 +198,7 @@ def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> Non
         study = unrun
     if trial is not None:
         found = store.trial(record.id, trial)
-        if study.space.keys() - found.params.keys():
+        if not filled(study.space, found.params):
             raise UnknownTrialError(f"trial {trial} has no values yet; it is {found.state}")
         study = study.of_trial(trial, study.resolve(found.params, found.seed))
     if as_json:

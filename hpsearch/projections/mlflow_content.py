@@ -20,7 +20,7 @@ from hpsearch.ledger.records import (
     StudyRecord,
     Trial,
 )
-from hpsearch.study.config import dumps
+from hpsearch.study.config import Choices, Range, Value, dumps
 
 STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
 STATE, SEED, REASON = "hpsearch.state", "hpsearch.seed", "hpsearch.reason"
@@ -86,9 +86,9 @@ class Content:
 
     def params(self, trial: Trial) -> dict[str, str]:
         """What a trial tries."""
-        return {path: text(value) for path, value in trial.params.items()} | {
-            "seed": str(trial.seed)
-        }
+        space = self._study.space
+        told = {path: _told(space[path], value) for path, value in trial.params.items()}
+        return told | {"seed": str(trial.seed)}
 
     def all_params(self, trial: Trial) -> dict[str, str]:
         """The same beside what all trials have in common, to compare them with other studies'."""
@@ -154,6 +154,15 @@ class Content:
 def text(value: Any) -> str:
     """A param's text; a number's is the shortest that is read back as the same bits."""
     return (value if isinstance(value, str) else dumps(value))[:PARAM]
+
+
+def _told(open_: Range | Choices, value: Value) -> str:
+    """A value of an open place; a text that could be another of the choices, "1" and 1, is JSON."""
+    if isinstance(open_, Choices) and isinstance(value, str):
+        texts = {c if isinstance(c, str) else dumps(c) for c in open_.choices}
+        if len(texts) < len(open_.choices):
+            return dumps(value)[:PARAM]
+    return text(value)
 
 
 def milliseconds(seconds: float) -> int:

@@ -35,6 +35,7 @@ from hpsearch.projections.mlflow_look import Reader
 from hpsearch.seams import seam
 from hpsearch.settings import Settings
 from hpsearch.study import file as study_file
+from hpsearch.study.conditions import filled
 from hpsearch.study.config import dumps
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class Tracking(Reader):
             seam("run-created")
             params = [Param(key, value) for key, value in self._content.all_params(trial).items()]
             self._client.log_batch(run_id, self._content.metrics(trial, curve, steps), params, tags)
-            if trial.params.keys() == self._study.space.keys():
+            if filled(self._study.space, trial.params):
                 resolved = self._study.resolve(trial.params, trial.seed)
                 text = study_file.toml(self._study.of_trial(trial.number, resolved))
                 if folder:  # 3 ms less than asking for the run again, to find the same folder

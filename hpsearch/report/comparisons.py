@@ -27,6 +27,7 @@ from hpsearch.report.trials import (
     parts,
     titled,
 )
+from hpsearch.study.conditions import conditional
 from hpsearch.study.config import Choices, Study, TrialConfig, same
 from hpsearch.training.network import NetworkTrainer
 from hpsearch.training.seam import Trainer
@@ -71,7 +72,7 @@ def diverged(study: Study, finished: Sequence[Finished]) -> Told:
             [
                 str(f.trial.number),
                 str(f.trial.epochs + 1),
-                *(words.value(f.trial.params[path], 3) for path in paths),
+                *(words.value(f.trial.params.get(path), 3) for path in paths),
             ]
             for f in finished[:20]
         ],
@@ -191,8 +192,12 @@ def _activations(study: Study, settings: Sequence[Finished], trainer: Trainer) -
 
 def _pair(study: Study) -> tuple[str, str] | None:
     """Of two open places, that of the lines, which has fewer choices, and that of the plots."""
-    if len(study.space) != 2:
+    if len(study.space) != 2 or conditional(study.space):
         return None
+    for path in study.space:
+        shown = [part(path, choice) for choice in _choices(study, path)]
+        if len(set(shown)) < len(shown):
+            return None
     fewer, more = sorted(study.space, key=lambda path: len(_choices(study, path)))
     return fewer, more
 
@@ -203,20 +208,23 @@ def _choices(study: Study, path: str) -> tuple[object, ...]:
 
 def _place(study: Study, f: Finished) -> list[int]:
     """Where a setting stands among all, as the study file lists them."""
+    params = f.trial.params
     return [
-        next(i for i, choice in enumerate(_choices(study, path)) if same(value, choice))
-        for path, value in f.trial.params.items()
+        next((i for i, c in enumerate(_choices(study, path)) if same(params.get(path), c)), -1)
+        for path in study.space
     ]
 
 
 def _names(settings: Sequence[Finished], between: str = ", ") -> list[str]:
     """Each setting by what tells it from others: words first, then numbers; all are different."""
-    paths = list(settings[0].trial.params)
+    paths = list(dict.fromkeys(path for f in settings for path in f.trial.params))
     if len(settings) > 1:
-        paths = [p for p in paths if len({repr(f.trial.params[p]) for f in settings}) > 1] or paths
+        differ = [p for p in paths if len({repr(f.trial.params.get(p)) for f in settings}) > 1]
+        paths = differ or paths
     names = []
     for f in settings:
-        chosen = sorted(paths, key=lambda path: not isinstance(f.trial.params[path], str))
+        had = [path for path in paths if path in f.trial.params]
+        chosen = sorted(had, key=lambda path: not isinstance(f.trial.params[path], str))
         told = [part(path, f.trial.params[path]) for path in chosen]
         name = between.join(words.several(told, MOST_PLACES))
         number = f"trial {f.trial.number}"

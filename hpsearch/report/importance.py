@@ -44,14 +44,17 @@ class Importance:
 
 
 def importances(study: Study, finished: Sequence[Finished]) -> list[Importance]:
-    """Of every searched parameter, the most important first; none where trials are too few."""
+    """Of each parameter that every trial has, the most important first.
+
+    There are none where trials are too few.
+    """
     complete = [f for f in finished if f.ending is Ending.COMPLETE]
-    if len(complete) < FEWEST or not study.space:
+    paths = [path for path, open_ in study.space.items() if not open_.when]
+    if len(complete) < FEWEST or not paths:
         return []
     known = distributions(study)
     trials = [frozen(study, f.trial, f.curve, known) for f in complete]
     rng = np.random.default_rng(0)
-    paths = list(study.space)
     whole = _evaluate(study, trials, paths)
     drawn = [rng.integers(len(trials), size=len(trials)) for _ in range(BOOTSTRAPS)]
     resampled = np.array([_evaluate(study, [trials[i] for i in draw], paths) for draw in drawn])

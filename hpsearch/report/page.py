@@ -49,6 +49,7 @@ from hpsearch.report.trials import (
     trained,
 )
 from hpsearch.search.rungs import rung_epochs
+from hpsearch.study.conditions import conditional
 from hpsearch.study.config import Study
 from hpsearch.training.seam import Trainer
 from hpsearch.trust.estimate import correction
@@ -229,6 +230,8 @@ def _importances(known: _Known) -> Iterator[Section]:
             "TPE tries more where it expects more, so that these are importances among what it "
             "tried."
         )
+    if conditional(study.space):
+        warned.append("A parameter that only some trials have is not among them.")
     if vague:
         warned.append(
             f"Too few trials to tell it from chance, if it mattered at all: {words.listed(vague)}."
@@ -276,7 +279,7 @@ def _best(known: _Known) -> Section:
             str(f.trial.number),
             words.value(f.trial.value),
             str(f.trial.epochs),
-            *(words.shorten(words.value(f.trial.params[path]), 24) for path in study.space),
+            *(words.shorten(words.value(f.trial.params.get(path)), 24) for path in study.space),
         ]
         for f in known.order[:BEST]
     ]

@@ -110,7 +110,8 @@ def _ticks(one: Axis, metric: str) -> Mapping[float, str]:
         places = _placed(one, np.array(list(one.ticks)))
         texts = [words.shorten(text, room) for text in one.ticks.values()]
         return dict(zip(places.tolist(), texts, strict=True))
-    whole = bool((one.places == one.places.round()).all())
+    there = one.places[np.isfinite(one.places)]
+    whole = bool((there == there.round()).all())
     locator = LogLocator(numticks=7) if one.log else MaxNLocator(5, integer=whole)
     found = np.asarray(locator.tick_values(one.low, one.high), dtype=np.float64)
     found = found[(found >= one.low) & (found <= one.high)]

@@ -88,7 +88,7 @@ def parameters(study: Study, finished: Sequence[Finished]) -> list[Parameter]:
     """What was searched, and what each trial took."""
     found = []
     for path, open_ in study.space.items():
-        taken = [f.trial.params[path] for f in finished]
+        taken = [f.trial.params.get(path) for f in finished]
         name = path.partition(".")[2]
         if isinstance(open_, Choices):
             found.append(Parameter(name, taken, open_.choices))
@@ -104,7 +104,7 @@ def _few(title: Title, study: Study, finished: Sequence[Finished]) -> Told:
         [metric_name(metric), *(words.value(f.last(metric)) for f in finished)],
         ["", *("".join(ending(f)) or "complete" for f in finished)],
         *(
-            [path.partition(".")[2], *(words.value(f.trial.params[path]) for f in finished)]
+            [path.partition(".")[2], *(words.value(f.trial.params.get(path)) for f in finished)]
             for path in study.space
         ),
     ]

@@ -33,6 +33,7 @@ from hpsearch.report.style import (
     upright,
 )
 from hpsearch.report.trials import Ending
+from hpsearch.study.config import dumps
 
 MOST_CATEGORIES = 12
 """Choices that an axis names; the worst of more share a place."""
@@ -46,7 +47,7 @@ class Parameter:
 
     name: str
     values: Sequence[object]
-    """Of the trials, in their order."""
+    """Of the trials, in their order; None of one that has no such value."""
     choices: Sequence[object] = ()
     """All there are, if it has no scale."""
     low: float = 0.0
@@ -101,7 +102,7 @@ class Axis:
     """Where a parameter's values stand."""
 
     places: Numbers
-    """(trials,)"""
+    """(trials,), not a number where a trial has none."""
     low: float
     high: float
     log: bool
@@ -113,20 +114,23 @@ def axis(parameter: Parameter, outcomes: Outcomes) -> Axis:
     """The searched range as an axis, or the choices beside each other: the worst share a place."""
     choices = list(parameter.choices)
     if choices and not (len(choices) > MOST_CATEGORIES and all(map(_number, choices))):
-        texts = [words.value(value) for value in parameter.values]
         names = [words.value(choice) for choice in choices]
-        place = {name: index for index, name in enumerate(names)}
+        if len(set(names)) < len(names):  # 1, 1.0 and "1"
+            names = [dumps(choice) for choice in choices]
+        named = {dumps(choice): name for choice, name in zip(choices, names, strict=True)}
+        texts = [named.get(dumps(value)) for value in parameter.values]
+        place: dict[str | None, float] = {name: index for index, name in enumerate(names)}
         if len(names) > MOST_CATEGORIES:
-            best: dict[str, float] = dict.fromkeys(names, -np.inf)
+            best: dict[str | None, float] = dict.fromkeys(names, -np.inf)
             for text, merit in zip(texts, outcomes.merit.tolist(), strict=True):
-                best[text] = max(best[text], merit)
+                best[text] = max(best.get(text, -np.inf), merit)
             kept = sorted(names, key=lambda name: -best[name])[: MOST_CATEGORIES - 1]
             kept.sort(key=names.index)
             place = {name: kept.index(name) if name in kept else len(kept) for name in names}
             names = [*kept, f"{len(names) - len(kept)} others"]
         # Beside one another, so that equal values do not hide each other.
         aside = 0.5 * (np.arange(len(texts)) * 0.618034 % 1 - 0.5)
-        places = np.array([place[text] for text in texts], np.float64) + aside
+        places = np.array([place.get(text, np.nan) for text in texts], np.float64) + aside
         ticks = {float(index): words.shorten(name, 18) for index, name in enumerate(names)}
         return Axis(places, -0.5, len(names) - 0.5, False, ticks)
     places = np.array(parameter.values, dtype=np.float64)

@@ -124,7 +124,7 @@ def cautions(
 def edges(study: Study, best: Trial) -> Iterator[str]:
     """Where the best trial lies at the end of a range, a sentence each."""
     for path, open_ in study.space.items():
-        if not isinstance(open_, Range) or open_.low == open_.high:
+        if not isinstance(open_, Range) or open_.low == open_.high or path not in best.params:
             continue
         low, high, value = (float(str(x)) for x in (open_.low, open_.high, best.params[path]))
         if open_.log:

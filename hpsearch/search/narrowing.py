@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from hpsearch.study.conditions import possible
 from hpsearch.study.config import Choices, Params, Range, Space, Value, same
 
 BEST = 0.1
@@ -35,7 +36,8 @@ def narrowed(
 
     A numeric range becomes what the best trials span, with a margin, and never less than a tenth of
     what it was. It grows past an end that the best sit on, within its limits. A choice goes when
-    its trials were clearly worse than those of the choice that did best.
+    its trials were clearly worse than those of the choice that did best. A condition no longer
+    names what does not occur any more, and what could have no value then is left out.
 
     Args:
         space: The ranges of the round before.
@@ -47,12 +49,14 @@ def narrowed(
     if len(ranked) < 3:
         return dict(space)
     best = ranked[: max(3, math.ceil(BEST * len(ranked)))]
-    return {
-        path: _fewer(path, open_, ranked)
-        if isinstance(open_, Choices)
-        else _closer(open_, [params[path] for params, _ in best], limits.get(path, open_))
-        for path, open_ in space.items()
-    }
+    narrower: dict[str, Range | Choices] = {}
+    for path, open_ in space.items():
+        had = [params[path] for params, _ in best if path in params]
+        if isinstance(open_, Choices):
+            narrower[path] = _fewer(path, open_, ranked)
+        else:
+            narrower[path] = _closer(open_, had, limits.get(path, open_)) if had else open_
+    return possible(narrower)
 
 
 def _closer(open_: Range, best: Sequence[Value], limit: Range) -> Range:
@@ -87,8 +91,8 @@ def _range(open_: Range, below: float, above: float, limit: Range) -> Range:
     # Rounding on the way through the logarithm must not carry an end past what is allowed.
     low, high = max(low, limit.low), min(high, limit.high)
     if isinstance(open_.low, int):
-        return Range(round(low), round(high), open_.log, open_.step)
-    return Range(float(low), float(high), open_.log, open_.step)
+        return Range(round(low), round(high), open_.log, open_.step, open_.when)
+    return Range(float(low), float(high), open_.log, open_.step, open_.when)
 
 
 def _fewer(path: str, open_: Choices, ranked: Sequence[Tried]) -> Choices:
@@ -99,8 +103,9 @@ def _fewer(path: str, open_: Choices, ranked: Sequence[Tried]) -> Choices:
     """
     from scipy.stats import mannwhitneyu
 
+    having = [params for params, _ in ranked if path in params]
     places = [
-        [place for place, (params, _) in enumerate(ranked) if same(params[path], choice)]
+        [place for place, params in enumerate(having) if same(params[path], choice)]
         for choice in open_.choices
     ]
     seen = [number for number, ranks in enumerate(places) if ranks]
@@ -118,7 +123,8 @@ def _fewer(path: str, open_: Choices, ranked: Sequence[Tried]) -> Choices:
             choice
             for number, choice in enumerate(open_.choices)
             if number == leader or number not in seen or not lost(number)
-        )
+        ),
+        open_.when,
     )
 
 

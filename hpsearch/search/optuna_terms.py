@@ -86,8 +86,15 @@ def frozen(
 
 
 def outward(open_: Range | Choices, value: Value) -> Any:
-    """Optuna's categories are scalars: a list goes out as its JSON."""
-    return dumps(value) if isinstance(open_, Choices) and isinstance(value, list) else value
+    """Optuna's categories are scalars, and those that are equal are one to it.
+
+    A list goes out as its JSON; of choices that would be equal, such as 1 and true, all do.
+    """
+    if not isinstance(open_, Choices):
+        return value
+    plain = [dumps(choice) if isinstance(choice, list) else choice for choice in open_.choices]
+    alike = len(set(plain)) < len(plain)
+    return dumps(value) if alike or isinstance(value, list) else value
 
 
 def inward(open_: Range | Choices, value: Any) -> Value:

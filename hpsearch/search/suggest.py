@@ -10,24 +10,66 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import numpy as np
 import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from hpsearch.search.history import History
-from hpsearch.search.optuna_terms import distributions, inward, outward
+from hpsearch.search.optuna_terms import distribution, distributions, inward, outward
 from hpsearch.search.pruning import pruner
 from hpsearch.search.seeds import Purpose, seed
 from hpsearch.search.view import NAME, View
-from hpsearch.study.config import Params, Study, grid
+from hpsearch.study.conditions import conditional, holds, order, points
+from hpsearch.study.config import Params, Study, Value, grid
 
 
 def suggest(study: Study, history: History, number: int) -> Params:
-    """Fill in what the study leaves open, for trial ``number``."""
+    """Fill in what the study leaves open, for trial ``number``.
+
+    A place whose condition does not hold stays without a value: Optuna is not even asked for it.
+    """
+    if study.search.sampler == "grid" and conditional(study.space):
+        return _visited(study, number)
     view = View(study, history.window(number), number, _enqueued(study, number))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # steps that do not divide a range, experimental features
         asker = optuna.Study(NAME, view, _sampler(study, number), pruner(study))
+        if conditional(study.space):
+            return _one_by_one(study, asker.ask())
         trial = asker.ask(distributions(study))
     return {path: inward(study.space[path], trial.params[path]) for path in study.space}
+
+
+def _one_by_one(study: Study, trial: optuna.Trial) -> Params:
+    """Ask for each value that the trial has, once those that it depends on are known."""
+    params: dict[str, Value] = {}
+    for path in order(study.space):
+        open_ = study.space[path]
+        if holds(open_.when, params):
+            params[path] = inward(open_, _asked(trial, path, distribution(open_)))
+    return {path: params[path] for path in study.space if path in params}
+
+
+def _asked(trial: optuna.Trial, path: str, of: BaseDistribution) -> Any:
+    if isinstance(of, CategoricalDistribution):
+        return trial.suggest_categorical(path, of.choices)
+    if isinstance(of, IntDistribution):
+        return trial.suggest_int(path, of.low, of.high, step=of.step, log=of.log)
+    assert isinstance(of, FloatDistribution)
+    return trial.suggest_float(path, of.low, of.high, step=of.step, log=of.log)
+
+
+def _visited(study: Study, number: int) -> Params:
+    """The trial's point of a grid with conditions, in which Optuna's would visit points twice."""
+    found = points(study.space)
+    shuffled = np.random.default_rng(study.search.seed).permutation(len(found))
+    params = found[shuffled[number % len(found)]]
+    return {path: params[path] for path in study.space if path in params}
 
 
 def _enqueued(study: Study, number: int) -> dict[str, Any]:
@@ -46,6 +88,11 @@ def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:
         # One shuffle of the grid for the whole study; the trial's number is its place in it.
         return optuna.samplers.GridSampler(points, seed=study.search.seed % 2**32)
     own = seed(study, number, Purpose.SAMPLER) % 2**32
+    if study.search.sampler == "tpe" and conditional(study.space):
+        # Those that occur together are looked at together.
+        return optuna.samplers.TPESampler(
+            seed=own, multivariate=True, group=True, warn_independent_sampling=False
+        )
     if study.search.sampler == "tpe":
         return optuna.samplers.TPESampler(seed=own, warn_independent_sampling=False)
     return optuna.samplers.RandomSampler(seed=own)

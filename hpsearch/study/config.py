@@ -8,8 +8,6 @@ when every end of every range, put in its place, makes a valid trial.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
@@ -22,18 +20,17 @@ from hpsearch.study.section import Count, Positive, Section, Seed
 from hpsearch.study.section import Params as Params
 from hpsearch.study.section import Value as Value
 from hpsearch.study.section import plain as plain
+from hpsearch.study.space import Choices as Choices
+from hpsearch.study.space import Range as Range
+from hpsearch.study.space import Space as Space
+from hpsearch.study.space import dumps as dumps
+from hpsearch.study.space import grid as grid
+from hpsearch.study.space import same as same
 
 NETWORK_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 REGRESSION_METRICS = ("train_loss", "train_r2", "val_loss", "val_r2")
 """What a network's training reports after each epoch."""
 SEARCHABLE = ("network", "training")
-LARGEST_GRID = 100_000
-"""Points; more than that no study visits, and the list of them would not fit into memory."""
-
-LARGEST = 1e300
-"""Of a range's ends: what is computed with them stays finite."""
-MOST_STEPS = 2**53
-"""Of a range: real numbers cannot tell more of them apart."""
 
 
 class DataConfig(Section):
@@ -125,59 +122,6 @@ class TrackingConfig(Section):
 
     experiment: Annotated[str, Field(min_length=1, max_length=256)] | None = None
     tags: dict[str, str] = Field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """An interval; of whole numbers where ``low`` and ``high`` are."""
-
-    low: int | float
-    high: int | float
-    log: bool = False
-    step: int | float | None = None
-
-    def ends(self) -> tuple[Value, ...]:
-        """The values that must be valid for all between them to be."""
-        return (self.low, self.high)
-
-    def table(self) -> dict[str, Any]:
-        """The range as a study file writes it."""
-        table: dict[str, Any] = {"low": self.low, "high": self.high}
-        if self.log:
-            table["log"] = True
-        if self.step is not None:
-            table["step"] = self.step
-        return table
-
-    def __contains__(self, value: object) -> bool:
-        whole = isinstance(self.low, int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-            return False
-        if not self.low <= value <= self.high:
-            return False
-        steps = (value - self.low) / (self.step or math.inf)
-        return abs(steps - round(steps)) < 1e-8
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """A set of values without an order."""
-
-    choices: tuple[Value, ...]
-
-    def ends(self) -> tuple[Value, ...]:
-        """Every choice."""
-        return self.choices
-
-    def table(self) -> dict[str, Any]:
-        """The choices as a study file writes them."""
-        return {"choices": list(self.choices)}
-
-    def __contains__(self, value: object) -> bool:
-        return any(same(value, choice) for choice in self.choices)
-
-
-Space = Mapping[str, Range | Choices]
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,51 +257,6 @@ class Study:
     def with_trials(self, trials: int) -> Study:
         """The same study with another budget."""
         return replace(self, search=self.search.model_copy(update={"trials": trials}))
-
-
-def grid(path: str, open_: Range | Choices) -> list[Value]:
-    """The values that a grid visits.
-
-    Raises:
-        StudyFileError: For a range of real numbers without ``step``.
-    """
-    if isinstance(open_, Choices):
-        return list(open_.choices)
-    step = open_.step or 1
-    # Rounding may carry the last step a bit beyond the end.
-    return [min(open_.low + index * step, open_.high) for index in range(_steps(path, open_))]
-
-
-def dumps(value: Any) -> str:
-    """Canonical JSON: one spelling for one value."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def same(value: object, choice: object) -> bool:
-    """Equal, and not just because true is 1 in Python."""
-    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
-
-
-def _steps(path: str, open_: Range | Choices) -> int:
-    """How many values a grid visits of one path."""
-    if isinstance(open_, Choices):
-        return len(open_.choices)
-    step = open_.step or (1 if isinstance(open_.low, int) else None)
-    if step is None or open_.log:
-        raise StudyFileError(
-            f"{path}: the grid sampler needs choices or a step; give `choices = [...]` or `step`"
-        )
-    return math.floor((open_.high - open_.low) / step + 1e-9) + 1
-
-
-def grid_size(space: Space) -> int:
-    size = math.prod(_steps(path, open_) for path, open_ in space.items())
-    if size > LARGEST_GRID:
-        raise StudyFileError(
-            f"search.sampler: the grid has {size} points, and {LARGEST_GRID} at most are visited; "
-            f"take wider steps, or the random sampler"
-        )
-    return size
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from hpsearch.errors import StudyFileError
 from hpsearch.study import source
+from hpsearch.study.conditions import checked, grid_size, needed
 from hpsearch.study.config import (
     SEARCHABLE,
     Choices,
@@ -28,9 +29,7 @@ from hpsearch.study.config import (
     TrialConfig,
     Value,
     flat,
-    grid_size,
     plain,
-    same,
 )
 from hpsearch.study.objective import ObjectiveConfig
 from hpsearch.study.objective_file import objective as read_objective
@@ -98,7 +97,10 @@ def parse(table: Mapping[str, Any]) -> Study:
     if "objective" in table:
         objective = read_objective(table)
         fixed, space = read_params(table.get("params", {}))
-        check_command(objective, {*fixed["params"], *(p.removeprefix("params.") for p in space)})
+        space = checked(space)
+        searched = {path.removeprefix("params."): open_ for path, open_ in space.items()}
+        sometimes = [name for name, open_ in searched.items() if open_.when]
+        check_command(objective, {*fixed["params"], *searched}, sometimes)
         search = read_section(SearchConfig, ranked_by(table, objective), "search")
     else:
         data = read_section(DataConfig, table, "data")
@@ -203,10 +205,12 @@ def _space(
             for end in draft.ends()
         ]
         space[path] = typed(path, draft, ends)
+        if draft.when and type(getattr(base, section)).model_fields[key].is_required():
+            raise StudyFileError(f"{path}.when: every trial needs {path}; leave `when` out")
     for section in SEARCHABLE:
         whole = plain(getattr(base, section))
         fixed[section] = {k: v for k, v in whole.items() if f"{section}.{k}" not in space}
-    return space
+    return checked(space)
 
 
 def _require_batches_to_normalize(
@@ -251,14 +255,18 @@ def _point(space: Space, index: int, raw: dict[str, Any]) -> dict[str, Value]:
             hint = nearest(path, list(space))
             raise StudyFileError(f"{where}: {short(path)} is not searched{hint}")
         open_ = space[path]
-        if value not in open_:
+        meant = open_.meant(value) if isinstance(open_, Choices) else value
+        if meant is None or meant not in open_:
             raise StudyFileError(
                 f"{where}: {path} = {show(value)} is not in {short(inline(open_.table()), 200)}"
             )
-        if isinstance(open_, Choices):
-            point[path] = next(choice for choice in open_.choices if same(value, choice))
-        elif isinstance(open_.low, float):
-            point[path] = float(value)
+        real = isinstance(open_, Range) and isinstance(open_.low, float)
+        point[path] = float(value) if real else meant
+    for path in sorted(point.keys() - needed(space, point)):
+        raise StudyFileError(
+            f"{where}: {path} has a value only under its condition; "
+            f"name what that asks for as well, or leave it out"
+        )
     return point
 
 

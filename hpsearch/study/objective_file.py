@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpsearch.errors import StudyFileError
-from hpsearch.study.config import Choices, Range
 from hpsearch.study.objective import RESERVED, ObjectiveConfig
 from hpsearch.study.ranges import open_place, typed
+from hpsearch.study.space import Choices, Range
 from hpsearch.study.words import read_section
 
 NAME = re.compile(r"[A-Za-z0-9_-]+")

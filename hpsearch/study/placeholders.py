@@ -18,12 +18,15 @@ PLACES = ("seed", "number", "config", "config.json", "folder")
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
-def check_command(objective: ObjectiveConfig, names: Collection[str]) -> None:
-    """Make sure that every placeholder of a command has a value.
+def check_command(
+    objective: ObjectiveConfig, names: Collection[str], sometimes: Collection[str] = ()
+) -> None:
+    """Make sure that every placeholder of a command has a value in every trial.
 
     Args:
         objective: What has the command, if it has one.
         names: What ``[params]`` names.
+        sometimes: Those of them that have a value only under a condition.
 
     Raises:
         StudyFileError: If one has none.
@@ -39,6 +42,11 @@ def check_command(objective: ObjectiveConfig, names: Collection[str]) -> None:
             if token[1] is not None and token[1] not in known:
                 there = ", ".join(f"{{{name}}}" for name in sorted(known))
                 raise StudyFileError(f"{where}: {token[0]} stands for nothing; there are {there}")
+            if (token[1] or "").removeprefix("params.") in sometimes:
+                raise StudyFileError(
+                    f"{where}: {token[0]} has a value only under its condition; let the command "
+                    f"read it from {{config}} or {{config.json}}"
+                )
 
 
 def filled(argument: str, values: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from hpsearch.errors import StudyFileError
-from hpsearch.study.config import LARGEST, MOST_STEPS, Choices, Range
+from hpsearch.study import conditions
+from hpsearch.study.space import LARGEST, MOST_STEPS, Choices, Range, dumps
 from hpsearch.study.words import nearest, show
 from hpsearch.text import short
 
@@ -15,19 +16,20 @@ MOST_CHOICES = 1000
 
 
 def open_place(path: str, table: dict[str, Any]) -> Range | Choices:
-    known = ["low", "high", "log", "step", "choices"]
+    known = ["low", "high", "log", "step", "choices", "when"]
     for key in table:
         if key not in known:
             raise StudyFileError(f"{short(path)}.{short(key)}: unknown key{nearest(key, known)}")
+    when = conditions.read(path, table)
     if "choices" in table:
         choices = table["choices"]
-        if len(table) > 1 or not isinstance(choices, list):
+        if table.keys() - {"choices", "when"} or not isinstance(choices, list):
             raise StudyFileError(f"{path}: choices stand alone, as choices = [a, b]")
         if len(choices) > MOST_CHOICES:
             raise StudyFileError(f"{path}: has {len(choices)} choices; {MOST_CHOICES} at most")
         if not choices:
             raise StudyFileError(f"{path}: choices is empty; give at least one")
-        return Choices(tuple(choices))
+        return Choices(tuple(choices), when)
     missing = [key for key in ("low", "high") if key not in table]
     if missing:
         raise StudyFileError(f"{path}: a range needs low and high ({missing[0]} is missing)")
@@ -38,7 +40,7 @@ def open_place(path: str, table: dict[str, Any]) -> Range | Choices:
             raise StudyFileError(f"{path}.{key}: must be a finite number, not {show(value)}")
     if not isinstance(table.get("log", False), bool):
         raise StudyFileError(f"{path}.log: must be true or false")
-    draft = Range(table["low"], table["high"], table.get("log", False), table.get("step"))
+    draft = Range(table["low"], table["high"], table.get("log", False), table.get("step"), when)
     if draft.low > draft.high:
         raise StudyFileError(f"{path}: low {draft.low} is above high {draft.high}; swap them")
     if draft.log and draft.low <= 0:
@@ -58,13 +60,13 @@ def open_place(path: str, table: dict[str, Any]) -> Range | Choices:
 def typed(path: str, draft: Range | Choices, ends: list[Any]) -> Range | Choices:
     """The range in the type of its place: whole numbers stay whole only where that is meant."""
     if isinstance(draft, Choices):
-        if any(ends.count(end) > 1 for end in ends):
+        if len(set(map(dumps, ends))) < len(ends):
             raise StudyFileError(f"{path}: choices holds a value twice")
-        return Choices(tuple(ends))
+        return Choices(tuple(ends), draft.when)
     low, high = ends
-    step = draft.step
+    step, when = draft.step, draft.when
     if isinstance(low, int):
         if step is not None and step != int(step):
             raise StudyFileError(f"{path}: takes whole numbers, so step must be one")
-        return Range(int(low), int(high), draft.log, None if step is None else int(step))
-    return Range(float(low), float(high), draft.log, None if step is None else float(step))
+        return Range(int(low), int(high), draft.log, None if step is None else int(step), when)
+    return Range(float(low), float(high), draft.log, None if step is None else float(step), when)

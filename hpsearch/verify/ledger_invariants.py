@@ -152,15 +152,18 @@ def _digests(seen: Look) -> Iterator[str]:
 
 
 def _params(seen: Look) -> Iterator[str]:
-    """A trained trial has a value for all that the study leaves open, and it lies within."""
+    """A trained trial has a value for all that it leaves open, no more, and it lies within."""
     space = seen.ledger.space
     for trial in seen.ledger.trials.values():
         if trial.params is None:
             yield f"trial {trial.number} has params that are no JSON object"
             continue
         trained = trial.state in (State.COMPLETE, State.PRUNED)
-        if trial.params.keys() - space.keys() or (trained and space.keys() - trial.params.keys()):
-            yield f"trial {trial.number} has values for {sorted(trial.params)}, not {sorted(space)}"
+        needed = seen.ledger.needed(trial)
+        if trial.params.keys() - needed or (trained and needed - trial.params.keys()):
+            yield (
+                f"trial {trial.number} has values for {sorted(trial.params)}, not {sorted(needed)}"
+            )
             continue
         for path, value in trial.params.items():
             if not _within(value, space[path]):
@@ -169,7 +172,7 @@ def _params(seen: Look) -> Iterator[str]:
 
 def _within(value: Any, table: Mapping[str, Any]) -> bool:
     if "choices" in table:
-        return value in table["choices"]
+        return dumps(value) in map(dumps, table["choices"])
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return bool(table["low"] <= value <= table["high"])
@@ -218,8 +221,13 @@ def _optuna(seen: Look) -> Iterator[str]:
 
 
 def _as_copied(value: Any, table: Mapping[str, Any]) -> Any:
-    """What Optuna's tables make of a value: a list is its JSON, a whole number a real one."""
-    if isinstance(value, list):
+    """What Optuna's tables make of a value: a list is its JSON, a whole number a real one.
+
+    Of choices that Optuna could not tell apart, each is its JSON.
+    """
+    choices = table.get("choices", [])
+    told = [dumps(choice) if isinstance(choice, list) else choice for choice in choices]
+    if isinstance(value, list) or len(set(told)) < len(told):
         return dumps(value)
     whole = isinstance(value, int) and not isinstance(value, bool) and "choices" not in table
     return int(float(value)) if whole else value

@@ -21,6 +21,7 @@ from hpsearch.errors import UnknownStudyError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import holds
 from hpsearch.ledger.records import FINISHED
+from hpsearch.study.config import dumps
 from hpsearch.verify.kinds import COPIED, COPIED_PARAM, CURVE, STUDY, TRIAL, Kinds
 
 
@@ -147,10 +148,23 @@ class Ledger:
         return self.metrics.index(self.definition["search"]["metric"])
 
     def setting(self, trial: TrialRow, key: str) -> Any:
-        """A value of ``[training]`` that the trial was trained with."""
-        return (trial.params or {}).get(
-            f"training.{key}", self.definition.get("training", {}).get(key)
-        )
+        """A value of ``[training]`` that the trial was trained with; None is the default."""
+        fixed = self.definition.get("training", {}).get(key)
+        if isinstance(fixed, dict):  # open, and of a trial in which its condition does not hold
+            fixed = None
+        return (trial.params or {}).get(f"training.{key}", fixed)
+
+    def needed(self, trial: TrialRow) -> set[str]:
+        """The open places that have a value in the trial: all whose condition it meets."""
+        had = {path: dumps(value) for path, value in (trial.params or {}).items()}
+        return {
+            path
+            for path, table in self.space.items()
+            if all(
+                had.get(place, "") in {dumps(value) for value in values}
+                for place, values in _conditions(table)
+            )
+        }
 
     @property
     def done(self) -> bool:
@@ -176,6 +190,13 @@ def _tables(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mappin
             yield f"{prefix}{key}", entry
             if not _is_open(entry):
                 yield from _tables(entry, f"{prefix}{key}.")
+
+
+def _conditions(table: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """What an open place's ``when`` asks for: of each path, one of some values."""
+    when = table.get("when")
+    for place, values in when.items() if isinstance(when, dict) else ():
+        yield place, values if isinstance(values, list) else []
 
 
 def _is_open(table: Mapping[str, Any]) -> bool:

@@ -116,13 +116,22 @@ def _run_times(seen: Look) -> Iterator[str]:
 
 
 def _run_params(seen: Look) -> Iterator[str]:
-    """A run has its trial's values as params, each the text that is read back as the same bits."""
+    """A run has its trial's values as params, each as a text of its own, and no value beside.
+
+    A number's is read back as the same bits. A text that could be another of the choices is JSON.
+    """
+    space = seen.ledger.space
     for trial, run in seen.pairs():
         wanted = {**(trial.params or {}), "seed": str(trial.seed)}
         for path, value in wanted.items():
-            text = (value if isinstance(value, str) else dumps(value))[:_PARAM]
+            choices = space.get(path, {}).get("choices", [])
+            texts = {choice if isinstance(choice, str) else dumps(choice) for choice in choices}
+            bare = isinstance(value, str) and len(texts) == len(choices)
+            text = (value if bare else dumps(value))[:_PARAM]
             if run.params.get(path) != text:
                 yield f"{_of(run, trial)} has {path} = {run.params.get(path)}, not {text}"
+        for path in sorted(space.keys() & run.params.keys() - wanted.keys()):
+            yield f"{_of(run, trial)} has {path} = {run.params[path]}, which the trial has not"
 
 
 def _run_curves(seen: Look) -> Iterator[str]:
