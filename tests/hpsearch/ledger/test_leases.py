@@ -23,7 +23,7 @@ from hpsearch.ledger.leases import FAILS_IN_A_ROW, MOST_CRASHES, Claim, Idle, Le
 from hpsearch.ledger.owner import LONGEST, Owner
 from hpsearch.ledger.records import Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
-from hpsearch.ledger.tables import studies, trials
+from hpsearch.ledger.tables import curves, studies, trials
 from hpsearch.verify import ledger_reading
 from tests.conftest import study
 
@@ -491,5 +491,34 @@ def test_what_was_given_up_stays_out_of_the_history(
     last = join()
     assert number(last.claim()) == 0
     last.finish(0, COMPLETE)
+    assert store.trial(record.id, 0).state is State.COMPLETE
+    assert store.history(record.id, -1, 5) == []
+
+
+@pytest.mark.parametrize("how", ["FAIL", "lost", "retry"])
+def test_each_way_of_failing_hides_by_itself(
+    database: Database, record: StudyRecord, join: Join, how: str
+) -> None:
+    """FAIL, ``lost`` and ``retry`` each keep a trial from all later ones, without the others."""
+    store, leases = Store(database), join()
+    if how == "lost":
+        for _ in range(MOST_CRASHES):
+            owner = dead()
+            assert number(join(owner=owner).claim()) == 0
+            crashed(database, record.id, owner)
+    else:
+        leases.finish(number(leases.claim()), FAIL)
+    with database.write() as connection:
+        if how == "retry":  # of a trial that failed before failures were hidden
+            connection.execute(sa.update(trials).values(hidden=False))
+        else:  # handed out again by somebody who does not hide
+            connection.execute(sa.delete(curves))
+            connection.execute(sa.update(trials).values(state=State.WAITING))
+    if how == "retry":
+        assert store.retry(record.id) == 1
+    leases = join(lag=1)
+    assert number(leases.claim()) == 0
+    assert number(join(lag=1).claim()) == 1  # waits for nothing that it will not be shown
+    leases.finish(0, COMPLETE)
     assert store.trial(record.id, 0).state is State.COMPLETE
     assert store.history(record.id, -1, 5) == []

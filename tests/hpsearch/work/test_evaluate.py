@@ -124,6 +124,32 @@ def test_interrupted_trial_has_no_result() -> None:
     assert ended(study(), interrupted=lambda: next(looks)) is None
 
 
+def test_training_that_ends_because_it_was_interrupted_has_no_result() -> None:
+    """A training of one's own sees the stop by itself: that it ended early is no outcome."""
+    stopped: list[bool] = []
+
+    class Own:
+        def train(self, config: Any, number: int, interrupted: Any) -> Any:
+            return Cut(digits().train(config, number, interrupted))
+
+    class Cut:
+        def __init__(self, training: Any) -> None:
+            self._training = training
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._training, name)
+
+        def __iter__(self) -> Any:
+            yield next(iter(self._training))
+            stopped.append(True)
+
+    trainer: Any = Own()
+    tried = study()
+    ended = evaluate(tried, History(tried), Claim(0, 7), SANE, trainer, lambda: bool(stopped))
+    assert stopped
+    assert ended is None
+
+
 def test_trial_at_its_last_epoch_is_not_interrupted_any_more() -> None:
     """The result of one that nobody interrupted does not depend on being asked."""
     whole = ended(study(), interrupted=lambda: False)
