@@ -165,6 +165,9 @@ def _page(address: str) -> Iterator[str]:
         Path(name).unlink(missing_ok=True)
 
 
-def _without_user(address: str) -> str:
-    parts: Any = urlsplit(address.rstrip("/"))
-    return str(parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl())
+def _without_user(uri: str) -> str:
+    from hpsearch.redact import address
+
+    parts: Any = urlsplit(address(uri).rstrip("/"))  # a password may hold a slash
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+    return str(bare.geturl()).rstrip("/")

@@ -22,13 +22,14 @@ from urllib.request import url2pathname
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from hpsearch.errors import TrackingError
+from hpsearch.errors import TrackingError, one_line
 from hpsearch.ledger.database import connecting
 from hpsearch.ledger.records import STEP_LOSS
-from hpsearch.redact import address
+from hpsearch.redact import address, redact
 from hpsearch.settings import Settings
+from hpsearch.text import short
 from hpsearch.verify.rest import Rest
 
 LARGEST = np.finfo(np.float64).max
@@ -135,11 +136,15 @@ def artifact(settings: Settings, run: Run, path: str) -> bytes | None:
 
 def _url(uri: str) -> sa.URL:
     try:
-        return sa.make_url(uri)
-    except ArgumentError:
+        url = sa.make_url(uri)
+        url.get_dialect().import_dbapi()
+        url.get_dialect()().create_connect_args(url)
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:  # a port, too
         raise TrackingError(
-            "MLFLOW_TRACKING_URI: can be read from here if it is a database's or a server's"
+            f"MLFLOW_TRACKING_URI: {short(address(uri), 200)} is no database's and no server's "
+            f"that can be read from here: {redact(one_line(error), uri)}"
         ) from None
+    return url
 
 
 def _read_sql(url: sa.URL, ledger: str, names: Sequence[str]) -> list[Run]:

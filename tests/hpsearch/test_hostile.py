@@ -229,6 +229,50 @@ def test_any_store(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch, url:
     refused(call, "studies")
 
 
+SECRET_PLACES = [
+    "postgresql+psycopg://u:secret@h:abc/d",
+    "postgresql+psycopg:///d?host=/nowhere&user=u&password=secret",
+    "postgresql+psycopg:///d?host=/nowhere&port=abc&user=u&%70assword=secret",
+    "ftp://u:secret@h",
+    "mssql:///d?password=secret",
+    "://u:secret@h",
+]
+
+
+@pytest.mark.parametrize("url", SECRET_PLACES)
+def test_any_tracking(call: Call, home: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """An address that MLflow cannot be at is told in one line, without its password."""
+    home.mkdir()
+    Workspace(home).complete()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", url)
+    for command in ("sync", "verify"):
+        outcome = call(command, "small")
+        assert outcome.code == 1
+        assert "secret" not in one_line(outcome)
+
+
+@pytest.mark.parametrize("url", SECRET_PLACES)
+def test_password_of_a_store(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """Whatever is told of the ledger's address, its password is not."""
+    monkeypatch.setenv("HPSEARCH_STORAGE", url)
+    for words in (["studies"], ["run", "book"], ["backup", "b"], ["restore", "b"], ["verify", "s"]):
+        outcome = call(*words)
+        assert outcome.code == 2
+        assert "secret" not in one_line(outcome)
+
+
+@pytest.mark.parametrize("user", ["u:secret@", "u:sec/secret@", "u:s@secret@", ""])
+def test_ui_names_a_server_without_its_password(
+    call: Call, home: Path, monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """What is to be opened is the server, whoever one logs in as."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{user}host:5000/?token=secret")
+    outcome = call("ui")
+    assert (outcome.code, outcome.out) == (0, "MLflow UI: http://host:5000\n")
+
+
 # -- datasets
 
 
