@@ -216,7 +216,7 @@ def test_study_without_mlflow(healthy: Prepared) -> None:
     assert found.ok
     assert found.notes == ["MLflow holds nothing of it; `hpsearch sync` writes all of it there"]
     alone = healthy.find(tracking=False)
-    assert ([], []) == (alone.violations, alone.notes)
+    assert (alone.violations, alone.notes) == ([], [])
 
 
 def test_lost_trial_is_a_note(workspace: Callable[..., Workspace]) -> None:
