@@ -527,6 +527,7 @@ def test_reproduce_json(call: Call, ran: Path) -> None:
     recorded = call("trials", "small", "--json").json[1]["weights_sha256"]
     expected = {
         "identical": True,
+        "within_tolerance": False,
         "number": 1,
         "weights_sha256": recorded,
         "recorded_sha256": recorded,

@@ -617,7 +617,7 @@ def test_value_that_all_agree_on(healthy: Prepared) -> None:
     healthy.change(
         "mlflow", "UPDATE metrics SET value = 0.123 WHERE run_uuid = :run_c AND key = 'value'"
     )
-    assert {"values"} == healthy.named_by()
+    assert {"values", "outcomes"} == healthy.named_by()
 
 
 @pytest.mark.parametrize("damage", ["deleted", "altered", "garbage", "empty"])
@@ -669,6 +669,7 @@ def test_reproduction_in_another_environment(healthy: Prepared) -> None:
     outcome = Reproduction(
         number=0,
         identical=False,
+        within_tolerance=False,
         epochs=1,
         weights_sha256=None,
         recorded_sha256=None,
