@@ -58,7 +58,7 @@ def main() -> None:
         say(_usage(error))
         code = error.exit_code
     except Abort:
-        say("hpsearch: nothing was done")
+        say("hpsearch: cancelled; nothing was changed")
         code = 1
     except BrokenPipeError:  # whoever reads has seen enough, as `head` does
         code = 1
@@ -81,7 +81,7 @@ def _refuse_what_is_no_text() -> None:
         given += [("the current folder", os.fsdecode(os.getcwdb()))]
     for what, text in given:
         if any("\ud800" <= c <= "\udfff" for c in text):
-            raise UsageError(f"{what}: is not UTF-8; give it another name")
+            raise UsageError(f"{what}: is not valid UTF-8; use another name")
 
 
 def _usage(error: TyperException) -> str:
@@ -89,7 +89,7 @@ def _usage(error: TyperException) -> str:
     command = getattr(getattr(error, "ctx", None), "command_path", "hpsearch")
     message = short(" ".join(error.format_message().split()), 300).rstrip(".")
     if not message:  # no words at all: the help was shown
-        return f"{command}: a command is missing; see above"
+        return f"{command}: name a command; the list is above"
     end = " See" if message.endswith("?") else "; see"
     return f"{command}: {message[0].lower()}{message[1:]}{end}: {command} --help"
 

@@ -150,7 +150,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] #
         )
         self.loss_curve_ = [epoch.train_loss for epoch in epochs]
         if not np.isfinite(self.loss_curve_).all():
-            raise ValueError("the training diverged; take a smaller lr, or scale X")
+            raise ValueError("training diverged; use a smaller lr, or scale X")
         self.n_iter_ = len(self.loss_curve_)
         self.network_ = network
         return self

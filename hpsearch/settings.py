@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -53,7 +57,7 @@ def prepare(home: Path, *, create: bool) -> str | None:
     if not home.exists() or not hasattr(os, "geteuid") or home.stat().st_uid == os.geteuid():
         return None
     return (
-        f"{home}: belongs to another user, who may change all that is in it; set HPSEARCH_HOME to "
+        f"{home}: belongs to another user, who can change everything in it; set HPSEARCH_HOME to "
         f"a folder of your own"
     )
 
@@ -72,14 +76,32 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         home = given.absolute()
     except FileNotFoundError:
         raise FileNotFoundError(
-            f"{given}: the current folder is gone; go to one that exists, or set HPSEARCH_HOME to "
-            f"a whole path"
+            f"{given}: the current folder was deleted; change to another, or set HPSEARCH_HOME to "
+            f"an absolute path"
         ) from None
     return Settings(
         home=home,
         storage=environ.get("HPSEARCH_STORAGE") or sqlite(home / "studies.db"),
         tracking_uri=environ.get("MLFLOW_TRACKING_URI") or sqlite(home / "mlflow.db"),
     )
+
+
+def program(called: str | None = None) -> str:
+    """How a person calls this program here, as the first word of a command to type.
+
+    Args:
+        called: What it was started as; ``sys.argv[0]`` by default.
+
+    Returns:
+        ``hpsearch`` where the shell finds it, otherwise a path such as ``.venv/bin/hpsearch``.
+    """
+    path = Path(sys.argv[0] if called is None else called)
+    found = shutil.which("hpsearch")
+    if path.name != "hpsearch" or not path.is_file() or (found and path.samefile(found)):
+        return "hpsearch"
+    with suppress(OSError, ValueError):  # ValueError: it is not below the current folder
+        path = path.absolute().relative_to(Path.cwd())
+    return shlex.quote(str(path))
 
 
 def sqlite(file: Path) -> str:

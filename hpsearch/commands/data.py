@@ -57,7 +57,7 @@ def data(
     _print(found)
     if parts:
         _rows(
-            ["part", "examples", "equal to one of a part before"],
+            ["part", "examples", "also in an earlier part"],
             [
                 [part, str(size), str(parts["duplicates"].get(part, 0))]
                 for part, size in parts["sizes"].items()
@@ -108,7 +108,7 @@ def _print(found: Description) -> None:
         out(f"labels: {value_(found.target[0])} to {value_(found.target[1])}")
     out(f"missing values: {found.missing}")
     between = "" if found.test_examples is None else f" ({found.equal_test} across the test part)"
-    out(f"examples equal to one before: {found.equal}{between}")
+    out(f"duplicate examples: {found.equal}{between}")
     out(f"sha256: {found.sha256}")
 
 
@@ -122,4 +122,4 @@ def _rows(head: list[str], rows: list[list[str]]) -> None:
     if rows:
         table(head, rows[:SHOWN])
     if len(rows) > SHOWN:
-        out(f"… and {len(rows) - SHOWN} more, which --json shows")
+        out(f"… and {len(rows) - SHOWN} more; --json shows all")

@@ -9,12 +9,14 @@ from collections.abc import Iterable
 
 from hpsearch.commands.printing import fit, say
 from hpsearch.ledger.records import StudyRecord
-from hpsearch.report import views
+from hpsearch.report import views, words
 from hpsearch.work.launch import Progress
 
 _EVERY = 5.0  # seconds between two plain lines
 _WINDOW = 10.0  # seconds over which the current rate is measured, or longer:
 _ENOUGH = 10  # as many trials are counted, so that slow ones do not make it jump
+_BAR = 16  # cells of the bar where there is room,
+_NAME = 20  # and of a study's name before the bar takes any
 
 
 class Rate:
@@ -51,6 +53,17 @@ def line(progress: Progress, metric: str, rate: float | None) -> str:
     return ", ".join(parts)
 
 
+def beside(name: str, state: str, width: int) -> tuple[str, int]:
+    """What stands before the state on a line of ``width`` cells, so that the state is never cut.
+
+    Returns:
+        The name, shortened if it must be, and how wide the bar is. The bar is the first to shrink.
+    """
+    room = max(width - words.cells(state) - 2, 1)  # beside two gaps
+    shown = words.shorten(name, max(room - _BAR, min(room, _NAME)))
+    return shown, max(min(_BAR, room - words.cells(shown)), 0)
+
+
 def plain(watched: Iterable[Progress], record: StudyRecord) -> None:
     """Lines for a log."""
     metric = f"{record.study.search.metric} "
@@ -70,13 +83,11 @@ def live(watched: Iterable[Progress], record: StudyRecord) -> None:
     from rich.progress import BarColumn, Progress, TextColumn
 
     console = Console(stderr=True)
-    name = TextColumn("{task.description}", markup=False)
-    columns = (name, BarColumn(16), TextColumn("{task.fields[state]}"))
+    name, drawn = TextColumn("{task.description}", markup=False), BarColumn(_BAR)
+    columns = (name, drawn, TextColumn("{task.fields[state]}", markup=False))
     rate = Rate()
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(
-            fit(record.name, sys.stderr), total=record.study.search.trials, state="starting"
-        )
+        task = bar.add_task("", total=record.study.search.trials, state="starting")
         for progress in watched:
             for message in progress.messages:
                 text = fit(f"hpsearch: {message}", sys.stderr)
@@ -84,4 +95,11 @@ def live(watched: Iterable[Progress], record: StudyRecord) -> None:
             counts = progress.counts
             # The metric's name stays out: all is to have room on 80 columns.
             state = line(progress, "", rate.update(counts.finished))
-            bar.update(task, completed=counts.finished, total=counts.budget, state=state)
+            named, drawn.bar_width = beside(fit(record.name, sys.stderr), state, console.width)
+            bar.update(
+                task,
+                completed=counts.finished,
+                total=counts.budget,
+                description=named,
+                state=state,
+            )

@@ -88,7 +88,7 @@ def _follow(store: Store, name: str | None, projector: Any, stop: threading.Even
             away = False
         except StoreAwayError as error:
             if not away:
-                say(f"hpsearch: {error}; it goes on when the store is back")
+                say(f"hpsearch: {error}; waiting until it is back")
             away = True
         stop.wait(1.0)
     for thread in threads.values():
@@ -104,7 +104,7 @@ def backup(
     from hpsearch.ledger.backup import backup as copy
 
     content = copy(open_store().database, file, force=force)
-    out(f"{file}: a copy of {content}")
+    out(f"{file}: contains {content}")
 
 
 @app.command(epilog="Example: hpsearch restore studies-friday.db && hpsearch sync")
@@ -129,7 +129,7 @@ def restore(
             raise typer.Exit(128 + received[0]) from error
     if kept is not None:
         out(f"the old store is kept as {kept}")
-    out(f"restored {content}; now update MLflow with: hpsearch sync")
+    out(f"restored {content}; to update MLflow, run: hpsearch sync")
 
 
 @app.command(epilog="Example: hpsearch delete book --yes")

@@ -27,6 +27,7 @@ from hpsearch.commands.wiring import (
 )
 from hpsearch.errors import (
     HpsearchError,
+    NoStoreError,
     NotComparableError,
     TrackingError,
     UnknownStudyError,
@@ -83,7 +84,7 @@ def run(
     own_home(places, create=True)
     stored = find_stored(study)
     if stored is None:
-        file = find(study)
+        file = find(study, _names())
         definition = study_file.load(file, changes, name)
         folder: Path | None = file.absolute().parent
     else:
@@ -108,8 +109,8 @@ def run(
     if received:
         counts = launch.counts
         say(
-            f"hpsearch: stopped with {counts.finished} of {counts.budget} trials; the same command "
-            f"goes on"
+            f"hpsearch: stopped after {counts.finished} of {counts.budget} trials; run the same "
+            f"command to resume"
         )
         raise typer.Exit(128 + received[0])
     counts = store.counts(record.id)
@@ -129,6 +130,13 @@ def _budget(store: Store, name: str) -> int:
     return 0
 
 
+def _names() -> list[str]:
+    """The studies in the store, if there is one."""
+    with suppress(NoStoreError):
+        return [record.name for record in open_store().studies()]
+    return []
+
+
 def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     """Say what came out, that it reproduces, and how to go on."""
     from hpsearch.report import views
@@ -137,7 +145,7 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     store = session.store
     record = store.study(session.record.name)
     study, counts = record.study, store.counts(record.id)
-    name = word(record.name)
+    name, program = word(record.name), settings.program()
     out(f"best: trial {best.number}, {study.search.metric} {views.value_(best.value)}")
     if best.params:
         out(f"      {views.params(best.params)}")
@@ -151,11 +159,11 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
         out(f"MLflow: {_page(record, best.mlflow_run_id)}")
     if tracking and counts.unprojected:
         say(
-            f"hpsearch: {counts.unprojected} trials are not in MLflow yet; add them with: "
-            f"hpsearch sync {name}"
+            f"hpsearch: {counts.unprojected} trials are not in MLflow yet; to add them, run: "
+            f"{program} sync {name}"
         )
-    first = "hpsearch ui" if tracking else f"hpsearch sync {name}"
-    out(f"go on with:  {first}  |  hpsearch reproduce {name}")
+    first = f"{program} ui --open" if tracking else f"{program} sync {name}"
+    out(f"next:  {first}  |  {program} report {name}  |  {program} reproduce {name}")
 
 
 def _page(record: StudyRecord, run_id: str) -> str:
@@ -168,7 +176,7 @@ def _page(record: StudyRecord, run_id: str) -> str:
         with suppress(TrackingError):
             return address(places.tracking_uri).rstrip("/") + Reader(places, record).page_of(run_id)
     experiment = record.study.tracking.experiment or record.name
-    return f"experiment {experiment!r}, run {run_id}; `hpsearch ui` shows it"
+    return f"experiment {experiment!r}, run {run_id}"
 
 
 def _confirmed(session: Session, best: Trial) -> str:
@@ -177,10 +185,13 @@ def _confirmed(session: Session, best: Trial) -> str:
         done = session.confirmed(best)
     except NotComparableError as error:
         say(f"hpsearch: {error}")
-        return "not reproduced here; see above"
+        return "not compared here; see above"
     if done["identical"]:
-        return f"reproduced: trained again, {best.epochs} epochs and all weights identical"
-    return f"NOT reproduced; see: hpsearch reproduce {word(session.record.name)}"
+        return (
+            f"reproduced: a second training gave the same {best.epochs} epochs and the same weights"
+        )
+    again = f"{settings.program()} reproduce {word(session.record.name)}"
+    return f"NOT reproduced; for details, run: {again}"
 
 
 @app.command(epilog="Example: hpsearch worker book")
@@ -202,15 +213,23 @@ def worker(
     store.touch(record.id)
     # In a process of its own, so that this one is left to count whom a trial takes down.
     launch = Launch(store, record, settings.read(), workers=1, projector=None)
+    before = launch.counts
+    say(f"hpsearch: working on {name}: {before.finished} of {before.budget} trials have finished")
     with signals(launch.stop, launch.kill) as received:
         for progress in launch.watch():
             for message in progress.messages:
                 say(f"hpsearch: {message}")
     if received:
+        say("hpsearch: stopped; run the same command to resume")
         raise typer.Exit(128 + received[0])
     if launch.failure is not None:
         raise launch.failure
-    if not store.counts(record.id).done and stopped(store.database, record.id):
+    after = store.counts(record.id)
+    say(
+        f"hpsearch: {after.finished} of {after.budget} trials have finished, "
+        f"{after.finished - before.finished} of them since this worker started"
+    )
+    if not after.done and stopped(store.database, record.id):
         raise HpsearchError(why_stopped(store, record))
 
 
@@ -222,8 +241,8 @@ def _work(name: str, code: str) -> None:
 
     if environment.code() != code:
         raise HpsearchError(
-            f"the code in {environment.ROOT} is not what this run was "
-            f"started with; start it again, and it goes on with the code that is there now"
+            f"the code in {environment.ROOT} has changed since this run started; run the same "
+            f"command to resume with the new code"
         )
     stop, owner = threading.Event(), Owner.of(launcher=os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the launcher, who says so
@@ -242,7 +261,7 @@ def retry(name: Name) -> None:
     """Rerun failed trials, keeping their numbers."""
     store = open_store()
     count = store.retry(store.study(name).id)
-    out(f"{count} trials wait to be run again" if count else "no trial failed")
+    out(f"{count} trials are waiting to be run again" if count else "no trial failed")
 
 
 def _watch(launch: Launch, record: StudyRecord) -> None:

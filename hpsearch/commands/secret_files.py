@@ -34,7 +34,9 @@ def read(environ: MutableMapping[str, str]) -> None:
             continue
         secret = _secret(f"{name}_FILE: {file}", Path(file))
         if environ.get(name) not in (None, "", secret):
-            raise UsageError(f"{name} and {name}_FILE: both are set, and differ; unset one")
+            raise UsageError(
+                f"{name} and {name}_FILE: are both set, to different values; unset one of them"
+            )
         environ[name] = secret
 
 
@@ -46,7 +48,7 @@ def _secret(where: str, file: Path) -> str:
     except OSError as error:
         raise UsageError(f"{where}: {error.strerror}") from error
     except UnicodeDecodeError:
-        raise UsageError(f"{where}: is no text") from None
+        raise UsageError(f"{where}: is not text") from None
     if not text or not text.isprintable() or len(content) > _LONGEST:
-        raise UsageError(f"{where}: one line of printable text is expected")
+        raise UsageError(f"{where}: must contain one line of printable text")
     return text

@@ -60,7 +60,7 @@ def studies(as_json: Json = False) -> None:
         document(views.dumps(documents))
         return
     if not rows:
-        out("no studies yet; start one with: hpsearch run book")
+        out(f"no studies yet; to run one: {settings.program()} run book")
         return
     table(
         ["study", "trials", "best", "metric", "created"],
@@ -101,8 +101,8 @@ def status(name: Name, as_json: Json = False) -> None:
         out(f"{views.value_(rate, 3)} trials a minute")
     if counts.unprojected and not counts.running:
         out(
-            f"{counts.unprojected} are not in Optuna's storage or MLflow yet; add them with: "
-            f"hpsearch sync {word(name)}"
+            f"{counts.unprojected} trials are not in Optuna's storage or MLflow yet; to add them, "
+            f"run: {settings.program()} sync {word(name)}"
         )
 
 
@@ -128,7 +128,7 @@ def trials(name: Name, as_json: Json = False) -> None:
         document(views.dumps([views.trial(trial) for trial in rows]))
         return
     if not rows:
-        out(f"{name}: none yet")
+        out(f"{name}: no trials yet")
         return
     column = record.metrics.index(record.study.search.metric)
     stopped = store.curves(record.id, [t.number for t in rows if t.state == "PRUNED" and t.epochs])
@@ -177,7 +177,7 @@ def best(name: Name, as_json: Json = False) -> None:
     if caution:
         out(caution)
     out(views.corrected(record.study, correction(store, record)))
-    out(f"its configuration:  hpsearch config --trial {trial.number} {word(name)}")
+    out(f"configuration:  {settings.program()} config --trial {trial.number} {word(name)}")
 
 
 @app.command(name="config", epilog="Example: hpsearch config book --trial 37 > winner.toml")
@@ -199,7 +199,7 @@ def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> Non
     if trial is not None:
         found = store.trial(record.id, trial)
         if not filled(study.space, found.params):
-            raise UnknownTrialError(f"trial {trial} has no values yet; it is {found.state}")
+            raise UnknownTrialError(f"trial {trial} is {found.state}; it has no values yet")
         study = study.of_trial(trial, study.resolve(found.params, found.seed))
     if as_json:
         document(views.dumps(study.definition()))
@@ -225,7 +225,7 @@ def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
     record = store.study(name)
     found = best_of(store, record) if trial is None else store.trial(record.id, trial)
     if not found.state.finished:
-        raise UnknownTrialError(f"trial {found.number} is {found.state}: it has no curve yet")
+        raise UnknownTrialError(f"trial {found.number} is {found.state}; it has no curve yet")
     rows = store.curves(record.id, [found.number])[found.number]
     if as_json:
         document(views.dumps(views.curve(found.number, rows, record.metrics)))
@@ -247,7 +247,7 @@ def log(name: Name, trial: TrialNumber = None) -> None:
     found = best_of(store, record) if trial is None else store.trial(record.id, trial)
     printed = store.log(record.id, found.number).decode(errors="replace")
     if not printed:
-        say(f"hpsearch: trial {found.number} of {name} has printed nothing")
+        say(f"hpsearch: trial {found.number} of {name!r} printed nothing")
         return
     for line in printed.splitlines():
         out(line)
@@ -277,7 +277,7 @@ def report(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="The folder to write to.",
+            help="The folder to write to. Default: reports in HPSEARCH_HOME.",
         ),
     ] = None,
 ) -> None:
@@ -301,6 +301,9 @@ def report(
         out(file)
     try:
         if not reports.track(places, record, files):
-            say(f"hpsearch: {name!r} has no MLflow run to add this to; make it: hpsearch sync")
+            say(
+                f"hpsearch: {name!r} has no MLflow run for this report yet; to create it, run: "
+                f"{settings.program()} sync {word(name)}"
+            )
     except TrackingError as error:
-        say(f"hpsearch: {error}; the report is not in MLflow")
+        say(f"hpsearch: {error}; the report was not added to MLflow")

@@ -37,7 +37,7 @@ def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> N
     if trial is None:
         found = store.best(record)
         if found is None:
-            raise UnknownTrialError(f"{name!r} has no COMPLETE trial to reproduce")
+            raise UnknownTrialError(f"{name!r} has no COMPLETE trial yet")
     else:
         found = store.trial(record.id, trial)
     outcome = train_again(store, record, found, trainer_of(record.study, record.folder))
@@ -61,7 +61,7 @@ def _tell(outcome: Reproduction, name: str) -> None:
         for difference in outcome.environment_differences:
             out(f"environment: {difference}")
         if not outcome.rounds_alike:
-            out("this environment rounds otherwise: the difference says nothing of the trial")
+            out("this environment rounds differently: the difference says nothing about the trial")
 
 
 @app.command(epilog="Example: hpsearch verify book --reproduce 3")

@@ -50,11 +50,13 @@ def ui(
     places = settings.read()
     remote = places.tracking_uri.startswith("http")
     if serve and remote:
-        raise UsageError("--serve: MLFLOW_TRACKING_URI names a server already; unset it here")
+        raise UsageError(
+            "--serve: MLFLOW_TRACKING_URI already names a server; unset it to start one here"
+        )
     if not serve and (host != _LOOPBACK or allow_host):
         raise UsageError(
-            f"--host, --allow-host: need --serve, which asks for a password; without it the UI "
-            f"is on {_LOOPBACK} alone"
+            f"--host, --allow-host: require --serve, which requires a password; without it, the UI "
+            f"listens on {_LOOPBACK} only"
         )
     if remote:
         root = _without_user(places.tracking_uri)
@@ -133,7 +135,7 @@ def _refuse_nothing(places: settings.Settings) -> None:
     with suppress(sa.exc.ArgumentError):  # which MLflow tells in its own words
         url = sa.make_url(places.tracking_uri)
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
-            raise UsageError(f"{places.home}: no MLflow runs yet; `hpsearch run book` makes some")
+            raise UsageError(f"{places.home}: no MLflow runs yet; `hpsearch run book` creates some")
 
 
 def _password() -> str:
@@ -142,15 +144,15 @@ def _password() -> str:
     password = os.environ.get(_PASSWORD, "")
     if len(password) < SHORTEST:
         raise UsageError(
-            f"--serve: set {_PASSWORD}, or {_PASSWORD}_FILE to a file that holds it, to a "
-            f"password of {SHORTEST} characters or more"
+            f"--serve: set {_PASSWORD}, or {_PASSWORD}_FILE to a file that contains it; the "
+            f"password must have at least {SHORTEST} characters"
         )
     return password
 
 
 def _open(address: str) -> None:
     if not webbrowser.open(address):
-        say("hpsearch: no web browser was found here; open the address above in yours")
+        say("hpsearch: found no web browser; open the address above yourself")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -54,28 +54,36 @@ def own_home(places: settings.Settings, *, create: bool = False) -> None:
     try:
         warning = settings.prepare(places.home, create=create)
     except OSError as error:
-        raise UsageError(f"{places.home}: cannot be the workspace: {error.strerror}") from error
+        raise UsageError(
+            f"{places.home}: cannot be used as the workspace: {error.strerror}"
+        ) from error
     if warning is not None:
         say(f"hpsearch: {warning}")
 
 
-def find(study: str) -> Path:
-    """A study file by its path, or by its name in ``studies/`` here or in the package."""
+def find(study: str, stored: Iterable[str] = ()) -> Path:
+    """A study file by its path, or by its name in ``studies/`` here or in the package.
+
+    Raises:
+        StudyFileError: If there is none; the message names the most similar, also of those that are
+            in the store.
+    """
     given = Path(study)
     try:
         if len(study) > 255 or given.suffix == ".toml" or given.is_file():
             return given
     except OSError as error:
         raise StudyFileError(f"{short(study)}: {error.strerror}") from None
+    from hpsearch.study.words import nearest
+
     package = Path(__file__).parent.parent
     folders = [Path("studies"), package / "studies", package.parent / "studies"]
     for folder in folders:
         if (folder / f"{study}.toml").is_file():
             return folder / f"{study}.toml"
-    names = sorted({file.stem for folder in folders for file in folder.glob("*.toml")})
-    raise StudyFileError(
-        f"no study file {short(study)!r}; there are {', '.join(names)}, or give a path"
-    )
+    files = {file.stem for folder in folders for file in folder.glob("*.toml")}
+    hint = nearest(study, sorted(files.union(stored)))
+    raise StudyFileError(f"no study file {short(study)!r}{hint}")
 
 
 def find_stored(study: str) -> StudyRecord | None:
@@ -107,7 +115,7 @@ def unchanged_trainer(record: StudyRecord) -> Trainer:
     trainer = trainer_of(record.study, record.folder)
     if trainer.digests != record.data_digests:
         raise UsageError(
-            f"the data of {record.name!r} here is not what it was begun on "
+            f"the data of {record.name!r} has changed since the study started "
             f"({changes_of(record.data_digests, trainer.digests)})"
         )
     return trainer

@@ -54,7 +54,7 @@ def encode(
         return Column(name), np.array(numbers, np.float64)
     if all(map(_DECIMAL_COMMA.fullmatch, odd)):
         problem = f"column {name!r} holds numbers with a decimal comma, such as {odd[0]!r}"
-        raise bad(where, problem, "write them with a point")
+        raise bad(where, problem, "use a decimal point")
     if 2 * len(odd) < len(there):
         place = row(cells.index(odd[0]))
         problem = f"column {name!r} holds numbers, but {odd[0]!r} in {place}"
@@ -62,7 +62,9 @@ def encode(
     categories = sorted(set(there))
     if len(categories) > MAX_CATEGORIES:
         problem = f"column {name!r} holds {len(categories)} different texts"
-        raise bad(where, problem, f"leave it out, or group them into {MAX_CATEGORIES} at most")
+        raise bad(
+            where, problem, f"leave the column out, or group them into at most {MAX_CATEGORIES}"
+        )
     code = {category: float(number) for number, category in enumerate(categories)}
     codes = [np.nan if cell is None else code[cell] for cell in cells]
     return Column(name, tuple(categories)), np.array(codes, np.float64)

@@ -88,7 +88,7 @@ def load(spec: str, *, cache: Path | None = None, task: str = "classification") 
     if spec in BUILT_IN:
         if task == "regression":
             problem = "its labels are classes"
-            raise bad(spec, problem, 'leave out data.task = "regression", or name other data')
+            raise bad(spec, problem, 'remove data.task = "regression", or use other data')
         return _built_in(spec, cache)
     kind, _, name = spec.partition(":")
     path = Path(os.path.expanduser(name))
@@ -106,7 +106,7 @@ def load(spec: str, *, cache: Path | None = None, task: str = "classification") 
     known = {**{name: name for name in BUILT_IN}, **KINDS}
     near = difflib.get_close_matches(kind, known, n=1)
     remedy = f"did you mean {known[near[0]]}?" if near else "set data.dataset to one of them"
-    raise bad(f"unknown dataset {short(spec)!r}", f"known are {', '.join(known.values())}", remedy)
+    raise bad(f"unknown dataset {short(spec)!r}", f"use one of {', '.join(known.values())}", remedy)
 
 
 def _built_in(name: str, cache: Path | None) -> Dataset:
@@ -139,11 +139,13 @@ def checked(
     """The dataset of these arrays, if they are examples that a network can be trained on."""
     if x.ndim == 0 or y.ndim != 1:
         shapes = f"x has shape {x.shape} and y {y.shape}"
-        raise bad(where, shapes, "x needs one row an example and y one label an example")
+        raise bad(where, shapes, "x must have one row per example, and y one label per example")
     if len(x) != len(y):
         raise bad(where, f"{len(x)} examples in x but {len(y)} labels in y", "make them match")
     if 0 in x.shape:
-        raise bad(where, f"no examples in it (x has shape {x.shape})", "use data that has some")
+        raise bad(
+            where, f"contains no examples (x has shape {x.shape})", "use data that contains some"
+        )
     shape = x.shape[1:] if shape is None else shape
     x = x.reshape(len(x), math.prod(x.shape[1:]))
     x = x.astype(x.dtype.newbyteorder("<"), order="C", copy=False)
@@ -151,7 +153,7 @@ def checked(
         row, column = np.argwhere(np.abs(x) > LARGEST)[0]
         name = repr(columns[column].name) if columns else column
         problem = f"example {row} has the value {x[row, column]} (feature {name})"
-        raise bad(where, problem, "every value must be finite within float32")
+        raise bad(where, problem, "every value must be a finite float32")
     read = labels.numbers if task == "regression" else labels.encode
     found = read(where, y, test_start)
     x.setflags(write=False)

@@ -63,8 +63,8 @@ def parts(
     drawn = {"training": train_rows, "validation": validation_rows, "test": test_rows}
     empty = [name for name, rows in drawn.items() if not len(rows)]
     if empty:
-        problem = f"no {empty[0]} examples are left where equal ones stay together"
-        raise bad("data.duplicates", problem, "ask for other sizes in [data]")
+        problem = f"no {empty[0]} examples are left when duplicates stay in one part"
+        raise bad("data.duplicates", problem, "change the sizes in [data]")
     # A draw takes the first of each class, which is no random order of the classes.
     train_rows, validation_rows, test_rows = map(rng.permutation, drawn.values())
     return train_rows, validation_rows, test_rows
@@ -81,7 +81,7 @@ def _validation_size(
     if isinstance(validation, float):
         number = round(train * validation) if 0 < validation < 1 else 0
         if not 0 < number < train:
-            problem = f"{validation} of {train} examples leaves an empty part"
+            problem = f"{validation} of {train} examples leaves one part empty"
             raise bad("data.validation", problem, "use a fraction between 0 and 1, or a number")
     else:
         number = beside = validation
@@ -93,8 +93,8 @@ def _validation_size(
     if asked > pool or (own_test and (test or 1) > own_test):
         there = f"{pool} examples and {own_test} for testing" if own_test else f"{pool} examples"
         if pool < whole:
-            there = f"{pool} examples that equal none of the {own_test} for testing"
-        wanted = f"train = {train}, validation = {validation}, test = {test or 'what is left'}"
+            there = f"{pool} examples without duplicates among the {own_test} for testing"
+        wanted = f"train = {train}, validation = {validation}, test = {test or 'the rest'}"
         raise bad(strata.source, f"has {there}, too few for {wanted}", "ask for fewer in [data]")
     return number
 

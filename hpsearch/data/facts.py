@@ -34,15 +34,15 @@ def remarks(known: Mapping[str, Any]) -> Iterator[str]:
         yield f"{len(names)} classes: {listed(names)}"
     duplicates, sizes = known.get("duplicates", {}), known.get("sizes", {})
     said = [
-        f"{duplicates[part]} of {sizes[part]} {part} examples are equal to {others}"
+        f"{duplicates[part]} of {sizes[part]} {part} examples are duplicates of {others}"
         for part, others in (
             ("validation", "training examples"),
-            ("test", "examples of the other parts"),
+            ("test", "examples in the other parts"),
         )
         if duplicates.get(part)
     ]
     if said:
         yield (
-            f"{', and '.join(said)}: results look better than they are; to keep equal examples in "
-            f'one part, set data.duplicates = "together"'
+            f"{', and '.join(said)}: results look better than they are; to keep duplicates in one "
+            f'part, set data.duplicates = "together"'
         )

@@ -70,8 +70,8 @@ def learn(dataset: Dataset, train: Rows, missing: str | None) -> Features:
     if lacking.any():
         never = np.flatnonzero(np.isnan(x).all(axis=0))
         if never.size:
-            problem = f"no training example has a value of {dataset.column(int(never[0]))}"
-            raise bad(dataset.source, problem, "leave it out, or ask for more examples")
+            problem = f"no training example has a value for {dataset.column(int(never[0]))}"
+            raise bad(dataset.source, problem, "leave it out, or use more examples")
     categories: list[NDArray[np.float64] | None] = [None] * dataset.x.shape[1]
     features: list[str] = []
     numbers: list[bool] = []

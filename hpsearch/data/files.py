@@ -48,14 +48,14 @@ def check_claim(path: Path, claimed: int, size: int, packed: bool) -> None:
     """Refuse, before anything is allocated, what a file of ``size`` bytes cannot hold."""
     if claimed > size * (DEFLATE_RATIO if packed else 1):
         problem = f"its sizes do not match its length ({claimed} bytes claimed, {size} stored)"
-        raise bad(path, problem, "get the file again")
+        raise bad(path, problem, "get a new copy of the file")
     check_size(path, claimed)
 
 
 def check_size(path: Path, size: int) -> None:
     """Refuse what is larger than the memory that one dataset may take."""
     if size > MAX_BYTES:
-        raise bad(path, f"holds {size} bytes, more than {MAX_BYTES}", "use a part of it")
+        raise bad(path, f"holds {size} bytes, more than {MAX_BYTES}", "use part of it")
 
 
 @contextlib.contextmanager
@@ -87,12 +87,12 @@ def reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         raise bad(path, "no such file", "check the path in data.dataset") from error
     except PermissionError as error:
-        raise bad(path, "permission denied", "make it readable for this user") from error
+        raise bad(path, "permission denied", "give this user permission to read it") from error
     except EOFError as error:
-        raise bad(path, "is truncated", "get the file again") from error
+        raise bad(path, "is truncated", "get a new copy of the file") from error
     except OSError as error:
         packed = isinstance(error, gzip.BadGzipFile)
         reason = error.strerror or ("damaged gzip data" if packed else "damaged")
-        raise bad(path, f"cannot be read ({reason})", "get the file again") from error
+        raise bad(path, f"cannot be read ({reason})", "get a new copy of the file") from error
     except (*DAMAGED, ValueError, ArithmeticError, RuntimeError) as error:
-        raise bad(path, "is damaged and cannot be read", "get the file again") from error
+        raise bad(path, "is damaged", "get a new copy of the file") from error

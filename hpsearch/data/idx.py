@@ -57,35 +57,45 @@ def read(path: Path) -> tuple[Array, Array, int | None]:
     (x, y), (test_x, test_y) = pairs
     if x.shape[1:] != test_x.shape[1:]:
         sizes = " and ".join("x".join(map(str, part.shape[1:])) for part in (x, test_x))
-        raise bad(path, f"train and test images differ in size ({sizes})", "keep one dataset")
+        raise bad(
+            path,
+            f"train and test images differ in size ({sizes})",
+            "keep the files of one dataset only",
+        )
     if x.dtype != test_x.dtype:
         types = f"{x.dtype.name} and {test_x.dtype.name}"
-        raise bad(path, f"train and test images differ in type ({types})", "keep one dataset")
+        raise bad(
+            path,
+            f"train and test images differ in type ({types})",
+            "keep the files of one dataset only",
+        )
     return np.concatenate([x, test_x]), np.concatenate([y, test_y]), len(x)
 
 
 def _files(path: Path) -> list[_File]:
     """The IDX files of the one set that is meant."""
     if path.exists() and not path.is_dir():
-        raise bad(path, "is not a folder", "idx:FOLDER needs the folder that holds the IDX files")
+        raise bad(
+            path, "is not a folder", "idx:FOLDER needs the folder that contains the IDX files"
+        )
     if not path.is_dir():
         files = _inside(path.parent) if path.parent.is_dir() else []
         sets = sorted({file.set for file in files} - {""})
         files = [file for file in files if file.set == path.name.lower()]
         if not files:
             there = f" and no such set (there: {listed(sets)})" if sets else ""
-            raise bad(path, f"no such folder{there}", "name the folder that holds the IDX files")
+            raise bad(path, f"no such folder{there}", "name the folder that contains the IDX files")
         return files
     files = _inside(path)
     sets = sorted({file.set for file in files})
     if len(sets) > 1:
         names = listed(name or "one without a name" for name in sets)
-        remedy = f"name one as idx:{path.name}/{sets[-1]}, or give each a folder of its own"
+        remedy = f"name one as idx:{path.name}/{sets[-1]}, or put each in its own folder"
         raise bad(path, f"holds {len(sets)} sets ({names})", remedy)
     if not files:
         there = listed(sorted(entry.name for entry in path.iterdir()))
         problem = f"no IDX files in this folder ({f'there: {there}' if there else 'it is empty'})"
-        raise bad(path, problem, "names such as train-images-idx3-ubyte.gz would be read")
+        raise bad(path, problem, "use names such as train-images-idx3-ubyte.gz")
     return files
 
 
@@ -130,9 +140,9 @@ def _pair(folder: Path, files: list[_File], part: str) -> tuple[Array, Array] | 
     x, y = (_only(kind, found) for kind, found in paths.items())
     if y.ndim == 2:
         if y.shape[1] not in (1, QMNIST_COLUMNS):
-            problem = f"{y.shape[1]} labels an example"
+            problem = f"{y.shape[1]} labels per example"
             raise bad(
-                paths["labels"][0], problem, "use a file of one label an example, or QMNIST's"
+                paths["labels"][0], problem, "use a file with one label per example, or QMNIST's"
             )
         y = y[:, 0]
     if len(x) != len(y):
@@ -147,7 +157,7 @@ def _only(kind: str, paths: list[Path]) -> Array:
     for other in paths[1:]:
         if not np.array_equal(array, _array(kind, other)):
             problem = f"{paths[0].name} and {other.name} hold different {kind}"
-            raise bad(other.parent, problem, "keep the one that is meant")
+            raise bad(other.parent, problem, "keep the right one")
     return array
 
 
@@ -158,21 +168,23 @@ def _array(kind: str, path: Path) -> Array:
         file = gzip.GzipFile(fileobj=raw) if packed else raw
         magic = file.read(4)
         if not magic:
-            raise bad(path, "is empty", "get the file again")
+            raise bad(path, "is empty", "get a new copy of the file")
         if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES:
-            problem = f"is no IDX file (it begins with 0x{magic.hex()})"
-            raise bad(path, problem, "get the file again, or put another in its place")
+            problem = f"is not an IDX file (it begins with 0x{magic.hex()})"
+            raise bad(path, problem, "replace it with a valid file")
         dtype, ndim = np.dtype(TYPES[magic[2]]), magic[3]
         if ndim not in DIMENSIONS[kind]:
             wanted = " or ".join(map(str, DIMENSIONS[kind]))
             problem = f"has {ndim} dimension{'s' if ndim != 1 else ''}, and {kind} have {wanted}"
-            raise bad(path, problem, "check that its name says what it holds")
+            raise bad(path, problem, "check that its name matches its content")
         header = file.read(4 * ndim)
         if len(header) < 4 * ndim:
-            raise bad(path, "ends within its header", "get the file again")
+            raise bad(path, "ends within its header", "get a new copy of the file")
         shape = struct.unpack(f">{ndim}I", header)
         if 0 in shape:
-            raise bad(path, f"no examples in it (sizes {shape})", "use a file that has some")
+            raise bad(
+                path, f"contains no examples (sizes {shape})", "use a file that contains some"
+            )
         claimed = math.prod(shape) * dtype.itemsize
         check_claim(path, claimed, os.fstat(raw.fileno()).st_size, packed)
         body = file.read(claimed + 1)  # one more, so that the end is seen and the CRC compared
@@ -181,6 +193,6 @@ def _array(kind: str, path: Path) -> Array:
         raise bad(
             path,
             f"its sizes {shape} do not match its length ({claimed} bytes claimed, {held} there)",
-            "get the file again",
+            "get a new copy of the file",
         )
     return np.frombuffer(body, dtype).reshape(shape)

@@ -34,18 +34,18 @@ def read(folder: Path) -> tuple[Array, Array, int | None]:
         loose = [path.name for path in inside if not path.is_dir()]
         if loose or not inside:
             problem = f"files beside the class folders ({listed(loose)})" if loose else "is empty"
-            raise bad(folder, problem, "put each picture into the folder of its class")
+            raise bad(folder, problem, "put each picture in the folder of its class")
         nested = any(path.is_dir() for inner in inside for path in _entries(inner))
         names = [path.name for path in inside]
         if nested and names != ["test", "train"]:
             problem = f"folders within its folders ({listed(names)})"
-            remedy = "keep a folder a class, or train and test with a folder a class in each"
+            remedy = "use one folder per class, or train and test with one folder per class in each"
             raise bad(folder, problem, remedy)
         parts = [folder / "train", folder / "test"] if nested else [folder]
         files = [[f for inner in _entries(part) for f in _pictures(inner)] for part in parts]
     empty = [part for part, found in zip(parts, files, strict=True) if not found]
     if empty:
-        raise bad(empty[0], "no pictures in it", "put each picture into the folder of its class")
+        raise bad(empty[0], "contains no pictures", "put each picture in the folder of its class")
     paths = [path for found in files for path in found]
     y = np.array([path.parent.name for path in paths], np.str_)
     return _stacked(paths), y, len(files[0]) if nested else None
@@ -61,7 +61,7 @@ def _entries(folder: Path) -> list[Path]:
 
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise bad(folder, "is not a folder", "put each picture into the folder of its class")
+        raise bad(folder, "is not a folder", "put each picture in the folder of its class")
     return _entries(folder)
 
 
@@ -74,7 +74,7 @@ def _stacked(paths: list[Path]) -> Array:
         if array.shape[:2] != first.shape[:2]:
             sizes = " and ".join(f"{a.shape[1]}x{a.shape[0]}" for a in (first, array))
             problem = f"{paths[0].name} and it differ in size ({sizes} pixels)"
-            raise bad(path, problem, "bring all pictures to one size")
+            raise bad(path, problem, "resize all pictures to the same size")
         arrays.append(array)
     if any(array.ndim == 3 for array in arrays):
         arrays = [a if a.ndim == 3 else np.repeat(a[..., None], 3, axis=2) for a in arrays]
@@ -90,14 +90,14 @@ def _array(path: Path) -> Array:
         try:
             image: Any = Image.open(stream, formats=FORMATS)
         except UnidentifiedImageError as error:
-            raise bad(path, "is no picture that can be read", "remove it") from error
+            raise bad(path, "cannot be read as a picture", "remove it") from error
         except Image.DecompressionBombError as error:
-            raise bad(path, "is too large a picture", "make it smaller") from error
+            raise bad(path, "is too large", "make it smaller") from error
         check_size(path, image.width * image.height * 3)
         if image.mode not in GRAY + COLOURED:
-            problem = f"is of mode {image.mode}, not of 8 bits"
-            raise bad(path, problem, "save it with 8 bits a colour")
+            problem = f"has mode {image.mode}, not 8 bits per color"
+            raise bad(path, problem, "save it with 8 bits per color")
         try:
             return np.asarray(image.convert("L" if image.mode in GRAY else "RGB"), np.uint8)
         except (SyntaxError, OSError) as error:  # what Pillow makes of a file that breaks off
-            raise bad(path, "is damaged", "get the file again") from error
+            raise bad(path, "is damaged", "get a new copy of the file") from error

@@ -41,11 +41,11 @@ def encode(where: object, y: Array, test_start: int | None = None) -> Labels:
     """
     values = _whole(where, y) if y.dtype.kind in "uif" else _text(where, y)
     if (values[:test_start] == values[0]).all():
-        raise bad(where, f"every label is {values[0]}", "use data of two classes or more")
+        raise bad(where, f"every label is {values[0]}", "use data with at least two classes")
     distinct, places = np.unique(values, return_inverse=True)
     if len(distinct) > MAX_CLASSES:
         problem = f"{len(distinct)} different labels, more than {MAX_CLASSES}"
-        raise bad(where, problem, "use labels that stand for classes")
+        raise bad(where, problem, "use labels that are classes")
     codes = places.astype("<i8").reshape(len(y))
     names = tuple(map(str, distinct.tolist()))
     if values.dtype.kind == "i":
@@ -70,9 +70,11 @@ def numbers(where: object, y: Array, test_start: int | None = None) -> Labels:
     wrong = np.flatnonzero(~(np.abs(values) <= LARGEST))
     if wrong.size:
         problem = f"example {wrong[0]} has the label {values[wrong[0]]}"
-        raise bad(where, problem, "labels must be finite within float32")
+        raise bad(where, problem, "labels must be finite float32 numbers")
     if (values[:test_start] == values[0]).all():
-        raise bad(where, f"every label is {values[0]}", "use data of two labels or more")
+        raise bad(
+            where, f"every label is {values[0]}", "use data with at least two different labels"
+        )
     return Labels(values, (), (values,))
 
 
@@ -86,7 +88,7 @@ def _whole(where: object, y: Array) -> NDArray[np.int64]:
     wrong = np.flatnonzero(~fits)
     if wrong.size:
         problem = f"example {wrong[0]} has the label {y[wrong[0]]}"
-        remedy = "classes must be text, or whole numbers of at most 64 bits"
+        remedy = "class labels must be text or integers of at most 64 bits"
         raise bad(where, problem, f'{remedy}; to learn numbers, set data.task = "regression"')
     return y.astype("<i8", order="C")
 
@@ -100,7 +102,7 @@ def _text(where: object, y: Array) -> Array:
             raise bad(where, "its labels are not UTF-8", "save them as str") from error
     empty = np.flatnonzero(y == "")
     if empty.size:
-        raise bad(where, f"example {empty[0]} has no label", "leave out what has none")
+        raise bad(where, f"example {empty[0]} has no label", "leave out examples without a label")
     texts = np.unique(y).tolist()
     if all(map(_WHOLE.fullmatch, texts)):
         return y.astype("<i8")

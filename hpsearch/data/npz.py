@@ -32,7 +32,7 @@ def read(path: Path, *names: str, text: Collection[str] = ()) -> list[Array]:
     """
     with reading(path), opened(path) as raw:
         if not zipfile.is_zipfile(raw):
-            raise bad(path, "is no .npz file (not a zip archive)", "write it with numpy.savez")
+            raise bad(path, "is not an .npz file (not a zip archive)", "save it with numpy.savez")
         with zipfile.ZipFile(raw) as archive:
             there = [name.removesuffix(".npy") for name in archive.namelist()]
             missing = [name for name in names if f"{name}.npy" not in archive.namelist()]
@@ -63,14 +63,14 @@ def write(path: Path, **arrays: Array) -> None:
 def _array(path: Path, archive: zipfile.ZipFile, name: str, size: int, text: bool) -> Array:
     info = archive.getinfo(f"{name}.npy")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise bad(path, f"{name} is compressed in an unusual way", "write it with numpy.savez")
+        raise bad(path, f"{name} is compressed in an unusual way", "save it with numpy.savez")
     packed = info.compress_type == zipfile.ZIP_DEFLATED
     check_claim(path, info.file_size, min(info.compress_size, size), packed)
     with archive.open(info) as member:
         shape, order, dtype = _header(path, name, member)
         if dtype.hasobject:
             problem = f"{name} is an array of pickled Python objects"
-            raise bad(path, problem, "save plain numbers, nothing is ever unpickled")
+            raise bad(path, problem, "save plain numbers; hpsearch never unpickles anything")
         number = dtype.kind in "uif" and dtype.itemsize <= 8
         if not number and not (text and dtype.kind in "US"):
             what = "text" if dtype.kind in "US" else dtype.name
@@ -79,7 +79,7 @@ def _array(path: Path, archive: zipfile.ZipFile, name: str, size: int, text: boo
         if claimed != held:
             what = f"shape {short(str(shape))}, {dtype}"
             problem = f"{name} claims {claimed} bytes ({what}) but holds {held}"
-            raise bad(path, problem, "write the file again")
+            raise bad(path, problem, "save the file again")
         body = member.read()  # to its end, where its checksum is compared
     array: Array = np.frombuffer(body, dtype).reshape(shape, order=order)
     return array
@@ -89,7 +89,7 @@ def _header(
     path: Path, name: str, member: IO[bytes]
 ) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype[Any]]:
     """Shape, order and type of an array, read as text: NumPy would have Python parse it."""
-    damaged = bad(path, f"the header of {name} is damaged", "write the file again")
+    damaged = bad(path, f"the header of {name} is damaged", "save the file again")
     magic = member.read(8)
     size = {b"\x01\x00": 2, b"\x02\x00": 4, b"\x03\x00": 4}.get(magic[6:], 0)
     length = int.from_bytes(member.read(size), "little")
@@ -100,7 +100,7 @@ def _header(
     if not (descr and fortran and shape):
         raise damaged
     if descr[1].startswith(b"["):
-        raise bad(path, f"{name} is of records, not numbers", "save integers or floats")
+        raise bad(path, f"{name} contains records, not numbers", "save integers or floats")
     try:
         dtype = np.dtype(descr[1].strip(b"'").decode())
     except (TypeError, ValueError):

@@ -145,7 +145,7 @@ def _target(dataset: Dataset, train: Rows) -> Target:
     y = dataset.y[train]
     if (y == y[0]).all():
         problem = f"every training label is {y[0]}"
-        raise bad(dataset.source, problem, "ask for more examples, or for others with data.seed")
+        raise bad(dataset.source, problem, "use more examples, or another data.seed")
     return Target(float(y.mean()), float(y.std()))
 
 

@@ -37,7 +37,7 @@ def place(text: str, kind: str) -> tuple[Path, str]:
     """The file and the label column that ``FILE#COLUMN`` names."""
     file, mark, label = text.rpartition("#")
     if not mark or not file or not label:
-        problem = "no label column is named"
+        problem = "the label column is not named"
         raise bad(f"{kind}:{text}", problem, f"write {kind}:FILE#COLUMN, the label column last")
     return Path(file).expanduser(), label
 
@@ -64,14 +64,18 @@ def read_csv(path: Path, label: str) -> Table:
                 continue
             if rows and len(row) != len(rows[0]):
                 problem = f"line {reader.line_num} has {len(row)} cells, and the first line has"
-                raise bad(path, f"{problem} {len(rows[0])}", "give every row the same columns")
+                raise bad(path, f"{problem} {len(rows[0])}", "every row needs the same columns")
             rows.append(row)
             lines.append(reader.line_num)
     except csv.Error as error:
-        problem = f"line {reader.line_num} is no CSV ({error})"
+        problem = f"line {reader.line_num} is not valid CSV ({error})"
         raise bad(path, problem, "check its quotation marks") from error
     if not rows:
-        raise bad(path, "is empty", "give it a line of column names, and a row an example")
+        raise bad(
+            path,
+            "is empty",
+            "the first line must name the columns, and each other line is one example",
+        )
     head = [name.strip() for name in rows[0]]
     columns = zip(*rows[1:], strict=True) if len(rows) > 1 else [()] * len(head)
     named = {name: cells(column) for name, column in zip(head, columns, strict=True)}
@@ -94,7 +98,9 @@ def read_parquet(path: Path, label: str) -> Table:
             check_size(path, sum(group.total_byte_size for group in groups))
             frame = file.read().to_pandas()
         except (ArrowException, OSError) as error:
-            raise bad(path, "is no Parquet file, or damaged", "write the file again") from error
+            raise bad(
+                path, "is not a Parquet file, or is damaged", "write the file again"
+            ) from error
     head = [str(name) for name in frame.columns]
     named: dict[str, Any] = {}
     for name, column in zip(head, (frame.iloc[:, i] for i in range(len(head))), strict=True):
@@ -108,7 +114,7 @@ def read_parquet(path: Path, label: str) -> Table:
             named[name] = [None if pandas.isna(v) else str(v) for v in column]
         else:
             problem = f"column {name!r} is of type {column.dtype}"
-            raise bad(path, problem, "turn it into numbers or text, or leave it out")
+            raise bad(path, problem, "convert it to numbers or text, or leave it out")
     return _table(path, head, named, label, lambda row: f"row {row}")
 
 
@@ -117,14 +123,14 @@ def _table(
 ) -> Table:
     twice = [name for name in named if head.count(name) > 1]
     if twice:
-        raise bad(path, f"two columns are named {twice[0]!r}", "give each a name of its own")
+        raise bad(path, f"two columns are named {twice[0]!r}", "give each its own name")
     if label not in named:
         there = f"no column {label!r} (there: {listed(head)})"
         raise bad(path, there, "name the label column after #")
     if len(head) < 2:
-        raise bad(path, f"no columns beside the label {label!r}", "give it features")
+        raise bad(path, f"no columns besides the label {label!r}", "add columns with features")
     if not len(named[label]):
-        raise bad(path, "no examples in it", "give it a row an example")
+        raise bad(path, "contains no examples", "add one row per example")
     encoded = [_encoded(path, name, named[name], row) for name in head if name != label]
     x = np.stack([numbers for _, numbers in encoded], axis=1)
     y = _label(path, label, named[label], row)
@@ -143,7 +149,7 @@ def _label(path: Path, name: str, values: Any, row: Callable[[int], str]) -> Arr
     lacking = [i for i, v in enumerate(values) if v is None or v != v]
     if lacking:
         problem = f"{len(lacking)} examples have no label {name!r}, the first in {row(lacking[0])}"
-        raise bad(path, problem, "leave out the rows without one")
+        raise bad(path, problem, "leave out the rows without a label")
     if isinstance(values, list):
         return np.array(values, np.str_)
     return np.asarray(values.to_numpy())

@@ -78,11 +78,13 @@ def backup(store: Database, target: Path, *, force: bool = False) -> Content:
     if target.exists() and target.samefile(store.file):
         raise UsageError(f"{target}: is the study store itself")
     if target.is_dir() or not target.absolute().parent.is_dir():
-        raise UsageError(f"{target}: must be a file in a folder that is there")
+        raise UsageError(f"{target}: must be a file in an existing folder")
     if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
-        raise UsageError(f"{target}: is no regular file, and is not replaced; name another")
+        raise UsageError(
+            f"{target}: is not a regular file, so it is not replaced; choose another name"
+        )
     if target.exists() and not force:
-        raise UsageError(f"{target}: is there already; --force replaces it")
+        raise UsageError(f"{target}: already exists; use --force to replace it")
     with _failures(target):
         _copy_to_file(store.file, target)
         with closing(_open(target)) as copy:
@@ -118,7 +120,7 @@ def restore(
     if source.exists() and file.exists() and source.samefile(file):
         raise UsageError(f"{source}: is the study store itself")
     if os.path.lexists(file) and not file.is_file():
-        raise UsageError(f"{file}: is no regular file, and is not replaced; move it away")
+        raise UsageError(f"{file}: is not a regular file, so it is not replaced; move it away")
     if not source.is_file():
         raise UsageError(f"{source}: no such file")
     with _failures(file):
@@ -133,7 +135,7 @@ def restore(
                 )
             if old.holds and not force:
                 raise UsageError(
-                    f"{file}: {old.holds}; --force replaces it and keeps it beside the new"
+                    f"{file}: {old.holds}; use --force to replace it (the old file is kept)"
                 )
             kept = _beside(file) if old.holds else None
             with _kept(file, kept, old.sound, stop):
@@ -151,7 +153,7 @@ def _draft(source: Path, draft: Path, stop: Stop) -> Content:
         if _trouble(error):
             raise StoreError(f"{source}: {error}") from error
         said = short(str(error), 200)
-        raise UsageError(f"{source}: is no backup of a study store: {said}") from error
+        raise UsageError(f"{source}: is not a backup of a study store: {said}") from error
 
 
 @contextmanager
@@ -199,7 +201,7 @@ def _look(file: Path, stop: Stop) -> _Place:
                 return _Place(holds="is damaged", sound=False)
             if not plain(connection):
                 other = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-                return _Place(holds="is a database of something else" if other else None)
+                return _Place(holds="is a database of another program" if other else None)
             held = sum(holds(*lease) for lease in connection.execute(_LEASES))
             content = content_of(connection)
             return _Place(
@@ -211,7 +213,7 @@ def _look(file: Path, stop: Stop) -> _Place:
             raise StoreError(f"{file}: {error}") from error
         if isinstance(error, sqlite3.OperationalError):  # a column is missing, or the like
             return _Place(holds="is no study store as this hpsearch makes them")
-        return _Place(holds="is no database", sound=False)
+        return _Place(holds="is not a database", sound=False)
 
 
 def _trouble(error: sqlite3.Error) -> bool:
@@ -273,7 +275,7 @@ def _beside(file: Path) -> Path:
 
 def _postgresql(url: sa.URL, command: str, file: str) -> str:
     shown = url.set(drivername="postgresql").render_as_string(hide_password=True)
-    return f"PostgreSQL makes its own copies; use: {command} --dbname='{shown}' {file}"
+    return f"PostgreSQL has its own backup tools; run: {command} --dbname='{shown}' {file}"
 
 
 @contextmanager

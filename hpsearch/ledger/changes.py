@@ -19,14 +19,14 @@ def refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, 
     changes = study_file.differences(record.study, study)
     if changes:
         raise StudyChangedError(
-            f"study {study.name!r} is in the store with another definition ({'; '.join(changes)});"
-            f" keep it as it was, or give the new one a name of its own with --name"
+            f"study {study.name!r} is already in the store with another definition "
+            f"({'; '.join(changes)}); restore it, or run this one under another name with --name"
         )
     if dict(record.data_digests) != dict(data_digests):
         raise StudyChangedError(
-            f"study {study.name!r} was begun on other data "
-            f"({changes_of(record.data_digests, data_digests)}); bring the data back, or begin a "
-            f"new study with --name"
+            f"the data of {study.name!r} has changed since the study started "
+            f"({changes_of(record.data_digests, data_digests)}); restore the data, or start a new "
+            f"study with --name"
         )
 
 

@@ -87,7 +87,7 @@ class Database:
         if self.file:
             self.where = str(self.file)
             if not self.file.exists() and not create:
-                raise NoStoreError(f"{self.file}: no study store yet; `hpsearch run` makes one")
+                raise NoStoreError(f"{self.file}: no study store yet; `hpsearch run` creates it")
         try:
             if self.file:
                 self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ class Database:
             raise kind(f"{self.where}: cannot be opened: {said}") from error
         except (TypeError, ValueError) as error:  # of what follows the ? in the address
             raise StoreOpenError(
-                f"HPSEARCH_STORAGE: {self.where} cannot be opened with what follows its ?: "
+                f"HPSEARCH_STORAGE: {self.where} cannot be opened with the options after the ?: "
                 f"{short(_reason(error), 200)}"
             ) from error
 
@@ -203,8 +203,8 @@ class Database:
             )
         if found is not None and found not in tables.REVISIONS:
             raise StoreOpenError(
-                f"{self.where}: has tables of version {ascii(found)[:40]}, which there never was; "
-                f"put a copy back with `hpsearch restore`"
+                f"{self.where}: has tables of version {ascii(found)[:40]}, which never existed; "
+                f"restore a backup with `hpsearch restore`"
             )
         if found == tables.REVISION:
             return
@@ -294,7 +294,8 @@ def _parse(url: str) -> sa.URL:
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql") or (backend == "sqlite" and not parsed.database):
         raise StoreOpenError(
-            f"HPSEARCH_STORAGE: {short(address(url), 200)} is no SQLite file and no PostgreSQL"
+            f"HPSEARCH_STORAGE: {short(address(url), 200)} is neither an SQLite file nor a "
+            f"PostgreSQL database"
         )
     return parsed
 
@@ -315,9 +316,7 @@ def _engine(url: sa.URL) -> Engine:
     try:
         return sa.create_engine(url, pool_pre_ping=True, connect_args=connecting(url))
     except ImportError:
-        raise StoreOpenError(
-            "PostgreSQL needs its driver: pip install 'hpsearch[postgres]'"
-        ) from None
+        raise StoreOpenError("PostgreSQL needs its driver: pip install '.[postgres]'") from None
 
 
 def _pragmas(connection: Connection, *settings: str) -> None:
@@ -364,9 +363,9 @@ def _advice(error: BaseException) -> str:
     original = getattr(error, "orig", None)
     name = str(getattr(original, "sqlite_errorname", "") or getattr(original, "sqlstate", ""))
     if name in ("SQLITE_FULL", "53100"):
-        return "; make room and run again"
+        return "; free some space, then run the same command again"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", _LOCKED)):
-        return f" by another program for {BUSY:.0f} s and more; end that, and run again"
+        return f" by another program for more than {BUSY:.0f} s; close it, then try again"
     if name == _LACKING or _speaks_otherwise(error):
         return "; use a database that was made WITH ENCODING 'UTF8' TEMPLATE template0"
     return ""

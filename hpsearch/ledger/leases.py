@@ -95,7 +95,7 @@ class Leases:
                 .with_for_update()
             ).first()
             if study is None:
-                raise UnknownStudyError("the study was deleted meanwhile")
+                raise UnknownStudyError("the study was deleted in the meantime")
             unfinished = self._unfinished(connection)
             number: int = self._reader.column(studies, "next_number", study)
             budget: int = self._reader.column(studies, "budget", study)
@@ -139,14 +139,14 @@ class Leases:
 
         Raises:
             DigestConflictError: If it has ended before with other bits.
-            UnknownStudyError: If the study was deleted meanwhile.
+            UnknownStudyError: If the study was deleted in the meantime.
         """
         with self._database.write() as connection:
             one = self._mine & (trials.c.number == number)
             columns = raw(trials, "number", "state", "weights_sha256")
             row = connection.execute(sa.select(*columns).where(one).with_for_update()).first()
             if row is None:
-                raise UnknownStudyError("the study was deleted meanwhile")
+                raise UnknownStudyError("the study was deleted in the meantime")
             if self._reader.column(trials, "state", row).finished:
                 if self._exact:
                     _compare(number, row, result)
@@ -345,7 +345,7 @@ def _compare(number: int, row: sa.Row[tuple[object, ...]], result: Result) -> No
         return
     if (row.state, row.weights_sha256) != (result.state, result.weights_sha256):
         raise DigestConflictError(
-            f"trial {number} ended twice with different bits: {row.state} "
+            f"trial {number} finished twice with different results: {row.state} "
             f"{row.weights_sha256} in the store, {result.state} {result.weights_sha256} now; "
             f"are the workers' environments the same?"
         )

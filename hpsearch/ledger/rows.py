@@ -75,7 +75,7 @@ class Reader:
 
     where: str
     study: str
-    advice: str = "something else has written to the store: put a copy back with `hpsearch restore`"
+    advice: str = "another program has changed the store: restore a backup with `hpsearch restore`"
 
     def record(self, row: _Row) -> StudyRecord:
         """A row of ``studies``.

@@ -32,6 +32,7 @@ from hpsearch.ledger.records import (
 from hpsearch.ledger.rows import Reader, curves_of, environment, raw, trials_of
 from hpsearch.ledger.tables import curves, environments, logs, studies, trials
 from hpsearch.study.config import Study, dumps
+from hpsearch.study.words import nearest
 
 
 class Store:
@@ -119,8 +120,8 @@ class Store:
             others = sa.select(*raw(studies, "name"))
             names = [] if row else [str(n)[:128] for n in connection.execute(others).scalars()]
         if row is None:
-            there = f"there are {', '.join(sorted(names))}" if names else "there is none yet"
-            raise UnknownStudyError(f"no study {name!r} in {self.database.where}; {there}")
+            there = nearest(name, sorted(names)) if names else "; it has no studies yet"
+            raise UnknownStudyError(f"no study {name!r} in {self.database.where}{there}")
         return Reader(self.database.where, name).record(row)
 
     def refuse_running(self, study_id: int) -> None:
@@ -163,7 +164,7 @@ class Store:
             with self.database.read() as connection:
                 highest = connection.execute(last).scalar()
             whole = isinstance(highest, int)
-            there = f"there are 0 to {highest}" if whole else "none was begun yet"
+            there = f"the study has trials 0 to {highest}" if whole else "none has started yet"
             raise UnknownTrialError(f"no trial {number}; {there}")
         return found[0]
 
@@ -236,7 +237,7 @@ class Store:
         )
         with self._reading(study_id) as (connection, study, reader):
             if study is None:
-                raise UnknownStudyError("the study was deleted meanwhile")
+                raise UnknownStudyError("the study was deleted in the meantime")
             rows = connection.execute(query).all()
         count: Counter[State] = Counter()
         unprojected = 0

@@ -112,8 +112,8 @@ def _database(uri: str) -> sa.URL:
     named = url is not None and url.database
     if url is None or not named or url.get_backend_name() not in _DATABASES:
         raise TrackingError(
-            f"MLFLOW_TRACKING_URI: {address(uri)} is no address that runs can be written "
-            f"to; set it to a server's (http://HOST:PORT) or a database's (sqlite:////PATH/FILE)"
+            f"MLFLOW_TRACKING_URI: {address(uri)} is not an address that runs can be "
+            f"written to; set it to a server's (http://HOST:PORT) or a database's (sqlite:////PATH/FILE)"
         )
     return url
 

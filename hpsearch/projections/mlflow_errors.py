@@ -37,25 +37,25 @@ def said(error: BaseException, place: str) -> str:
     status = _status(error)
     text = " ".join(str(error).split())
     if "database is locked" in words:
-        return "is locked by another program; end that"
+        return "is locked by another program; close it"
     if "out-of-date database schema" in text:
         return (
-            f"its tables are of another version of MLflow; use that version, or back it up and "
-            f"run: mlflow db upgrade {place}"
+            f"its tables belong to another version of MLflow; use that version, or back up the "
+            f"database and run: mlflow db upgrade {place}"
         )
     advice = ""
     if status == 401:
-        words = "asks for a login, or refuses this one"
+        words = "requires a valid user name and password"
         advice = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     elif status == 403:
-        advice = "this user may not do that"
+        advice = "this user lacks the permission"
     elif any(isinstance(cause, ModuleNotFoundError) for cause in _chain(error)):
-        advice = "install the driver of this kind of database"
+        advice = "install the driver for this kind of database"
     elif "valid JSON" in words:
-        words = "does not answer as MLflow does"
-        advice = "see whether MLFLOW_TRACKING_URI is right"
+        words = "does not answer like an MLflow server"
+        advice = "check MLFLOW_TRACKING_URI"
     elif _certificate(error):
-        advice = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate that signed it"
+        advice = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of its authority"
     return f"{_cut(words)}; {advice}" if advice else _cut(words)
 
 

@@ -167,7 +167,7 @@ class OptunaCopy:
                     self._length = None
                     raise StoreError(
                         f"{self._store.database.where}: the Optuna study {self._record.name!r} "
-                        f"was deleted meanwhile"
+                        f"was deleted in the meantime"
                     ) from None
                 self._length = trial.number + 1
             self._mark(batch, True)
@@ -177,7 +177,7 @@ class OptunaCopy:
         curves = self._store.curves(self._record.id, [trial.number for trial in batch])
         if len(curves) < len(batch):
             raise StoreError(
-                f"{self._store.database.where}: trials were handed out again meanwhile"
+                f"{self._store.database.where}: another process wrote trials at the same time"
             )
         return [_copy(self._record, trial, curves[trial.number]) for trial in batch]
 

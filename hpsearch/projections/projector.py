@@ -95,8 +95,8 @@ class Projector:
                 return Written()
             if time.monotonic() > deadline:
                 raise TrackingError(
-                    f"another process is writing this study's projections; "
-                    f"{lacking} trials are still missing, run `hpsearch sync` later"
+                    f"another process is writing this study to MLflow; {lacking} trials are still "
+                    f"missing; run `hpsearch sync` later"
                 )
             time.sleep(_LOOK)
 
@@ -125,7 +125,9 @@ class Projector:
         except HpsearchError as error:  # the study was deleted, or cannot be retrained here
             on_trouble(str(error))
         except Exception as error:
-            self.failure = TrackingError(f"the projections: {one_line(error)}")
+            self.failure = TrackingError(
+                f"writing to MLflow or Optuna's storage: {one_line(error)}"
+            )
             on_trouble(str(self.failure))
 
     def _follow(self, stop: threading.Event, on_trouble: Callable[[str], None]) -> None:
@@ -250,7 +252,7 @@ class _Trouble:
         away = isinstance(error, StoreAwayError | TrackingAwayError)
         self.failure = None if away else error
         if not self.pause:
-            outlook = "what is missing is written when it is back" if away else "the search goes on"
+            outlook = "the rest will be written when it is back" if away else "the search continues"
             self._on_trouble(f"{error}; {outlook}")
         self.pause = min(max(2 * self.pause, _LOOK), _LONGEST_PAUSE)
         self._next = time.monotonic() + self.pause
@@ -300,7 +302,9 @@ def mend(
         return written
     with _lock(store, record.id, timeout=_PATIENCE) as alone:
         if not alone:
-            raise TrackingError("another process is writing this study's projections")
+            raise TrackingError(
+                "another process is writing this study to MLflow; run `hpsearch sync` later"
+            )
         tracking = Tracking(settings, record, create=False)
         for run_id in broken:
             alone.check()

@@ -115,8 +115,8 @@ def cautions(
         )
     if study.fixed.get("training", {}).get("patience") or "training.patience" in study.space:
         yield (
-            "Patience chose the epoch of each value by the validation part, which then ranked the "
-            "trials: that flatters, too."
+            "Patience chose the epoch of each value on the validation part, which then ranked the "
+            "trials. This makes the values more optimistic."
         )
     yield from edges(study, best.trial)
 

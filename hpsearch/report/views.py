@@ -129,11 +129,11 @@ def corrected(study: Study, corrected: Correction) -> str:
         for each in (corrected.estimate.value, corrected.estimate.low, corrected.estimate.high)
     )
     said = (
-        f"corrected for choosing among {corrected.chosen_from}: "
+        f"corrected for choosing the best of {corrected.chosen_from}: "
         f"{study.search.metric} {value} ({low} to {high})"
     )
     if corrected.led:
-        said += "; the search itself was led by these examples, which this cannot correct"
+        said += "; the search itself used these examples, which this does not correct"
     return said
 
 
@@ -148,7 +148,7 @@ def caution(study: Study, counts: Counts, validation: int | None) -> str:
         return ""
     on = "" if validation is None else f" on {validation} validation examples"
     other = "less" if study.search.direction == "maximize" else "more"
-    return f"the best of {looked}{on} flatters: expect {other} on others"
+    return f"the best of {looked}{on} is optimistic: expect {other} on other examples"
 
 
 def duration(seconds: float) -> str:

@@ -56,7 +56,7 @@ def order(space: Space) -> list[str]:
     except CycleError as error:
         around = error.args[1]
         shown = short(" -> ".join(around), 300)
-        raise StudyFileError(f"{around[0]}.when: conditions go round: {shown}") from None
+        raise StudyFileError(f"{around[0]}.when: conditions form a cycle: {shown}") from None
 
 
 def points(space: Space) -> list[Params]:
@@ -97,8 +97,8 @@ def grid_size(space: Space) -> int:
 def _bound(size: int, said: str) -> None:
     if size > LARGEST_GRID:
         raise StudyFileError(
-            f"search.sampler: {said} points, and {LARGEST_GRID} at most are visited; "
-            f"take wider steps, or the random sampler"
+            f"search.sampler: {said} points, and the maximum is {LARGEST_GRID}; "
+            f"use wider steps, or the random sampler"
         )
 
 

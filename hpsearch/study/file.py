@@ -5,6 +5,7 @@ A study is valid when every end of every range, put in its place, makes a valid 
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -53,14 +54,13 @@ def load(path: Path, overrides: Iterable[str] = (), name: str | None = None) -> 
         StudyFileError: In one line, what is wrong, where, and what to do.
     """
     table = source.read(path)
-    for change in overrides:
-        source.override(table, change)
-    if name is not None:
-        table["name"] = name
+    given = copy.deepcopy(table)
+    _change(table, overrides, name)
     try:
         return parse(table)
     except StudyFileError as error:
-        raise StudyFileError(f"{short(str(path), 300)}: {error}") from None
+        where = _COMMAND_LINE if _valid(given) else f"{short(str(path), 300)}: "
+        raise StudyFileError(f"{where}{error}") from None
 
 
 def changed(study: Study, overrides: Iterable[str] = (), name: str | None = None) -> Study:
@@ -70,11 +70,30 @@ def changed(study: Study, overrides: Iterable[str] = (), name: str | None = None
         StudyFileError: In one line, what is wrong, where, and what to do.
     """
     table = tomllib.loads(toml(study))
+    _change(table, overrides, name)
+    try:
+        return parse(table)
+    except StudyFileError as error:
+        raise StudyFileError(f"{_COMMAND_LINE}{error}") from None
+
+
+_COMMAND_LINE = "the command line: "
+"""What is to blame for a study that is valid without what was said there."""
+
+
+def _change(table: dict[str, Any], overrides: Iterable[str], name: str | None) -> None:
     for change in overrides:
         source.override(table, change)
     if name is not None:
         table["name"] = name
-    return parse(table)
+
+
+def _valid(table: Mapping[str, Any]) -> bool:
+    try:
+        parse(table)
+    except StudyFileError:
+        return False
+    return True
 
 
 def parse(table: Mapping[str, Any]) -> Study:
@@ -91,7 +110,9 @@ def parse(table: Mapping[str, Any]) -> Study:
             raise StudyFileError(f"{short(key)}: must be a table, such as [{short(key)}]")
     name = _name(table.get("name"))
     if "params" in table and "objective" not in table:
-        raise StudyFileError("params: goes with [objective]; a network's ranges stand in its place")
+        raise StudyFileError(
+            "params: requires [objective]; put a network's ranges in [network] and [training]"
+        )
     data: DataConfig | None = None
     objective: ObjectiveConfig | None = None
     if "objective" in table:
@@ -115,20 +136,20 @@ def parse(table: Mapping[str, Any]) -> Study:
     trials = search.trials
     if search.sampler == "grid":
         if points:
-            raise StudyFileError("search.enqueue: a grid visits every point; leave it out")
+            raise StudyFileError("search.enqueue: a grid includes every point; remove it")
         trials = min(trials, grid_size(space))
     search = search.model_copy(update={"enqueue": points, "trials": trials})
     sections = MappingProxyType({key: MappingProxyType(entry) for key, entry in fixed.items()})
     study = Study(name, data, sections, MappingProxyType(space), search, tracking, objective)
     if search.metric not in study.metrics:
         raise StudyFileError(
-            f"search.metric: {show(search.metric)} is not reported"
+            f"search.metric: {show(search.metric)} is not a metric of this study"
             f"{nearest(search.metric, list(study.metrics))}"
         )
     if search.pruner != "none" and study.epochs is None:
         raise StudyFileError(
-            f"search.pruner: {search.pruner} must know how many epochs there are at most; say so "
-            f"with `epochs = …` in [objective]"
+            f"search.pruner: {search.pruner} needs the maximum number of epochs; set "
+            f"`epochs = …` in [objective]"
         )
     return study
 
@@ -169,11 +190,13 @@ def _name(name: Any) -> str:
     if name is None:
         raise StudyFileError('name: is missing; add a line such as name = "mine" at the top')
     if not isinstance(name, str) or not name.strip():
-        raise StudyFileError("name: must be a text that is not empty")
+        raise StudyFileError("name: must be text, and not empty")
     if len(name) > 128:
-        raise StudyFileError(f"name: has {len(name)} characters; 128 at most")
+        raise StudyFileError(f"name: has {len(name)} characters; the maximum is 128")
     if any(c in "/\\" or not c.isprintable() for c in name) or name != name.strip():
-        raise StudyFileError(f"name: {name!r} may hold no slash, control character or outer space")
+        raise StudyFileError(
+            f"name: {name!r} has a slash, a control character or a space at an end"
+        )
     return name
 
 
@@ -224,13 +247,13 @@ def _require_batches_to_normalize(
 
     if not any(ends("network", "batch_norm")):
         return
-    needs = "network.batch_norm needs batches of 2 examples or more"
+    needs = "network.batch_norm needs batches of at least 2 examples"
     if 1 in ends("training", "batch_size"):
-        raise StudyFileError(f"training.batch_size: may be 1, and {needs}")
+        raise StudyFileError(f"training.batch_size: can be 1, but {needs}")
     part = data.validation
     trained = data.train - (round(data.train * part) if isinstance(part, float) else 0)
     if trained < 2:
-        raise StudyFileError(f"data.train: leaves {trained} to train on, and {needs}")
+        raise StudyFileError(f"data.train: leaves {trained} training examples, and {needs}")
 
 
 def _corner(

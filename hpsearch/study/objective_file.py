@@ -20,17 +20,19 @@ NAME = re.compile(r"[A-Za-z0-9_-]+")
 def objective(table: Mapping[str, Any]) -> ObjectiveConfig:
     for key in ("data", "network", "training"):
         if key in table:
-            raise StudyFileError(f"{key}: does not go with [objective]; leave one of them out")
+            raise StudyFileError(f"{key}: cannot be combined with [objective]; remove one of them")
     objective = read_section(ObjectiveConfig, table, "objective")
     if (objective.function is None) == (objective.command is None):
         raise StudyFileError("objective: needs either a function or a command")
     if objective.function and objective.outputs:
-        raise StudyFileError("objective.outputs: are a command's; a function returns its state")
+        raise StudyFileError(
+            "objective.outputs: applies to commands only; a function returns its state"
+        )
     metrics = objective.metrics
     if not metrics or len(set(metrics)) < len(metrics):
-        raise StudyFileError("objective.metrics: must be one name or more, each of them once")
+        raise StudyFileError("objective.metrics: must list at least one name, and each only once")
     if reserved := set(metrics) & set(RESERVED):
-        raise StudyFileError(f"objective.metrics: {min(reserved)} means something else; rename it")
+        raise StudyFileError(f"objective.metrics: {min(reserved)} is a reserved name; rename it")
     return objective
 
 
@@ -70,5 +72,5 @@ def _value(path: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_value(path, entry) for entry in value]
     if not isinstance(value, bool | int | float | str) or not finite:
-        raise StudyFileError(f"{path}: must be a number, a text, true or false, or a list of them")
+        raise StudyFileError(f"{path}: must be a number, text, true or false, or a list of these")
     return value

@@ -35,13 +35,15 @@ def check_command(
     for index, argument in enumerate(objective.command or ()):
         where = f"objective.command[{index}]"
         if "\0" in argument:
-            raise StudyFileError(f"{where}: holds a NUL, which no argument can")
+            raise StudyFileError(f"{where}: contains a NUL character, which arguments cannot")
         for token in _TOKEN.finditer(argument):
             if token[0] in ("{", "}"):
-                raise StudyFileError(f"{where}: a single brace; write {token[0]}{token[0]} for one")
+                raise StudyFileError(
+                    f"{where}: single brace; to get one, write {token[0]}{token[0]}"
+                )
             if token[1] is not None and token[1] not in known:
                 there = ", ".join(f"{{{name}}}" for name in sorted(known))
-                raise StudyFileError(f"{where}: {token[0]} stands for nothing; there are {there}")
+                raise StudyFileError(f"{where}: unknown placeholder {token[0]}; use one of {there}")
             if (token[1] or "").removeprefix("params.") in sometimes:
                 raise StudyFileError(
                     f"{where}: {token[0]} has a value only under its condition; let the command "

@@ -24,11 +24,15 @@ def open_place(path: str, table: dict[str, Any]) -> Range | Choices:
     if "choices" in table:
         choices = table["choices"]
         if table.keys() - {"choices", "when"} or not isinstance(choices, list):
-            raise StudyFileError(f"{path}: choices stand alone, as choices = [a, b]")
+            raise StudyFileError(
+                f"{path}: choices cannot be combined with other keys; write choices = [a, b]"
+            )
         if len(choices) > MOST_CHOICES:
-            raise StudyFileError(f"{path}: has {len(choices)} choices; {MOST_CHOICES} at most")
+            raise StudyFileError(
+                f"{path}: has {len(choices)} choices; the maximum is {MOST_CHOICES}"
+            )
         if not choices:
-            raise StudyFileError(f"{path}: choices is empty; give at least one")
+            raise StudyFileError(f"{path}: choices is empty; add at least one")
         return Choices(tuple(choices), when)
     missing = [key for key in ("low", "high") if key not in table]
     if missing:
@@ -46,13 +50,13 @@ def open_place(path: str, table: dict[str, Any]) -> Range | Choices:
     if draft.log and draft.low <= 0:
         raise StudyFileError(f"{path}: log needs low > 0, and low is {draft.low}")
     if draft.step is not None and (draft.step <= 0 or draft.log):
-        raise StudyFileError(f"{path}: step must be above 0, and does not go with log")
+        raise StudyFileError(f"{path}: step must be above 0, and cannot be combined with log")
     if draft.step is not None:
         steps = (Decimal(draft.high) - Decimal(draft.low)) / Decimal(draft.step)
         if steps > MOST_STEPS:
             raise StudyFileError(
                 f"{path}.step: {draft.step} makes {steps:.3g} steps from {draft.low} to "
-                f"{draft.high}; take a wider one, or leave it out"
+                f"{draft.high}; use a wider step, or remove it"
             )
     return draft
 
@@ -61,12 +65,12 @@ def typed(path: str, draft: Range | Choices, ends: list[Any]) -> Range | Choices
     """The range in the type of its place: whole numbers stay whole only where that is meant."""
     if isinstance(draft, Choices):
         if len(set(map(dumps, ends))) < len(ends):
-            raise StudyFileError(f"{path}: choices holds a value twice")
+            raise StudyFileError(f"{path}: choices contains a value twice")
         return Choices(tuple(ends), draft.when)
     low, high = ends
     step, when = draft.step, draft.when
     if isinstance(low, int):
         if step is not None and step != int(step):
-            raise StudyFileError(f"{path}: takes whole numbers, so step must be one")
+            raise StudyFileError(f"{path}: takes integers, so step must be an integer")
         return Range(int(low), int(high), draft.log, None if step is None else int(step), when)
     return Range(float(low), float(high), draft.log, None if step is None else float(step), when)

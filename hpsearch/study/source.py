@@ -40,7 +40,7 @@ def read(path: Path) -> dict[str, Any]:
         with path.open("rb") as stream:
             content = stream.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
-            raise StudyFileError("is larger than 1 MiB; a study file is not")
+            raise StudyFileError("is larger than 1 MiB; a study file never is")
         table = _parse(content.decode("utf-8-sig"))
         check(table)
     except StudyFileError as error:
@@ -50,7 +50,7 @@ def read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise StudyFileError(f"{shown}: cannot be read as text ({error})") from None
     except tomllib.TOMLDecodeError as error:
-        raise StudyFileError(f"{shown}: is not TOML: {short(str(error), 200)}") from None
+        raise StudyFileError(f"{shown}: is not valid TOML: {short(str(error), 200)}") from None
     except RecursionError:
         raise StudyFileError(f"{shown}: {_TOO_DEEP}") from None
     except OSError as error:
@@ -87,11 +87,11 @@ def override(table: dict[str, Any], change: str) -> None:
     for section in sections:
         table = table.setdefault(section, {})
         if not isinstance(table, dict):
-            raise StudyFileError(f"{shown}: {short(section)} is no table in the study file")
+            raise StudyFileError(f"{shown}: {short(section)} is not a table in the study file")
     table[key] = value
 
 
-_TOO_DEEP = f"is nested more than {DEEPEST} deep; a study is not"
+_TOO_DEEP = f"is nested more than {DEEPEST} levels deep; a study file never is"
 
 
 def _parse(text: str) -> dict[str, Any]:
@@ -111,9 +111,9 @@ def check(value: Any) -> None:
             elif isinstance(item, list):
                 following += item
             elif isinstance(item, int) and item not in _INTEGERS:
-                raise StudyFileError("an integer in it has more than 64 bits; take a smaller one")
+                raise StudyFileError("contains an integer of more than 64 bits; use a smaller one")
             elif isinstance(item, str) and "\0" in item:
-                raise StudyFileError("a text in it holds a NUL character; leave it out")
+                raise StudyFileError("contains a NUL character; remove it")
         level = following
     if level:
         raise StudyFileError(_TOO_DEEP)

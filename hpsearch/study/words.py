@@ -46,10 +46,11 @@ def _known(path: tuple[str, ...], model: type[BaseModel], prefix: tuple[str, ...
 
 
 def nearest(key: str, known: list[str]) -> str:
+    """What to write instead of a key that is not known: the most similar one, or all there are."""
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     if near:
         return f"; did you mean {near[0]}?"
-    return f"; known are {', '.join(known)}" if known else "; nothing is searched"
+    return f"; use one of {', '.join(known)}" if known else "; this study searches nothing"
 
 
 def show(value: Any) -> str:

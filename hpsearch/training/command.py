@@ -40,7 +40,9 @@ class CommandTrainer:
         self.digests = digests(objective, folder)
         program = (objective.command or [""])[0]
         if "{" not in program and not _found(program, folder):
-            raise UsageError(f"objective.command: {program}: no such program, seen from {folder}")
+            raise UsageError(
+                f"objective.command: {program}: no such program in {folder} or on PATH"
+            )
 
     def facts(self) -> Mapping[str, Any]:
         """Nothing: its data is its own affair."""

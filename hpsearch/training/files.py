@@ -24,7 +24,9 @@ def digests(objective: ObjectiveConfig, folder: Path) -> dict[str, str]:
         try:
             matching = [file for file in folder.glob(pattern) if file.is_file()]
         except (ValueError, NotImplementedError):
-            raise UsageError(f"objective.files: {pattern!r} is no pattern of this folder") from None
+            raise UsageError(
+                f"objective.files: {pattern!r} is not a pattern relative to the study file"
+            ) from None
         if not matching:
             raise UsageError(f"objective.files: {pattern!r} matches no file in {folder}")
         found.update(matching)

@@ -37,13 +37,13 @@ def correction(store: Store, record: StudyRecord) -> Correction:
     if not search.metric.startswith("val_"):
         reason = f"{search.metric} is not measured on a validation part"
     elif complete < 2:
-        reason = "nothing was chosen from"
+        reason = "there are fewer than two complete trials"
     elif len(outcomes) < complete:
-        reason = "not every trial says what it scored on each example"
+        reason = "not all trials recorded a score for each example"
     elif len({(scores.dtype.str, len(scores)) for scores in outcomes.values()}) > 1:
         reason = "not all trials were scored on the same examples"
     elif len(next(iter(outcomes.values()))) < 2:
-        reason = "one validation example tells nothing of chance"
+        reason = "it needs at least two validation examples"
     if reason is not None:
         return Correction(None, complete, led, reason)
     maximize = search.direction == "maximize"

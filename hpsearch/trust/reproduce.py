@@ -81,12 +81,12 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer)
     """
     if trial.state not in (State.COMPLETE, State.PRUNED) or trial.environment is None:
         raise UnknownTrialError(
-            f"trial {trial.number} is {trial.state}: only a COMPLETE or PRUNED one is reproduced"
+            f"trial {trial.number} is {trial.state}; name a COMPLETE or PRUNED trial"
         )
     if trainer.digests != record.data_digests:
         raise NotComparableError(
-            f"the data of {record.name!r} has changed since it was run "
-            f"({changes_of(record.data_digests, trainer.digests)}); bring the data back"
+            f"the data of {record.name!r} has changed since the study ran "
+            f"({changes_of(record.data_digests, trainer.digests)}); restore the data"
         )
     recorded = store.curves(record.id, [trial.number])[trial.number]
     rows: list[Row] = []
@@ -146,7 +146,7 @@ def confirm(
         _keep(kept, outcome.state)
     if not outcome.agrees and not outcome.rounds_alike:
         raise NotComparableError(
-            f"trial {trial.number} was not confirmed: this environment rounds otherwise "
+            f"trial {trial.number} was not compared: this environment rounds differently "
             f"({outcome.environment_differences[0]})"
         )
     return outcome

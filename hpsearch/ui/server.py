@@ -58,7 +58,7 @@ def bind(host: str, port: int | None) -> socket.socket:
             bound.close()
             if number == wanted[-1]:
                 why = error.strerror or error
-                raise HpsearchError(f"{host}:{number}: {why}; try another --port") from error
+                raise HpsearchError(f"{host}:{number}: {why}; use another --port") from error
         else:
             return bound
     raise AssertionError("the last port was tried")

@@ -61,7 +61,7 @@ def judge(seen: Look, *, tracking: bool = True) -> Findings:
     findings = Findings(notes=list(_notes(seen)))
     chosen = dict(ledger_invariants.INVARIANTS)
     if tracking and seen.left_out:
-        findings.notes.append("MLflow holds nothing of it; `hpsearch sync` writes all of it there")
+        findings.notes.append("MLflow has no runs of this study; `hpsearch sync` writes them")
     elif tracking:
         chosen |= tracking_invariants.INVARIANTS
     findings.checked = list(chosen)
@@ -90,7 +90,7 @@ def train_again(ledger: Ledger, count: int, train: Callable[[int], Reproduction]
             continue
         if outcome.agrees:
             how = "identical" if outcome.identical else "within the tolerance"
-            findings.notes.append(f"trial {number}, trained again, is {how}")
+            findings.notes.append(f"trial {number}, trained again: {how}")
         elif outcome.rounds_alike:
             detail = f"trial {number}, trained again: {outcome.first_difference}"
             findings.violations.append(Violation("reproduction", detail))
@@ -104,12 +104,12 @@ def _notes(seen: Look) -> Iterator[str]:
     for trial in seen.ledger.trials.values():
         said = f"trial {trial.number}"
         if trial.state == State.FAIL and trial.reason == "lost":
-            yield f"{said} was given up as lost: its worker died of it {trial.crashes} times"
+            yield f"{said} was given up as lost, after {trial.crashes} crashes of its worker"
         if seen.live and trial.state == State.RUNNING and trial.number not in seen.held:
-            yield f"{said} lost its worker, and the next one takes it over"
+            yield f"{said} lost its worker; another worker will run it again"
     if seen.live:
-        yield "somebody is at work on it: what is not written to MLflow yet is no violation"
+        yield "the study is running; trials that are not in MLflow yet are not violations"
     if seen.ledger.done and seen.ledger.best and seen.reproduced is None and not seen.live:
-        yield "the best trial was not trained again yet; `hpsearch sync` does it"
+        yield "the best trial has not been reproduced yet; `hpsearch sync` reproduces it"
     if seen.reproduced is False:
-        yield "the best trial, trained again, gave other bits; see `hpsearch reproduce`"
+        yield "the best trial did not reproduce; for details, run `hpsearch reproduce`"

@@ -159,15 +159,13 @@ class Launch:
                 if code > 0:
                     self.failure = HpsearchError(said or f"a worker ended with exit code {code}")
                 elif code < 0:
-                    self._messages.append(
-                        f"a worker died (signal {-code}); another takes its place"
-                    )
+                    self._messages.append(f"a worker died (signal {-code}); starting another")
                     self._dead.append(worker)
                     self._deaths += 1
                     self._workers.append(self._spawn())
             self._bury()
             if self._deaths > _MOST_DEATHS:
-                self.failure = HpsearchError(f"{self._deaths} workers died one after another")
+                self.failure = HpsearchError(f"{self._deaths} workers died in a row")
             self._stop.wait(_LOOK)
 
     def _spawn(self) -> _Process:
@@ -201,8 +199,8 @@ class Launch:
                 self._finished, self._deaths = counts.finished, 0
             for number in lost:
                 self._messages.append(
-                    f"trial {number} took its worker down {leases.MOST_CRASHES} times: given up "
-                    f"(lost)"
+                    f"trial {number} crashed its worker {leases.MOST_CRASHES} times and was given "
+                    f"up (lost)"
                 )
 
     def _end_workers(self) -> None:
@@ -240,7 +238,7 @@ class Launch:
             best = self._store.best(self._record)
         except StoreAwayError as error:
             if not self._away:
-                messages.append(f"{error}; the workers go on, and wait for it")
+                messages.append(f"{error}; the workers are waiting for it")
             self._away = True
             return replace(self._last, messages=messages)
         self._away = False

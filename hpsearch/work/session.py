@@ -47,12 +47,12 @@ class Session:
         lines, search = list(remarks(self.record.data_facts)), self.record.study.search
         if search.metric.endswith({"maximize": "loss", "minimize": "accuracy"}[search.direction]):
             lines.append(
-                f"search.direction: {search.direction} looks for the worst {search.metric}"
+                f"search.direction: {search.direction} searches for the worst {search.metric}"
             )
         if search.looks_back and workers > search.lag:
             lines.append(
-                f"{workers} workers, but a trial waits for those {search.lag} older (lag): "
-                f"{workers - search.lag} of them will often wait"
+                f"with lag {search.lag}, only {search.lag} trials can run at the same time; "
+                f"{workers - search.lag} of {workers} workers will often wait"
             )
         return lines
 
@@ -106,16 +106,16 @@ class Session:
         if not counts.done and stopped(store.database, record.id):
             return HpsearchError(why_stopped(store, record))
         if not counts.done:
-            return HpsearchError(
-                f"{record.name!r} has been given more trials meanwhile; run it again"
-            )
+            return HpsearchError(f"{record.name!r} now has more trials; run the same command again")
         if store.best(record) is None:
             look = f"hpsearch trials {word(record.name)}"
-            return HpsearchError(f"no trial of {record.name!r} completed; see: {look}")
+            return HpsearchError(
+                f"no trial of {record.name!r} completed; for the reasons, run: {look}"
+            )
         if self.projector.failure is not None:
             sync = f"hpsearch sync {word(record.name)}"
             return HpsearchError(
-                f"{self.projector.failure}; no trial is lost: when that is mended, run {sync}"
+                f"{self.projector.failure}; no trial is lost: fix this, then run: {sync}"
             )
         return None
 
@@ -161,8 +161,8 @@ def begin(
 def why_stopped(store: Store, record: StudyRecord) -> str:
     """Why workers that came to no end of it have stopped."""
     failed = store.trials(record.id, [State.FAIL])
-    reason = f"the last with: {failed[-1].reason}" if failed else "see hpsearch trials"
+    reason = f"the last one with: {failed[-1].reason}" if failed else "see hpsearch trials"
     return (
-        f"stopped: the last {FAILS_IN_A_ROW} trials failed, {reason}; when that is mended, "
-        f"`hpsearch retry {word(record.name)}` runs them again"
+        f"stopped: the last {FAILS_IN_A_ROW} trials failed, {reason}; to run them again "
+        f"after fixing this: hpsearch retry {word(record.name)}"
     )

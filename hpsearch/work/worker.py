@@ -114,8 +114,8 @@ class Worker:
             with suppress(HpsearchError):
                 leases.hand_back(number)
             raise HpsearchError(
-                f"trial {number}: {type(error).__name__}: {error}; it was handed back, nothing is "
-                f"lost: make room and run again"
+                f"trial {number}: {type(error).__name__}: {error}; nothing is lost: free some "
+                f"space, then run the same command again"
             ) from error
 
     def _suggest(self, number: int) -> Params:

@@ -252,7 +252,7 @@ def tracker_misbehaves(place: Place, how: str) -> int:
                 proxy.heal()
             done = end(process)
         assert (done.code, _trained(workspace)) == (0, True), done.error
-        assert done.error.count("what is missing is written when it is back") == 1, done.error
+        assert done.error.count("the rest will be written when it is back") == 1, done.error
         assert (how == "down") == (proxy.failed == 0)
         proxy.heal()
         workspace("sync", workspace.name)
@@ -594,7 +594,7 @@ def stopped_while_the_server_is_away(place: Place) -> int:
         finally:
             place.cluster.start()
     assert done.code == 130, done.error
-    assert done.last.endswith("the same command goes on"), done.error
+    assert done.last.endswith("run the same command to resume"), done.error
     assert "Traceback" not in done.error
     workspace(*workspace.command())
     workspace.check(place.expected(STEADY))

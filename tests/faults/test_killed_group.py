@@ -146,7 +146,7 @@ def test_signal_ends_in_order(tmp_path: Path, number: signal.Signals, code: int)
     _, error = process.communicate(timeout=30)
     assert time.monotonic() - began < 5
     assert code == process.returncode
-    assert "the same command goes on" in error
+    assert "run the same command to resume" in error
     assert "Traceback" not in error
     status = space.json("status", "killed")
     assert status["running"] == 0

@@ -49,5 +49,22 @@ def test_workspace_that_cannot_be_made(tmp_path: Path) -> None:
     """A file in its place is one line."""
     (tmp_path / "file").write_text("")
     places = settings.read({"HPSEARCH_HOME": str(tmp_path / "file" / "home")})
-    with pytest.raises(UsageError, match="file/home: cannot be the workspace"):
+    with pytest.raises(UsageError, match="file/home: cannot be used as the workspace"):
         own_home(places, create=True)
+
+
+def test_the_program_as_it_was_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command to type begins as this one did, unless the shell finds ``hpsearch`` by itself."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "the env" / "bin" / "hpsearch"
+    file.parent.mkdir(parents=True)
+    file.write_text("#!/bin/sh\n")
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert settings.program("the env/bin/hpsearch") == "'the env/bin/hpsearch'"
+    assert settings.program(str(file)) == "'the env/bin/hpsearch'"
+    assert settings.program("/somewhere/hpsearch/__main__.py") == "hpsearch"
+    monkeypatch.chdir("/")
+    assert settings.program(str(file)) == f"'{file.relative_to('/')}'"
+    monkeypatch.setenv("PATH", str(file.parent))
+    assert settings.program(str(file)) == "hpsearch"

@@ -39,7 +39,7 @@ def test_run_says_what_is_equal_and_keeps_it(hpsearch: Run, twice: str, home: Pa
     assert ran.returncode == 0, ran.stderr
     assert "hpsearch: 3 classes: 5, 15, 25\n" in ran.stderr
     (line,) = [line for line in ran.stderr.splitlines() if "validation examples" in line]
-    assert "of 30 validation examples are equal to training examples" in line
+    assert "of 30 validation examples are duplicates of training examples" in line
     with sqlite3.connect(home / "studies.db") as connection:
         ((kept,),) = connection.execute("SELECT data_digests FROM hpsearch_studies")
     assert json.loads(kept)["facts"]["classes"] == ["5", "15", "25"]
@@ -84,7 +84,7 @@ def test_data_tells_what_was_understood(call: Call, seals: str) -> None:
     assert "colour 2 categories: brown, grey 0" in lines
     assert "ringed 3 60.0%" in lines
     assert "missing values: 1" in lines
-    assert "examples equal to one before: 1" in lines
+    assert "duplicate examples: 1" in lines
     assert f"sha256: {load(seals).digest}" == lines[-1]
 
 
@@ -111,7 +111,7 @@ def test_data_of_many_classes_is_cut(call: Call, tmp_path: Path) -> None:
     """Only the first twenty classes and columns are printed; JSON has them all."""
     np.savez(tmp_path / "many.npz", x=np.arange(60)[:, None], y=np.arange(60) % 30)
     spec = f"npz:{tmp_path / 'many.npz'}"
-    assert "and 10 more, which --json shows" in call("data", spec).out
+    assert "and 10 more; --json shows all" in call("data", spec).out
     assert len(call("data", spec, "--json").json["classes"]) == 30
 
 
@@ -120,7 +120,7 @@ def test_data_of_many_classes_is_cut(call: Call, tmp_path: Path) -> None:
     [
         ("mass,length\n1,2\n", "no column 'species' (there: mass, length)"),
         ("species,mass\na,1\nb\n", "line 3 has 1 cells, and the first line has 2"),
-        ("species,mass\n", "no examples in it"),
+        ("species,mass\n", "contains no examples"),
         ("species,mass\na,1\na,2\n", "every label is a"),
     ],
 )
@@ -215,7 +215,7 @@ def test_a_regression_has_no_accuracy(call: Call, weights: str) -> None:
     """A metric that the task does not report is refused, with the nearest one that is."""
     outcome = call("run", weights, "--set", "search.metric=val_accuracy", "--no-tracking")
     assert outcome.code == 2
-    assert 'search.metric: "val_accuracy" is not reported' in one_line(outcome)
+    assert 'search.metric: "val_accuracy" is not a metric of this study' in one_line(outcome)
 
 
 def test_data_of_a_regression(call: Call, weights: str) -> None:

@@ -146,7 +146,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 def test_an_unknown_name_gets_the_known_ones_and_the_nearest(spec: str, near: str) -> None:
     """The line lists every known name and proposes the one that was probably meant."""
     message = refusal(spec)
-    assert "known are mnist5k, digits, idx:FOLDER, npz:FILE" in message
+    assert "use one of mnist5k, digits, idx:FOLDER, npz:FILE" in message
     assert message.endswith(near)
 
 

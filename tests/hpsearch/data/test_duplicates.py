@@ -108,14 +108,16 @@ def test_a_test_part_of_its_own_keeps_what_equals_it() -> None:
     found = dataset(np.array([*range(20), *range(5)])[:, None], np.arange(25) % 2, 20)
     parts = split(found, train=10, validation=5, seed=0, duplicates="together")
     assert set(range(5, 20)) == {*parts.train.rows.tolist(), *parts.validation.rows.tolist()}
-    with pytest.raises(DataError, match="made: has 15 examples that equal none of the 5 for test"):
+    with pytest.raises(
+        DataError, match="made: has 15 examples without duplicates among the 5 for test"
+    ):
         split(found, train=11, validation=5, seed=0, duplicates="together")
 
 
 def test_groups_that_fit_nowhere_are_refused() -> None:
     """Two images fifty times each fill no three parts."""
     found = dataset(np.repeat([[0], [1]], 50, axis=0), [0] * 50 + [1] * 50)
-    with pytest.raises(DataError, match="no validation examples are left where equal ones stay"):
+    with pytest.raises(DataError, match="no validation examples are left when duplicates stay"):
         split(found, train=50, validation=20, seed=0, duplicates="together")
 
 
@@ -124,8 +126,9 @@ def test_what_is_said() -> None:
     found = repeated()
     (line,) = remarks(facts(found, split(found, **SIZES)))
     assert line.startswith(
-        "100 of 100 validation examples are equal to training examples, and 200 of 200 test "
-        "examples are equal to examples of the other parts: results look better than they are; "
+        "100 of 100 validation examples are duplicates of training examples, and 200 of 200 test "
+        "examples are duplicates of examples in the other parts: results look better than they "
+        "are; "
     )
     assert list(remarks(facts(found, split(found, **SIZES, duplicates="together")))) == []
     named = dataset(np.arange(60)[:, None], np.array(["cat", "dog", "eel"])[np.arange(60) % 3])

@@ -60,7 +60,7 @@ def test_a_column_without_any_value_is_refused() -> None:
     """What no training example has cannot be filled in."""
     x = X.copy()
     x[:4, 2] = NAN
-    with pytest.raises(DataError, match="no training example has a value of column 'length'"):
+    with pytest.raises(DataError, match="no training example has a value for column 'length'"):
         learn(table(x), TRAIN, "mean")
 
 

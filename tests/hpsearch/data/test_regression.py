@@ -42,7 +42,7 @@ def test_labels_are_numbers(y: Any) -> None:
     ("y", "problem"),
     [
         (["1", "two", "3"], "example 1 has the label 'two'; for a regression, labels must be num"),
-        ([1.0, np.nan, 2], "example 1 has the label nan; labels must be finite within float32"),
+        ([1.0, np.nan, 2], "example 1 has the label nan; labels must be finite float32 numbers"),
         ([1.0, 1e39], "example 1 has the label 1e+39"),
         ([2.0, 2.0], "every label is 2.0"),
     ],

@@ -124,9 +124,9 @@ def test_names_with_a_mark_in_them(tmp_path: Path) -> None:
     [
         ("", "is empty"),
         ("\n\n", "is empty"),
-        ("species,mass\n", "no examples in it"),
+        ("species,mass\n", "contains no examples"),
         ("mass,length\n1,2\n", "no column 'species' (there: mass, length)"),
-        ("species\na\nb\n", "no columns beside the label 'species'"),
+        ("species\na\nb\n", "no columns besides the label 'species'"),
         ("species,mass\na,1\nb\n", "line 3 has 1 cells, and the first line has 2"),
         ("species,mass\na,1\nb,2,3\n", "line 3 has 3 cells, and the first line has 2"),
         ('species,mass\n"a\nb",1\nc,2,3\n', "line 4 has 3 cells, and the first line has 2"),
@@ -137,8 +137,8 @@ def test_names_with_a_mark_in_them(tmp_path: Path) -> None:
         ("species,mass\na,inf\nb,2\na,3\n", "column 'mass' holds numbers, but 'inf' in line 2"),
         ("species;mass\na;1,5\nb;2\n", "column 'mass' holds numbers with a decimal comma, such"),
         ("species,mass\na,1e39\nb,2\n", "example 0 has the value 1e+39 (feature 'mass')"),
-        ('species,mass\na,"1\nb,2\n', "line 3 is no CSV (unexpected end of data)"),
-        ('species,mass\na,"1"2\nb,2\n', "line 2 is no CSV"),
+        ('species,mass\na,"1\nb,2\n', "line 3 is not valid CSV (unexpected end of data)"),
+        ('species,mass\na,"1"2\nb,2\n', "line 2 is not valid CSV"),
         ("species,mass\nä,1\nb,2\n".encode("latin-1"), "is not UTF-8 text"),
         (gzip.compress(b"species,mass\na,1\nb,2\n", mtime=0)[:-9], "is truncated"),
     ],
@@ -160,8 +160,8 @@ def test_too_many_categories_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_table_that_is_not_there_gets_one_line(tmp_path: Path, kind: str) -> None:
     """No label, no file, and a folder are told from one another."""
-    assert "no label column is named" in refusal(f"{kind}:{tmp_path / 'd'}")
-    assert "no label column is named" in refusal(f"{kind}:{tmp_path / 'd'}#")
+    assert "the label column is not named" in refusal(f"{kind}:{tmp_path / 'd'}")
+    assert "the label column is not named" in refusal(f"{kind}:{tmp_path / 'd'}#")
     assert "no such file" in refusal(f"{kind}:{tmp_path / 'd'}#y")
     assert "is a folder, not a file" in refusal(f"{kind}:{tmp_path}#y")
 
@@ -170,9 +170,9 @@ def test_a_table_that_is_not_there_gets_one_line(tmp_path: Path, kind: str) -> N
     ("frame", "problem"),
     [
         ({"x": [1.0, 2.0]}, "no column 'y' (there: x)"),
-        ({"y": ["a", "b"]}, "no columns beside the label 'y'"),
+        ({"y": ["a", "b"]}, "no columns besides the label 'y'"),
         ({"x": [1.0], "y": ["a"]}, "every label is a"),
-        ({"x": np.zeros(0), "y": np.zeros(0)}, "no examples in it"),
+        ({"x": np.zeros(0), "y": np.zeros(0)}, "contains no examples"),
         ({"x": pd.date_range("2026-01-01", periods=2), "y": [0, 1]}, "column 'x' is of type"),
         ({"x": [[1], [2]], "y": [0, 1]}, "column 'x' is of type object"),
         ({"x": [1.0, 2.0, 3.0], "y": ["a", None, "b"]}, "1 examples have no label 'y', the first"),
@@ -190,4 +190,4 @@ def test_a_bad_parquet_file_gets_one_line(tmp_path: Path, frame: Any, problem: s
 def test_no_parquet_file(tmp_path: Path, content: bytes) -> None:
     """What is no Parquet file is said to be none."""
     message = refusal(f"parquet:{write(tmp_path / 'd.parquet', content)}#y")
-    assert "is no Parquet file, or damaged" in message
+    assert "is not a Parquet file, or is damaged" in message

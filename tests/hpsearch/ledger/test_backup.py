@@ -126,7 +126,7 @@ def test_nothing_is_replaced_unasked(used: Used, tmp_path: Path) -> None:
     """A file that is there stays, unless it is said otherwise; the store itself always does."""
     target = tmp_path / "copy.db"
     target.write_text("precious")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         backup(used.database, target)
     assert target.read_text() == "precious"
     backup(used.database, target, force=True)

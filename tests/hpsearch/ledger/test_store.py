@@ -150,5 +150,5 @@ def test_deleted(store: Store, record: StudyRecord) -> None:
     assert store.finished(record.id) == []
     with pytest.raises(UnknownStudyError, match="there are another"):
         store.study("small")
-    with pytest.raises(UnknownStudyError, match="was deleted meanwhile"):
+    with pytest.raises(UnknownStudyError, match="was deleted in the meantime"):
         store.counts(record.id)

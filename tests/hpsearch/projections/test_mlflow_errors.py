@@ -63,7 +63,7 @@ def http(name: str) -> Exception:
 LASTING: dict[str, tuple[Callable[[], Exception], str]] = {
     "locked": (
         lambda: by_sqlite("database is locked"),
-        "is locked by another program; end that",
+        "is locked by another program; close it",
     ),
     "read-only": (
         lambda: by_sqlite("attempt to write a readonly database"),
@@ -79,11 +79,11 @@ LASTING: dict[str, tuple[Callable[[], Exception], str]] = {
     ),
     "no driver": (
         lambda: ModuleNotFoundError("No module named 'MySQLdb'"),
-        "install the driver of this kind of database",
+        "install the driver for this kind of database",
     ),
     "certificate": (
         lambda: http("SSLError"),
-        "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate that signed it",
+        "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of its authority",
     ),
 }
 
@@ -244,7 +244,7 @@ def test_what_lasts_is_a_failure(workspace: Make) -> None:
     book.complete()
     failure, told = followed(book)
     assert isinstance(failure, TrackingError)
-    assert [f"{failure}; the search goes on"] == told
+    assert [f"{failure}; the search continues"] == told
     assert all(trial.in_optuna for trial in book.trials)
 
 
@@ -255,7 +255,7 @@ def test_an_outage_is_none(workspace: Make) -> None:
     failure, told = followed(book)
     assert failure is None
     assert len(told) == 1
-    assert told[0].endswith("what is missing is written when it is back")
+    assert told[0].endswith("the rest will be written when it is back")
 
 
 def test_mlflow_is_written_whatever_becomes_of_the_copy(book: Workspace) -> None:

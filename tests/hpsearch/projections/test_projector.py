@@ -708,7 +708,7 @@ def test_follow_all_goes_on_after_a_short_absence(
 
     keep._follow(Flaky(), None, Follower, stop)  # type: ignore[arg-type]
     assert followed == ["small"]
-    assert capsys.readouterr().err.count("away; it goes on when the store is back") == 2
+    assert capsys.readouterr().err.count("away; waiting until it is back") == 2
 
 
 # -- deleting

@@ -200,9 +200,9 @@ def test_nothing_to_show_is_said(book: Workspace) -> None:
 @pytest.mark.parametrize(
     ("changes", "said", "unsaid"),
     [
-        ({}, "flatters", "Patience"),
-        ({"search__trials": 1}, "95 % interval", "flatters"),
-        ({"search__metric": "train_accuracy"}, "nothing of others", "flatters"),
+        ({}, "is optimistic", "Patience"),
+        ({"search__trials": 1}, "95 % interval", "is optimistic"),
+        ({"search__metric": "train_accuracy"}, "nothing of others", "is optimistic"),
         ({"training__patience": 2}, "Patience chose the epoch", "nothing of others"),
         ({"network__dropout": 0.0}, "lies at the high end of its range (1)", "dropout"),
     ],
@@ -325,4 +325,4 @@ def test_stopped_trials_alone_have_a_page(book: Workspace) -> None:
     book.run(State.PRUNED, State.FAIL, State.PRUNED, State.PRUNED)
     text = Reader(page.html(book.store, book.record, absent)).text
     assert "No trial was trained to its end." in text
-    assert "flatters" not in text
+    assert "is optimistic" not in text

@@ -25,16 +25,31 @@ def counts(complete: int, pruned: int = 0) -> Counts:
 @pytest.mark.parametrize(
     ("metric", "complete", "pruned", "said"),
     [
-        ("val_accuracy", 6, 0, "the best of 6 on 30 validation examples flatters: expect less"),
-        ("val_accuracy", 2, 4, "the best of 6 on 30 validation examples flatters: expect less"),
-        ("val_accuracy", 1, 1, "the best of 2 on 30 validation examples flatters: expect less"),
-        ("val_loss", 6, 0, "the best of 6 on 30 validation examples flatters: expect more"),
+        (
+            "val_accuracy",
+            6,
+            0,
+            "the best of 6 on 30 validation examples is optimistic: expect less",
+        ),
+        (
+            "val_accuracy",
+            2,
+            4,
+            "the best of 6 on 30 validation examples is optimistic: expect less",
+        ),
+        (
+            "val_accuracy",
+            1,
+            1,
+            "the best of 2 on 30 validation examples is optimistic: expect less",
+        ),
+        ("val_loss", 6, 0, "the best of 6 on 30 validation examples is optimistic: expect more"),
     ],
 )
 def test_caution(metric: str, complete: int, pruned: int, said: str) -> None:
-    """Of several trials that were looked at the best flatters, in the metric's own direction."""
+    """The best of several trials is optimistic, in the direction of the metric."""
     of = study(search__metric=metric)
-    assert f"{said} on others" == caution(of, counts(complete, pruned), 30)
+    assert f"{said} on other examples" == caution(of, counts(complete, pruned), 30)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_direction_follows_the_metric(metric: str, direction: str) -> None:
 
 def test_metric_that_is_not_reported() -> None:
     """The search looks for what its trainings report, and the nearest name is proposed."""
-    said = 'search.metric: "val_acuracy" is not reported; did you mean val_accuracy?'
+    said = 'search.metric: "val_acuracy" is not a metric of this study; did you mean val_accuracy?'
     with pytest.raises(StudyFileError, match=f"^{re.escape(said)}$"):
         study_file.parse(changed(search__metric="val_acuracy"))
 
@@ -208,13 +208,13 @@ def test_names(name: str) -> None:
 # -- what it may not say, and what is said then
 
 MISTAKES = [
-    ({"name": 3}, "name: must be a text that is not empty"),
-    ({"name": " "}, "name: must be a text that is not empty"),
-    ({"name": "a" * 129}, "name: has 129 characters; 128 at most"),
-    ({"name": "a/b"}, "name: 'a/b' may hold no slash, control character or outer space"),
-    ({"name": "a\\b"}, "name: 'a\\\\b' may hold no slash, control character or outer space"),
-    ({"name": "a\nb"}, "name: 'a\\nb' may hold no slash, control character or outer space"),
-    ({"name": " a"}, "name: ' a' may hold no slash, control character or outer space"),
+    ({"name": 3}, "name: must be text, and not empty"),
+    ({"name": " "}, "name: must be text, and not empty"),
+    ({"name": "a" * 129}, "name: has 129 characters; the maximum is 128"),
+    ({"name": "a/b"}, "name: 'a/b' has a slash, a control character or a space at an end"),
+    ({"name": "a\\b"}, "name: 'a\\\\b' has a slash, a control character or a space at an end"),
+    ({"name": "a\nb"}, "name: 'a\\nb' has a slash, a control character or a space at an end"),
+    ({"name": " a"}, "name: ' a' has a slash, a control character or a space at an end"),
     ({"data": 3}, "data: must be a table, such as [data]"),
     ({"data__validation": 0}, "data.validation: "),
     ({"data__validation": 1}, "data.validation: "),
@@ -250,7 +250,7 @@ MISTAKES = [
     ({"training__lr": {"low": 1, "high": 2, "step": 0}}, "training.lr: step must be above 0"),
     (
         {"training__lr": {"low": 1, "high": 2, "step": 1, "log": True}},
-        "training.lr: step must be above 0, and does not go with log",
+        "training.lr: step must be above 0, and cannot be combined with log",
     ),
     (
         {"training__weight_decay": {"low": 0, "high": 1, "log": True}},
@@ -259,23 +259,26 @@ MISTAKES = [
     (
         {"training__lr": {"low": 0.1, "high": 1.0, "step": 1e-29}},
         "training.lr.step: 1e-29 makes 9.00e+28 steps from 0.1 to 1.0; "
-        "take a wider one, or leave it out",
+        "use a wider step, or remove it",
     ),
     (
         {"training__lr": {"low": 0.1, "high": 1.0, "step": 5e-324}, "search__sampler": "grid"},
         "training.lr.step: 5e-324 makes 1.82e+323 steps from 0.1 to 1.0; "
-        "take a wider one, or leave it out",
+        "use a wider step, or remove it",
     ),
     (
         {"training__epochs": {"low": 1, "high": 9, "step": 0.5}},
-        "training.epochs: takes whole numbers, so step must be one",
+        "training.epochs: takes integers, so step must be an integer",
     ),
     ({"training__epochs": {"low": 1.5, "high": 9}}, "training.epochs: "),
     ({"training__epochs": -1}, "training.epochs: input should be greater than or equal to 0"),
-    ({"training__lr": {"choices": []}}, "training.lr: choices is empty; give at least one"),
-    ({"training__lr": {"choices": 3}}, "training.lr: choices stand alone, as choices = [a, b]"),
-    ({"training__lr": {"choices": [1], "log": True}}, "training.lr: choices stand alone"),
-    ({"training__lr": {"choices": [1, 1.0]}}, "training.lr: choices holds a value twice"),
+    ({"training__lr": {"choices": []}}, "training.lr: choices is empty; add at least one"),
+    (
+        {"training__lr": {"choices": 3}},
+        "training.lr: choices cannot be combined with other keys; write choices = [a, b]",
+    ),
+    ({"training__lr": {"choices": [1], "log": True}}, "training.lr: choices cannot be c"),
+    ({"training__lr": {"choices": [1, 1.0]}}, "training.lr: choices contains a value twice"),
     ({"training__lr": {"choices": [0.1, -1]}}, "training.lr: input should be greater than 0"),
     ({"network__activation": {"low": 0, "high": 1}}, "network.activation: input should be 'relu'"),
     ({"training__seed": 2**63}, "training.seed: "),
@@ -309,7 +312,7 @@ def test_batch_norm_refuses_batches_of_one(batch_norm: Any, batch_size: Any) -> 
     """Wherever a trial could have both, the study is refused, whatever comes first."""
     said = complaint(network__batch_norm=batch_norm, training__batch_size=batch_size)
     expected = (
-        "training.batch_size: may be 1, and network.batch_norm needs batches of 2 examples or more"
+        "training.batch_size: can be 1, but network.batch_norm needs batches of at least 2 examples"
     )
     assert expected == said
 
@@ -320,7 +323,9 @@ def test_batch_norm_refuses_one_example(batch_norm: Any, train: int, validation:
     """Nor is there anything to normalize where one example alone is trained on."""
     changes = {"data__train": train, "data__validation": validation}
     said = complaint(network__batch_norm=batch_norm, **changes)
-    assert said.startswith("data.train: leaves 1 to train on, and network.batch_norm needs batches")
+    assert said.startswith(
+        "data.train: leaves 1 training examples, and network.batch_norm needs bat"
+    )
     study_file.parse(changed(**changes))
 
 
@@ -338,14 +343,14 @@ def test_batch_norm_and_batches_of_one_apart() -> None:
         ({"trainin": {}}, "trainin: unknown key; did you mean training?"),
         (
             {"zzz": 1},
-            "zzz: unknown key; known are name, data, network, training, objective, params",
+            "zzz: unknown key; use one of name, data, network, training, objective, params",
         ),
         ({"data__trian": 1}, "data.trian: unknown key; did you mean train?"),
         ({"network__hiden": [8]}, "network.hiden: unknown key; did you mean hidden?"),
         ({"training__wieght_decay": 0.1}, "training.wieght_decay: unknown key; did you mean wei"),
-        ({"training__zzz": {"low": 1, "high": 2}}, "training.zzz: unknown key; known are opt"),
+        ({"training__zzz": {"low": 1, "high": 2}}, "training.zzz: unknown key; use one of opt"),
         ({"training__lr": {"low": 1, "hihg": 2}}, "training.lr.hihg: unknown key; did you mean hi"),
-        ({"training__a.b": {"low": 1, "high": 2}}, "training.a.b: unknown key; known are optimi"),
+        ({"training__a.b": {"low": 1, "high": 2}}, "training.a.b: unknown key; use one of optimi"),
         ({"search__sampller": "tpe"}, "search.sampller: unknown key; did you mean sampler?"),
         ({"tracking__tag": {}}, "tracking.tag: unknown key; did you mean tags?"),
     ],
@@ -430,7 +435,7 @@ def test_enqueue_of_what_is_not_searched() -> None:
     )
     assert said == "search.enqueue[0]: training.l is not searched; did you mean training.lr?"
     said = complaint(search__enqueue=[{"training.lr": 1}])
-    assert said == "search.enqueue[0]: training.lr is not searched; nothing is searched"
+    assert said == "search.enqueue[0]: training.lr is not searched; this study searches nothing"
 
 
 # -- the grid
@@ -496,7 +501,7 @@ def test_a_grid_takes_no_points() -> None:
         search__sampler="grid",
         search__enqueue=[{"training.lr": 1}],
     )
-    assert said == "search.enqueue: a grid visits every point; leave it out"
+    assert said == "search.enqueue: a grid includes every point; remove it"
 
 
 # -- files
@@ -529,7 +534,7 @@ def test_load(tmp_path: Path, mark: str) -> None:
 def test_name_in_place_of_the_files(tmp_path: Path) -> None:
     """``--name`` goes before the file's, and is held to the same rules."""
     assert study_file.load(written(tmp_path, TEXT), name="other").name == "other"
-    with pytest.raises(StudyFileError, match="may hold no slash"):
+    with pytest.raises(StudyFileError, match="has a slash"):
         study_file.load(written(tmp_path, TEXT), name="a/b")
 
 
@@ -537,8 +542,8 @@ def test_name_in_place_of_the_files(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (None, "no such study file"),
-        (b"name = ", "is not TOML: Invalid value"),
-        (b"a = 1\na = 2", "is not TOML: Cannot overwrite a value"),
+        (b"name = ", "is not valid TOML: Invalid value"),
+        (b"a = 1\na = 2", "is not valid TOML: Cannot overwrite a value"),
         (b"a = " + b"[" * 10_000, "is nested more than 16 deep"),
         (b"\xff\xfe", "cannot be read as text"),
         (b"", "name: is missing"),
@@ -595,8 +600,11 @@ def test_overrides(tmp_path: Path, override: str, path: str, expected: Any) -> N
         ("=5", "--set =5: must be path=value, such as"),
         ("training.epochs=x", 'training.epochs: input should be a valid integer (it is "x")'),
         ("training.epoch=5", "training.epoch: unknown key; did you mean epochs?"),
-        ("training.epochs.low=5", "--set training.epochs.low=5: epochs is no table in the study"),
-        ("name.x=5", "--set name.x=5: name is no table in the study file"),
+        (
+            "training.epochs.low=5",
+            "--set training.epochs.low=5: epochs is not a table in the study",
+        ),
+        ("name.x=5", "--set name.x=5: name is not a table in the study file"),
         ("training=5", "training: must be a table, such as [training]"),
         ("training.=5", "training.: unknown key"),
         ("search.trials=0", "search.trials: input should be greater than or equal to 1"),

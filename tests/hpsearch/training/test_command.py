@@ -233,11 +233,11 @@ def test_command_that_is_not_found(tmp_path: Path, program: str) -> None:
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("{params.lr}", "{params.lr} stands for nothing; there are {config}, {config.json}, "),
+        ("{params.lr}", "unknown placeholder {params.lr}; use one of {config}, {config.json}, "),
         ("{Seed}", "{Seed} stands for nothing"),
         ("{}", "{} stands for nothing"),
-        ("{seed", "a single brace; write {{ for one"),
-        ("}", "a single brace; write }} for one"),
+        ("{seed", "single brace; to get one, write {{"),
+        ("}", "single brace; to get one, write }}"),
         ("a\0b", "holds a NUL"),
     ],
 )

@@ -124,7 +124,7 @@ def test_changed_file_is_refused(hpsearch: Run, tmp_path: Path) -> None:
     write(tmp_path, "def train(params, seed): return {'loss': 2}\n")
     again = hpsearch("run", str(tmp_path / "mine.toml"), "--trials", "4", "--no-tracking")
     assert again.returncode == 2
-    assert "was begun on other data (mine.py sha256 " in again.stderr
+    assert "has changed since the study started (mine.py sha256 " in again.stderr
     assert hpsearch("reproduce", "mine").returncode == 4
 
 

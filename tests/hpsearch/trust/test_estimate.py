@@ -73,7 +73,7 @@ def test_a_search_that_was_led_says_so(database: Database) -> None:
 @pytest.mark.parametrize(
     ("scores", "changes", "reason"),
     [
-        ([np.ones(9, bool)], {}, "nothing was chosen from"),
+        ([np.ones(9, bool)], {}, "there are fewer than two complete trials"),
         ([np.ones(9, bool), None], {}, "not every trial"),
         ([np.ones(9, bool), np.ones(8, bool)], {}, "not all trials were scored on the same"),
         ([np.ones(1, bool)] * 2, {}, "one validation example"),

@@ -214,7 +214,7 @@ def test_study_without_mlflow(healthy: Prepared) -> None:
     healthy.change("studies", "UPDATE hpsearch_studies SET mlflow_run_id = NULL")
     found = healthy.find()
     assert found.ok
-    assert found.notes == ["MLflow holds nothing of it; `hpsearch sync` writes all of it there"]
+    assert found.notes == ["MLflow has no runs of this study; `hpsearch sync` writes them"]
     alone = healthy.find(tracking=False)
     assert (alone.violations, alone.notes) == ([], [])
 
@@ -240,7 +240,7 @@ def test_lost_trial_is_a_note(workspace: Callable[..., Workspace]) -> None:
     book.sync(retrain=Again())
     found = findings.judge(look.take(book.store.database, "small", book.settings))
     assert found.violations == []
-    assert [f"trial 0 was given up as lost: its worker died of it {MOST_CRASHES} times"] == (
+    assert [f"trial 0 was given up as lost, after {MOST_CRASHES} crashes of its worker"] == (
         found.notes
     )
 
@@ -340,7 +340,9 @@ def test_free_trial_of_a_study_at_work(healthy: Prepared) -> None:
         "DELETE FROM hpsearch_curves WHERE number = :p",
     )
     found = healthy.find()
-    assert f"trial {healthy.pruned} lost its worker, and the next one takes it over" in found.notes
+    assert (
+        f"trial {healthy.pruned} lost its worker; another worker will run it again" in found.notes
+    )
     assert not [v for v in found.violations if v.invariant == "leases"]
 
 
@@ -640,7 +642,9 @@ def test_best_trial_that_was_not_confirmed(healthy: Prepared) -> None:
     healthy.change("mlflow", "DELETE FROM tags WHERE key = 'hpsearch.reproduced'")
     found = healthy.find()
     assert found.ok
-    assert found.notes == ["the best trial was not trained again yet; `hpsearch sync` does it"]
+    assert found.notes == [
+        "the best trial has not been reproduced yet; `hpsearch sync` reproduces it"
+    ]
 
 
 def test_reproduction_names_other_bits(healthy: Prepared, hpsearch: Run) -> None:

@@ -44,7 +44,7 @@ def test_a_crash_in_an_outage_is_counted_when_the_store_is_back(
 
     monkeypatch.setattr(leases, "crashed", store_is_away)
     said = [message for progress in launched.watch() for message in progress.messages]
-    assert said == ["a worker died (signal 9); another takes its place"]
+    assert said == ["a worker died (signal 9); starting another"]
     assert not away
     with book.store.database.read() as connection:
         row = connection.execute(sa.select(trials)).one()
@@ -61,8 +61,8 @@ def test_a_worker_of_other_code_does_not_work(
     for _ in launched.watch():
         pass
     assert str(launched.failure) == (
-        f"the code in {environment.ROOT} is not what this run was started with; start it again, "
-        f"and it goes on with the code that is there now"
+        f"the code in {environment.ROOT} has changed since this run started; run the "
+        f"same command to resume with the new code"
     )
     assert book.trials == []
 
