@@ -120,8 +120,8 @@ class Store:
             others = sa.select(*raw(studies, "name"))
             names = [] if row else [str(n)[:128] for n in connection.execute(others).scalars()]
         if row is None:
-            there = nearest(name, sorted(names)) if names else "; it has no studies yet"
-            raise UnknownStudyError(f"no study {name!r} in {self.database.where}{there}")
+            hint = nearest(name, sorted(names)) if names else "; it has no studies yet"
+            raise UnknownStudyError(f"no study {name!r} in {self.database.where}{hint}")
         return Reader(self.database.where, name).record(row)
 
     def refuse_running(self, study_id: int) -> None:
@@ -130,8 +130,7 @@ class Store:
         Raises:
             UsageError: If one does.
         """
-        held = len(self.held(study_id))
-        if held:
+        if held := len(self.held(study_id)):
             raise UsageError(f"{held} of its trials are running; stop the workers first")
 
     def delete(self, study_id: int) -> None:
@@ -163,9 +162,9 @@ class Store:
             last = sa.select(sa.func.max(trials.c.number)).where(trials.c.study_id == study_id)
             with self.database.read() as connection:
                 highest = connection.execute(last).scalar()
-            whole = isinstance(highest, int)
-            there = f"the study has trials 0 to {highest}" if whole else "none has started yet"
-            raise UnknownTrialError(f"no trial {number}; {there}")
+            if not isinstance(highest, int):
+                raise UnknownTrialError(f"no trial {number}; none has started yet")
+            raise UnknownTrialError(f"no trial {number}; the study has trials 0 to {highest}")
         return found[0]
 
     def best(self, record: StudyRecord) -> Trial | None:

@@ -40,5 +40,5 @@ def watch_first(
     if not outcome.agrees and outcome.rounds_alike:
         say(
             f"trial {outcome.number}, trained a second time, does NOT reproduce: "
-            f"{outcome.first_difference}; does all that is random in it follow from its seed?"
+            f"{outcome.first_difference}; make everything random in it depend on its seed"
         )

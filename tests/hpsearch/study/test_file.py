@@ -544,7 +544,7 @@ def test_name_in_place_of_the_files(tmp_path: Path) -> None:
         (None, "no such study file"),
         (b"name = ", "is not valid TOML: Invalid value"),
         (b"a = 1\na = 2", "is not valid TOML: Cannot overwrite a value"),
-        (b"a = " + b"[" * 10_000, "is nested more than 16 deep"),
+        (b"a = " + b"[" * 10_000, "is nested more than 16 levels deep"),
         (b"\xff\xfe", "cannot be read as text"),
         (b"", "name: is missing"),
     ],
