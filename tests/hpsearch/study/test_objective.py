@@ -104,7 +104,7 @@ OBJECTIVE = GIVEN["objective"]
         ),
         ({"params": {"a b": 1}}, "params.a b: must be a name of letters, digits, _ and -"),
         ({"params": {"x": {"low": 2, "high": 1}}}, "params.x: low 2 is above high 1; swap them"),
-        ({"params": {"x": float("nan")}}, "params.x: must be a number, a text, true or false"),
+        ({"params": {"x": float("nan")}}, "params.x: must be a number, text, true or false"),
         ({"params": {"x": {"choices": [1, 1]}}}, "params.x: choices contains a value twice"),
         ({"search": {"sampler": "grid"}}, "params.lr: the grid sampler needs choices or a step"),
     ],

@@ -96,7 +96,7 @@ def test_a_name_with_a_dash(home: Path, tmp_path: Path, hpsearch: Run) -> None:
         ended = hpsearch(*words)
         assert (ended.returncode, "Usage" * ("Usage" in ended.stdout)) == (0, ""), ended.stderr
         assert f"hpsearch sync -- {name}" in ended.stdout
-        shown = hpsearch("best", "--", name).stdout.partition("its configuration:  hpsearch ")[2]
+        shown = hpsearch("best", "--", name).stdout.partition("configuration:  hpsearch ")[2]
         assert hpsearch(*shlex.split(shown)).returncode == 0
 
 
