@@ -143,8 +143,8 @@ def test_search_keys_are_the_files() -> None:
         ({"trails": 3}, "search.trails: unknown key; did you mean trials?"),
         ({"metrics": []}, "objective.metrics: is missing; add it to [objective]"),
         ({"params": {"lr": Float(1, 0)}}, "params.lr: low 1.0 is above high 0.0; swap them"),
-        ({"params": {"lr": None}}, "params.lr: must be a number, a text, true or false, or a list"),
-        ({"data": {"dataset": "digits"}}, "data: does not go with [objective]"),
+        ({"params": {"lr": None}}, "params.lr: must be a number, text, true or false, or a list"),
+        ({"data": {"dataset": "digits"}}, "data: cannot be combined with [objective]"),
     ],
 )
 def test_what_is_no_study(train: Train, options: dict[str, Any], said: str) -> None:
@@ -268,7 +268,7 @@ def test_changed_function_is_refused(home: Path) -> None:
     lr = {"params": {"lr": Float(0, 1)}, "metrics": ["loss"]}
     own(lambda params, seed: {"loss": params["lr"]}, **lr).run(2, tracking=False)
     own(lambda params, seed: {"loss": params["lr"]}, **lr).run(3, tracking=False)
-    with pytest.raises(StudyChangedError, match="begun on other data"):
+    with pytest.raises(StudyChangedError, match="has changed since the study started"):
         own(lambda params, seed: {"loss": 2 * params["lr"]}, **lr).run(4, tracking=False)
 
 
@@ -367,7 +367,7 @@ def test_quiet_where_nobody_looks(
     with caplog.at_level(logging.WARNING, "hpsearch"):
         own(train, direction="maximize").run(2, workers=0, tracking=False)
     assert tuple(capfd.readouterr()) == ("", "")
-    assert caplog.messages == ["search.direction: maximize looks for the worst loss"]
+    assert caplog.messages == ["search.direction: maximize searches for the worst loss"]
 
 
 def test_progress_where_somebody_looks(

@@ -200,7 +200,7 @@ def test_a_diverged_trial_ends_by_itself(ledger: Callable[..., Ledger]) -> None:
 
 def test_what_cannot_be_compared(ledger: Callable[..., Ledger]) -> None:
     """A trial that failed is none to reproduce; other data gives other numbers."""
-    with pytest.raises(NotComparableError, match="has changed since it was run"):
+    with pytest.raises(NotComparableError, match="has changed since the study ran"):
         ledger().again(digests={"dataset": "e"})
     entered = ledger()
     for trial in (
@@ -208,7 +208,7 @@ def test_what_cannot_be_compared(ledger: Callable[..., Ledger]) -> None:
         replace(entered.trial, state=State.RUNNING),
         replace(entered.trial, environment=None),
     ):
-        with pytest.raises(UnknownTrialError, match="only a COMPLETE or PRUNED one"):
+        with pytest.raises(UnknownTrialError, match="name a COMPLETE or PRUNED trial"):
             replace(entered, trial=trial).again()
 
 
