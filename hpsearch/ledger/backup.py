@@ -212,7 +212,7 @@ def _look(file: Path, stop: Stop) -> _Place:
         if _trouble(error):
             raise StoreError(f"{file}: {error}") from error
         if isinstance(error, sqlite3.OperationalError):  # a column is missing, or the like
-            return _Place(holds="is no study store as this hpsearch makes them")
+            return _Place(holds="is not a study store of this version")
         return _Place(holds="is not a database", sound=False)
 
 

@@ -155,7 +155,7 @@ def _refuse_strangers(connection: sqlite3.Connection, named: str) -> None:
     """Let nothing pass but plain tables of ours, Optuna's and SQLite's, and their indexes."""
     schema = _schema(connection)
     if tables.version.name not in [name for _, name, _ in schema]:
-        raise UsageError(f"{named}: is a database, but no study store's")
+        raise UsageError(f"{named}: is a database, but not a study store")
     known = {*_OURS, *_optunas()}
     for kind, name, _ in schema:
         allowed = kind == "index" or name in known or name.startswith("sqlite_")
@@ -180,11 +180,11 @@ def _refuse_versions(connection: sqlite3.Connection, named: str) -> None:
     said = short(", ".join(map(repr, found)) or "none")
     if len(found) == 1 and found[0] > tables.REVISION:
         raise UsageError(
-            f"{named}: was written by a newer hpsearch (tables {said}, this one knows "
+            f"{named}: was written by a newer hpsearch (tables {said}, this one supports "
             f"{tables.REVISION}); update hpsearch"
         )
     raise UsageError(
-        f"{named}: hpsearch_version: the version of its tables is {said}, which there never was; "
+        f"{named}: hpsearch_version: the version of its tables is {said}, which never existed; "
         f"{_ADVICE}"
     )
 

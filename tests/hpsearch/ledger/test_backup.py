@@ -157,7 +157,7 @@ def test_only_a_regular_file_is_replaced(used: Used, tmp_path: Path, kind: str) 
             other.write_text("precious")
     before = target.lstat()
     for force in (False, True):
-        with pytest.raises(UsageError, match="is no regular file"):
+        with pytest.raises(UsageError, match="is not a regular file"):
             backup(used.database, target, force=force)
     assert target.lstat() == before
     if kind == "link":
@@ -167,7 +167,7 @@ def test_only_a_regular_file_is_replaced(used: Used, tmp_path: Path, kind: str) 
 def test_store_that_is_no_regular_file_is_not_replaced(copy: Path, tmp_path: Path) -> None:
     """Nothing waits for a pipe that stands where the store should be."""
     os.mkfifo(tmp_path / "pipe.db")
-    with pytest.raises(UsageError, match="is no regular file"):
+    with pytest.raises(UsageError, match="is not a regular file"):
         restore(f"sqlite:///{tmp_path / 'pipe.db'}", copy, force=True)
 
 
@@ -224,7 +224,7 @@ def test_restored_where_nothing_is(copy: Path, tmp_path: Path) -> None:
 
 def test_store_that_holds_studies_is_kept(used: Used, copy: Path) -> None:
     """It is replaced only with --force, and then is beside the new one, with all it held."""
-    with pytest.raises(UsageError, match="holds 1 study with 8 trials; --force"):
+    with pytest.raises(UsageError, match="holds 1 study with 8 trials; use --force"):
         restore(used.url, copy)
     assert trials(used.file) == 8
     _, kept = restore(used.url, copy, force=True)
@@ -290,7 +290,7 @@ def test_database_of_something_else_is_kept(used: Used, copy: Path, tmp_path: Pa
     file = tmp_path / "other.db"
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE precious (x)")
-    with pytest.raises(UsageError, match="something else"):
+    with pytest.raises(UsageError, match="another program"):
         restore(f"sqlite:///{file}", copy)
 
 
