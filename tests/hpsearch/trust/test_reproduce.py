@@ -242,7 +242,7 @@ def test_what_differs_is_not_kept(
     for _ in range(2):
         trained = Trained(state={"W1": WEIGHTS["W1"] + 1})
         if elsewhere:
-            with pytest.raises(NotComparableError, match="rounds otherwise"):
+            with pytest.raises(NotComparableError, match="rounds differently"):
                 confirm(*arguments, trained, tmp_path)  # type: ignore[arg-type]
         else:
             assert not confirm(*arguments, trained, tmp_path).identical  # type: ignore[arg-type]
