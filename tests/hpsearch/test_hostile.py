@@ -342,6 +342,7 @@ def test_good_headers_are_read(tmp_path: Path) -> None:
     with zipfile.ZipFile(file, "w") as out:
         out.writestr("x.npy", memory.getvalue())
         memory.seek(0)
+        memory.truncate()
         np.lib.format.write_array(memory, y)
         out.writestr("y.npy", memory.getvalue())
     got_x, got_y = read(file, "x", "y")
