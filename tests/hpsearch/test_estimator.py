@@ -103,7 +103,7 @@ def test_works_in_scikit_learns_search() -> None:
         ({"lr": -1.0}, "lr is -1.0"),
         ({"batch_norm": True, "batch_size": 1}, "at least 2 examples"),
         ({"dropout_form": "spatial"}, "dropout_form is 'spatial'"),
-        ({"optimizer": "sgd", "lr": 1e30, "epochs": 3}, "the training diverged"),
+        ({"optimizer": "sgd", "lr": 1e30, "epochs": 3}, "training diverged"),
     ],
 )
 def test_says_what_is_wrong(parameters: dict[str, object], message: str) -> None:

@@ -201,10 +201,10 @@ def test_arguments_that_are_no_text(hpsearch: Run, home: Path) -> None:
             [sys.executable, "-m", "hpsearch", *words], capture_output=True, text=True, check=False
         )
         assert ended.returncode == 2
-        assert "is not UTF-8" in one_line(ended)
+        assert "is not valid UTF-8" in one_line(ended)
     environ = {**os.environb, b"HPSEARCH_HOME": b"/tmp/\xff"}
     ended = hpsearch("studies", env=environ)
-    said = "hpsearch: HPSEARCH_HOME: is not UTF-8"
+    said = "hpsearch: HPSEARCH_HOME: is not valid UTF-8"
     assert (ended.returncode, one_line(ended)[: len(said)]) == (2, said)
 
 

@@ -420,10 +420,11 @@ LEDGER: dict[str, tuple[tuple[str, ...], set[str]]] = {
     ),
     "param-missing": (
         (f"{SET} params = json_remove(params, '$.\"training.lr\"') WHERE number = :c",),
-        {"params", "optuna"},
+        {"params", "optuna", "run-params"},
     ),
     "params-torn": (
-        (f"{SET} params = substr(params, 1, 9) WHERE number = :c",), {"params", "optuna"}
+        (f"{SET} params = substr(params, 1, 9) WHERE number = :c",),
+        {"params", "optuna", "run-params"},
     ),
     "seed-altered": ((f"{SET} seed = seed + 1 WHERE number = :c",), {"run-tags", "run-params"}),
     "environment-unknown": (
@@ -660,7 +661,7 @@ def test_reproduction_names_other_bits(healthy: Prepared, hpsearch: Run) -> None
     (violation,) = json.loads(done.stdout)["violations"]
     assert (done.returncode, violation["invariant"]) == (1, "reproduction")
     assert f"trial {healthy.complete}, trained again: weights" in violation["detail"]
-    assert done.stderr.count("is identical") == 7
+    assert done.stderr.count("again: identical") == 7
 
 
 def test_reproduction_in_another_environment(healthy: Prepared) -> None:
