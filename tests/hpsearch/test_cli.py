@@ -1091,10 +1091,13 @@ def test_signals_of_a_worker(
         wait_for(lambda: finished(ran) > 1)
         began = time.monotonic()
         (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
-        said = process.communicate(timeout=30)  # to the end of the last who can write there
+        out, err = process.communicate(timeout=30)  # to the end of the last who can write there
     assert time.monotonic() - began < 5
-    ended = -number if number == signal.SIGKILL else 128 + number
-    assert (ended, ("", "")) == (process.returncode, said)
+    killed = number == signal.SIGKILL
+    assert (-number if killed else 128 + number, "") == (process.returncode, out)
+    said = ["hpsearch: working on long: 0 of 8 trials have finished"]
+    said += [] if killed else ["hpsearch: stopped; run the same command to resume"]
+    assert said == err.splitlines()
     assert finished(ran) < 8
     assert hpsearch("worker", "long").returncode == 0
     assert undisturbed == call("digest", "long").out.strip()
