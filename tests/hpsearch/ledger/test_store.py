@@ -94,7 +94,7 @@ def test_trials(store: Store, record: StudyRecord) -> None:
     assert [t.number for t in store.trials(record.id, [State.COMPLETE])] == [0, 3]
     assert [t.number for t in store.trials(record.id, above=3)] == [4, 5]
     assert store.trial(record.id, 3).value == 3.5
-    with pytest.raises(UnknownTrialError, match="no trial 6; there are 0 to 5"):
+    with pytest.raises(UnknownTrialError, match="no trial 6; the study has trials 0 to 5"):
         store.trial(record.id, 6)
 
 
@@ -148,7 +148,7 @@ def test_deleted(store: Store, record: StudyRecord) -> None:
     store.delete(record.id)
     assert store.trials(record.id) == []
     assert store.finished(record.id) == []
-    with pytest.raises(UnknownStudyError, match="there are another"):
+    with pytest.raises(UnknownStudyError, match="; use one of another"):
         store.study("small")
     with pytest.raises(UnknownStudyError, match="was deleted in the meantime"):
         store.counts(record.id)

@@ -308,4 +308,4 @@ def test_run_ends_with_the_failure(hpsearch: Run, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
     assert "MLFLOW_TRACKING_URI" in last
-    assert last.endswith("run hpsearch sync tiny")
+    assert last.endswith("run: hpsearch sync tiny")

@@ -234,11 +234,11 @@ def test_command_that_is_not_found(tmp_path: Path, program: str) -> None:
     ("argument", "said"),
     [
         ("{params.lr}", "unknown placeholder {params.lr}; use one of {config}, {config.json}, "),
-        ("{Seed}", "{Seed} stands for nothing"),
-        ("{}", "{} stands for nothing"),
+        ("{Seed}", "unknown placeholder {Seed}"),
+        ("{}", "unknown placeholder {}"),
         ("{seed", "single brace; to get one, write {{"),
         ("}", "single brace; to get one, write }}"),
-        ("a\0b", "holds a NUL"),
+        ("a\0b", "contains a NUL"),
     ],
 )
 def test_placeholder_that_does_not_exist(argument: str, said: str) -> None:

@@ -74,9 +74,9 @@ def test_a_search_that_was_led_says_so(database: Database) -> None:
     ("scores", "changes", "reason"),
     [
         ([np.ones(9, bool)], {}, "there are fewer than two complete trials"),
-        ([np.ones(9, bool), None], {}, "not every trial"),
+        ([np.ones(9, bool), None], {}, "not all trials recorded"),
         ([np.ones(9, bool), np.ones(8, bool)], {}, "not all trials were scored on the same"),
-        ([np.ones(1, bool)] * 2, {}, "one validation example"),
+        ([np.ones(1, bool)] * 2, {}, "at least two validation examples"),
         ([np.ones(9, bool)] * 2, {"search__metric": "train_accuracy"}, "not measured on a"),
     ],
 )
