@@ -282,7 +282,7 @@ def test_deleted_copy_is_built_again(ledger: Ledger) -> None:
     assert ledger.again() == 2
     optuna.delete_study(storage=ledger.storage, study_name=ledger.record.name)
     ledger.run(COMPLETE)
-    with pytest.raises(StoreError, match="deleted meanwhile"):
+    with pytest.raises(StoreError, match="deleted in the meantime"):
         ledger.bring()
     assert ledger.bring() == 3
     assert ledger.states() == ["COMPLETE", "PRUNED", "COMPLETE"]

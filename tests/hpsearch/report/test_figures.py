@@ -478,7 +478,7 @@ def test_command_outlives_mlflow(
     done = hpsearch("report", "small", "--out", str(tmp_path / "others"))
     assert done.returncode == 0
     assert len(done.stderr.splitlines()) == 1
-    assert "the report is not in MLflow" in done.stderr
+    assert "the report was not added to MLflow" in done.stderr
     for name in ("small.html", "small.png", "small-best.png"):
         figures = [(tmp_path / folder / name).read_bytes() for folder in ("figures", "others")]
         assert figures[0] == figures[1]
