@@ -134,7 +134,7 @@ def test_registered_again(store: Store, record: StudyRecord) -> None:
     """The budget is the last that was asked for, and at least what was begun; the folder, too."""
     data = {"dataset": "d"}
     assert store.register(study(search__trials=9), data, folder="/a").study.search.trials == 9
-    assert store.register(study(search__trials=2), data).study.search.trials == 6
+    assert store.register(study(search__trials=2), data, lower=True).study.search.trials == 6
     assert store.study("small").folder == "/a"
     assert store.study("small").id == record.id
     with pytest.raises(StudyChangedError):
