@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, SupportsFloat, SupportsIndex
@@ -19,8 +20,40 @@ class _Open:
         raise NotImplementedError
 
 
+class _Range(_Open):
+    """Between two ends, both included."""
+
+    __slots__ = ()
+
+    low: Any
+    high: Any
+    log: bool
+    step: Any
+
+    @staticmethod
+    @abstractmethod
+    def _number(where: str, value: Any) -> Any:
+        """The value as a number of the range's kind."""
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high", "step"):
+            value = getattr(self, name)
+            if name != "step" or value is not None:
+                where = f"{type(self).__name__}: {name}"
+                object.__setattr__(self, name, self._number(where, value))
+
+    def table(self) -> dict[str, Any]:
+        """The range as a study file writes it, without what is left out."""
+        table: dict[str, Any] = {"low": self.low, "high": self.high}
+        if self.log:
+            table["log"] = self.log
+        if self.step is not None:
+            table["step"] = self.step
+        return table
+
+
 @dataclass(frozen=True, slots=True)
-class Float(_Open):
+class Float(_Range):
     """A range of real numbers, both ends included.
 
     >>> Float(1e-5, 1e-1, log=True)
@@ -41,19 +74,13 @@ class Float(_Open):
     log: bool = False
     step: float | None = None
 
-    def __post_init__(self) -> None:
-        for name in ("low", "high", "step"):
-            value = getattr(self, name)
-            if name != "step" or value is not None:
-                object.__setattr__(self, name, _real(f"Float: {name}", value))
-
-    def table(self) -> dict[str, Any]:
-        """The range as a study file writes it."""
-        return _range(self)
+    @staticmethod
+    def _number(where: str, value: Any) -> float:
+        return _real(where, value)
 
 
 @dataclass(frozen=True, slots=True)
-class Int(_Open):
+class Int(_Range):
     """A range of whole numbers, both ends included.
 
     >>> Int(2, 12)
@@ -74,15 +101,9 @@ class Int(_Open):
     log: bool = False
     step: int | None = None
 
-    def __post_init__(self) -> None:
-        for name in ("low", "high", "step"):
-            value = getattr(self, name)
-            if name != "step" or value is not None:
-                object.__setattr__(self, name, _whole(f"Int: {name}", value))
-
-    def table(self) -> dict[str, Any]:
-        """The range as a study file writes it."""
-        return _range(self)
+    @staticmethod
+    def _number(where: str, value: Any) -> int:
+        return _whole(where, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +146,6 @@ def plain(value: Any) -> Any:
     if not isinstance(value, bool | int | float | str) and hasattr(value, "tolist"):
         return plain(value.tolist())  # NumPy's
     return value
-
-
-def _range(open_: Float | Int) -> dict[str, Any]:
-    """What is said of a range, without what is left out."""
-    table: dict[str, Any] = {"low": open_.low, "high": open_.high}
-    if open_.log:
-        table["log"] = open_.log
-    if open_.step is not None:
-        table["step"] = open_.step
-    return table
 
 
 def _real(where: str, value: SupportsFloat) -> float:
