@@ -5,25 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
 from hpsearch.errors import UsageError
-from hpsearch.study.config import AnyTrial, Study
+from hpsearch.study.config import AnyTrial
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial, nested
 from hpsearch.study.placeholders import filled
 from hpsearch.training.files import digests
-from hpsearch.training.own import OwnTraining, short
+from hpsearch.training.own import OwnTrainer, OwnTraining, short
 from hpsearch.training.process import Processes
 from hpsearch.training.seam import TrainingFailed
 
 _SHORTEST, _LONGEST = 0.005, 0.1  # seconds between two looks at what was reported
 
 
-class CommandTrainer:
+class CommandTrainer(OwnTrainer):
     """Trains the trials of a study by its command.
 
     Args:
@@ -43,14 +43,6 @@ class CommandTrainer:
             raise UsageError(
                 f"objective.command: {program}: no such program in {folder} or on PATH"
             )
-
-    def facts(self) -> Mapping[str, Any]:
-        """Nothing: its data is its own affair."""
-        return {}
-
-    def settled(self, study: Study) -> Study:
-        """The study as it is."""
-        return study
 
     def train(
         self, config: AnyTrial, number: int = 0, interrupted: Callable[[], bool] = lambda: False

@@ -15,10 +15,10 @@ import numpy as np
 
 from hpsearch.errors import UsageError
 from hpsearch.ledger.records import weights_digest
-from hpsearch.study.config import AnyTrial, Study
+from hpsearch.study.config import AnyTrial
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial
 from hpsearch.training.files import digests
-from hpsearch.training.own import OwnTraining
+from hpsearch.training.own import OwnTrainer, OwnTraining
 from hpsearch.training.process import Processes
 from hpsearch.training.seam import TrainingFailed
 from hpsearch.training.wire import read, receive, send
@@ -27,7 +27,7 @@ _LOOK = 0.1  # seconds between two looks at whether to stop
 _FAREWELL = 10.0  # seconds that a generator has to close
 
 
-class FunctionTrainer:
+class FunctionTrainer(OwnTrainer):
     """Trains the trials of a study by its function, all in one process beside this one.
 
     Args:
@@ -48,14 +48,6 @@ class FunctionTrainer:
             self._caller.channel()
         except TrainingFailed as error:
             raise UsageError(f"objective.function: {objective.function}: {error}") from None
-
-    def facts(self) -> Mapping[str, Any]:
-        """Nothing: its data is its own affair."""
-        return {}
-
-    def settled(self, study: Study) -> Study:
-        """The study as it is."""
-        return study
 
     def train(
         self, config: AnyTrial, number: int = 0, interrupted: Callable[[], bool] = lambda: False

@@ -21,11 +21,11 @@ from hpsearch.study.objective import LOCAL, ObjectiveConfig, ObjectiveTrial
 from hpsearch.training.calling import Trial, epochs, frozen, said, seed_all, takes_trial
 from hpsearch.training.files import digests
 from hpsearch.training.fingerprint import fingerprint
-from hpsearch.training.own import OwnTraining
+from hpsearch.training.own import OwnTrainer, OwnTraining
 from hpsearch.training.seam import TrainingFailed
 
 
-class LocalTrainer:
+class LocalTrainer(OwnTrainer):
     """Trains the trials of a study by a function, in this process.
 
     Args:
@@ -42,14 +42,6 @@ class LocalTrainer:
         self.digests = digests(objective, folder)
         if str(objective.function).startswith(LOCAL):  # no file has it
             self.digests["function"] = fingerprint(function)
-
-    def facts(self) -> Mapping[str, Any]:
-        """Nothing: its data is its own affair."""
-        return {}
-
-    def settled(self, study: Study) -> Study:
-        """The study as it is."""
-        return study
 
     def train(
         self, config: AnyTrial, number: int = 0, interrupted: Callable[[], bool] = lambda: False

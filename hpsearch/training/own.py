@@ -15,10 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.ledger.records import Outcomes
+from hpsearch.study.config import Study
 from hpsearch.study.objective import ObjectiveTrial
 from hpsearch.training.seam import Row, TrainingFailed
 
 _SHOWN = 200  # characters of what was reported, or said, that a reason repeats
+
+
+class OwnTrainer:
+    """What trains the trials of a study of one's own: its data is its own affair."""
+
+    digests: Mapping[str, str]
+    """Of the files that belong to the study."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """Nothing: no data is known."""
+        return {}
+
+    def settled(self, study: Study) -> Study:
+        """The study as it is: there is no data to decide anything."""
+        return study
 
 
 class Log(Protocol):
