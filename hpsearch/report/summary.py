@@ -22,7 +22,10 @@ from hpsearch.report.trials import (
 from hpsearch.study.config import Choices, Range, Study
 from hpsearch.trust.estimate import Correction
 from hpsearch.trust.selection import Estimate
+from hpsearch.trust.tuning_curve import tuning_curve
 
+FEWEST = 20
+"""Trials, below which half of them say nothing of what more are worth."""
 EDGE = 0.05
 """Of a range: a best trial nearer to its end may want more of it."""
 
@@ -118,7 +121,21 @@ def cautions(
             "Patience chose the epoch of each value on the validation part, which then ranked the "
             "trials. This makes the values more optimistic."
         )
+    yield from worth(study, [f.trial.value for f in finished if f.trial.value is not None])
     yield from edges(study, best.trial)
+
+
+def worth(study: Study, values: Sequence[float]) -> Iterator[str]:
+    """What the second half of the trials was worth, where each was drawn for itself."""
+    search = study.search
+    if search.sampler != "random" or search.looks_back or len(values) < FEWEST:
+        return
+    curve = tuning_curve(np.array(values, dtype=np.float64), maximize=maximizes(study))
+    half = (len(values) + 1) // 2
+    yield (
+        f"Of {len(values)} trials, {half} would have found {words.value(curve.expected[half - 1])} "
+        f"on average: the others were worth {words.value(curve.doubling)}."
+    )
 
 
 def edges(study: Study, best: Trial) -> Iterator[str]:
