@@ -54,5 +54,5 @@ def test_current_folder_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert tmp_path / "home" == settings.read({"HPSEARCH_HOME": str(tmp_path / "home")}).home
-    with pytest.raises(FileNotFoundError, match=r"current folder is gone.*HPSEARCH_HOME"):
+    with pytest.raises(FileNotFoundError, match=r"current folder was deleted.*HPSEARCH_HOME"):
         settings.read({})
