@@ -7,6 +7,7 @@ HpsearchError                    1  it ran and failed
 │   ├── UnknownStudyError        2  no study of that name in the store
 │   ├── UnknownTrialError        2  no such trial, or one that cannot be asked that
 │   ├── DataError                2  a dataset that is missing or wrong
+│   ├── DamagedError             3  an archive that is not what its manifest says
 │   └── StoreOpenError           2  a store that cannot be opened
 │       ├── NoStoreError         2  a store that is not there yet
 │       └── StoreUnreachableError 2 a store that cannot be reached, and may be later
@@ -54,6 +55,12 @@ class UnknownTrialError(UsageError):
 
 class DataError(UsageError):
     """A dataset that is missing, malformed or too small."""
+
+
+class DamagedError(UsageError):
+    """An archive with another byte in it than it was written with."""
+
+    exit_code = 3
 
 
 class StoreOpenError(UsageError):

@@ -6,8 +6,9 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -84,6 +85,16 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         storage=environ.get("HPSEARCH_STORAGE") or sqlite(home / "studies.db"),
         tracking_uri=environ.get("MLFLOW_TRACKING_URI") or sqlite(home / "mlflow.db"),
     )
+
+
+@contextmanager
+def scratch(places: Settings) -> Iterator[Settings]:
+    """A workspace that is gone afterwards; it shares the parsed datasets with this one."""
+    with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
+        home = Path(folder)
+        if places.cache.is_dir():
+            (home / "cache").symlink_to(places.cache, target_is_directory=True)
+        yield Settings(home, sqlite(home / "studies.db"), sqlite(home / "mlflow.db"))
 
 
 def program(called: str | None = None) -> str:

@@ -44,6 +44,8 @@ class Findings:
     """What is no fault, and worth knowing."""
     checked: list[str] = field(default_factory=list)
     """The names of the invariants that were checked."""
+    uncompared: int = 0
+    """Trials whose second training says nothing here."""
 
     @property
     def ok(self) -> bool:
@@ -51,15 +53,18 @@ class Findings:
         return not self.violations
 
 
-def judge(seen: Look, *, tracking: bool = True) -> Findings:
+def judge(seen: Look, *, tracking: bool = True, copies: bool = True) -> Findings:
     """Check every invariant.
 
     Args:
         seen: Both stores.
         tracking: Whether those of MLflow are among them.
+        copies: Whether that of Optuna's copy is among them.
     """
     findings = Findings(notes=list(_notes(seen)))
     chosen = dict(ledger_invariants.INVARIANTS)
+    if not copies:
+        del chosen["optuna"]
     if tracking and seen.left_out:
         findings.notes.append("MLflow has no runs of this study; `hpsearch sync` writes them")
     elif tracking:
@@ -87,6 +92,7 @@ def train_again(ledger: Ledger, count: int, train: Callable[[int], Reproduction]
             outcome = train(number)
         except HpsearchError as error:
             findings.notes.append(f"trial {number} cannot be compared here: {error}")
+            findings.uncompared += 1
             continue
         if outcome.agrees:
             how = "identical" if outcome.identical else "within the tolerance"
@@ -97,6 +103,7 @@ def train_again(ledger: Ledger, count: int, train: Callable[[int], Reproduction]
         else:
             here = "; ".join(outcome.environment_differences)
             findings.notes.append(f"trial {number} cannot be compared here: {here}")
+            findings.uncompared += 1
     return findings
 
 

@@ -1,0 +1,272 @@
+"""Which commands carry a study elsewhere? ``export``, ``check`` and ``import``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import uuid4
+
+import typer
+
+from hpsearch import settings
+from hpsearch.commands.printing import document, out, say
+from hpsearch.commands.wiring import MOST, Json, Name, open_store, trainer_of
+from hpsearch.errors import (
+    NotComparableError,
+    StoreError,
+    UsageError,
+)
+from hpsearch.text import word
+
+if TYPE_CHECKING:
+    from hpsearch.ledger.records import StudyRecord
+    from hpsearch.ledger.store import Store
+    from hpsearch.training.seam import Trainer
+    from hpsearch.trust.archive import Archive
+    from hpsearch.verify.findings import Findings
+
+app = typer.Typer()
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A file that `export` wrote.")]
+
+
+@app.command(epilog="Example: hpsearch export book book.zip")
+def export(
+    name: Name,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Write a finished study to one file, which others can check without this workspace.
+
+    The file holds the definition, the digests of the data, the environments, every curve and the
+    weights of the best trial. It does not hold the data, or what trainings printed.
+    """
+    from hpsearch.ledger.transfer import take
+    from hpsearch.trust.archive import pack
+    from hpsearch.trust.numbers import numbers
+
+    if os.path.lexists(file) and (not force or not file.is_file()):
+        raise UsageError(f"{file}: already exists; choose another name, or replace it with --force")
+    store = open_store()
+    record = store.study(name)
+    taken = take(store.database, record)
+    weights = _weights(store, record)
+    content, sha256 = pack(taken, numbers(store, record), weights)
+    draft = file.with_name(f".{file.name}.{uuid4().hex}")
+    try:
+        draft.write_bytes(content)
+        draft.replace(file)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise UsageError(f"{file}: cannot be written: {error.strerror}") from error
+    out(f"{file}: {name} with {len(taken.trials)} trials, {len(content)} bytes")
+    out(f"sha256 {sha256}")
+
+
+def _weights(store: Store, record: StudyRecord) -> bytes | None:
+    """Of the best trial, trained again unless they are kept; None where there are none."""
+    from safetensors.numpy import save
+
+    from hpsearch.trust.reproduce import confirm
+
+    best = store.best(record)
+    if best is None or best.weights_sha256 is None or not record.study.keeps_arrays:
+        return None
+    try:
+        trainer = trainer_of(record.study, record.folder)
+        again = confirm(store, record, best, trainer, settings.read().cache)
+    except (NotComparableError, UsageError) as error:
+        say(f"hpsearch: the archive has no weights: {error}")
+        return None
+    if not again.identical:
+        say(f"hpsearch: the archive has no weights: {again.first_difference}")
+        return None
+    return save(dict(again.state)) if again.state else None
+
+
+@app.command(epilog="Example: hpsearch check book.zip --reproduce 3")
+def check(
+    file: File,
+    reproduce: Annotated[
+        int,
+        typer.Option(min=0, max=MOST, metavar="K", help="Also train this many trials again."),
+    ] = 0,
+    as_json: Json = False,
+) -> None:
+    """Check an exported study. Needs no workspace, and changes nothing.
+
+    Every byte is compared with the manifest, and every number with what the trials give. With
+    --reproduce, the data is looked for under its old name and below the current folder.
+    """
+    from hpsearch.report import views
+    from hpsearch.trust.archive import read
+    from hpsearch.verify import findings, look
+
+    archive = read(file)
+    with _opened(archive, file) as (store, record, places):
+        seen = look.take(store.database, record.name, places, tracking=False)
+        found = findings.judge(seen, tracking=False, copies=False)
+        found.notes.clear()  # they advise on a study that can be gone on with
+        _judge_numbers(archive, store, record, found)
+        if reproduce:
+            _train_again(seen, reproduce, store, record, places.cache, found)
+    counts = archive.numbers
+    if as_json:
+        document(
+            views.dumps(
+                views.findings(found)
+                | {"study": record.name, "sha256": archive.sha256, "numbers": dict(counts)}
+                | {"notes": found.notes}
+            )
+        )
+    else:
+        out(f"{file}: {record.name} with {len(archive.taken.trials)} trials")
+        out(f"sha256 {archive.sha256}")
+        _tell_numbers(archive, record)
+        for note in found.notes:
+            out(f"note: {note}")
+        for violation in found.violations:
+            out(f"{violation.invariant}: {violation.detail}")
+        said = "every byte and every number agrees"
+        out(said if found.ok else f"{len(found.violations)} VIOLATIONS")
+    if found.violations:
+        raise typer.Exit(3)
+    raise typer.Exit(NotComparableError.exit_code if found.uncompared else 0)
+
+
+def _tell_numbers(archive: Archive, record: StudyRecord) -> None:
+    from hpsearch.report import views
+
+    best, corrected = archive.numbers.get("best"), archive.numbers.get("corrected")
+    metric = record.study.search.metric
+    if best:
+        out(f"best: trial {best['number']}, {metric} {views.value_(best['value'])}")
+    if corrected:
+        value, low, high = (views.value_(each, 3) for each in corrected)
+        out(f"corrected for choosing the best: {metric} {value} ({low} to {high})")
+    out(f"the test part was opened {archive.numbers.get('test_opened')} times")
+
+
+@contextmanager
+def _opened(archive: Archive, file: Path) -> Iterator[tuple[Store, StudyRecord, settings.Settings]]:
+    """The archive's study in a store that is gone afterwards."""
+    from hpsearch.ledger.database import Database
+    from hpsearch.ledger.store import Store
+
+    with settings.scratch(settings.read()) as places:
+        database = Database(places.storage)
+        try:
+            _put(database, archive, file)
+            store = Store(database)
+            yield store, store.study(archive.taken.name), places
+        finally:
+            database.engine.dispose()
+
+
+def _judge_numbers(archive: Archive, store: Store, record: StudyRecord, found: Findings) -> None:
+    """Compare what the archive says of its trials with what they give, and the best's weights."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    from hpsearch.ledger.records import weights_digest
+    from hpsearch.trust.numbers import numbers
+    from hpsearch.verify.findings import Violation
+
+    now = numbers(store, record) | {"test_opened": archive.numbers.get("test_opened")}
+    for key in sorted(now.keys() | archive.numbers.keys()):
+        said, is_ = archive.numbers.get(key), now.get(key)
+        if said != is_:
+            found.violations.append(
+                Violation("numbers", f"{key} is {said!r}, and the trials give {is_!r}")
+            )
+    best = now["best"]
+    if archive.weights is None:
+        found.notes.append("the archive has no weights of the best trial")
+        return
+    try:
+        sha256 = weights_digest(load(archive.weights))
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        found.violations.append(Violation("weights", f"cannot be read: {error}"))
+        return
+    if not best or sha256 != best["weights_sha256"]:
+        found.violations.append(
+            Violation("weights", f"their digest is {sha256}, not that of the best trial")
+        )
+
+
+def _train_again(
+    seen: Any, count: int, store: Store, record: StudyRecord, cache: Path, found: Findings
+) -> None:
+    from hpsearch.trust.reproduce import reproduce
+    from hpsearch.verify.findings import train_again
+
+    moved, trainer = _trainer(record, cache)
+    more = train_again(
+        seen.ledger,
+        count,
+        lambda number: reproduce(store, moved, store.trial(moved.id, number), trainer),
+    )
+    found.violations += more.violations
+    found.notes += more.notes
+    found.uncompared += more.uncompared
+
+
+def _trainer(record: StudyRecord, cache: Path) -> tuple[StudyRecord, Trainer]:
+    """What trains the trials of somebody else's study here, and the study with its data found.
+
+    Raises:
+        UsageError: If it would run a program of theirs.
+        NotComparableError: If its data is not found.
+    """
+    from hpsearch.data.again import found
+    from hpsearch.training.make import trainer
+
+    data = record.study.data
+    if data is None:
+        raise UsageError(
+            f"{record.name!r} runs a training of its own, and `check` runs nobody else's code; "
+            f"`import` the file, look at `hpsearch config`, then use `hpsearch reproduce`"
+        )
+    digest = record.data_digests.get("dataset", "")
+    spec = found(data.dataset, digest, Path.cwd(), cache=cache, task=data.task)
+    if spec is None:
+        raise NotComparableError(
+            f"the data {data.dataset} with sha256 {digest[:12]} is neither at its place nor below "
+            f"the current folder; change to a folder that has it"
+        )
+    here = replace(record.study, data=data.model_copy(update={"dataset": spec}))
+    return replace(record, study=here), trainer(here, Path.cwd(), cache)
+
+
+@app.command(name="import", epilog="Example: hpsearch import book.zip --name book-of-ann")
+def import_(
+    file: File,
+    name: Annotated[
+        str | None, typer.Option(help="Use this name instead of the study's own.")
+    ] = None,
+) -> None:
+    """Enter an exported study into the study store; then `sync` writes it to MLflow."""
+    from hpsearch.trust.archive import read
+
+    archive = read(file)
+    if name is not None:
+        definition = {**archive.taken.definition, "name": name}
+        archive = replace(archive, taken=replace(archive.taken, name=name, definition=definition))
+    _put(open_store(create=True).database, archive, file)
+    name, program = archive.taken.name, settings.program()
+    out(f"{name}: {len(archive.taken.trials)} trials imported from {file}")
+    out(f"next:  {program} sync {word(name)}  |  {program} reproduce {word(name)}")
+
+
+def _put(database: Any, archive: Archive, file: Path) -> None:
+    """Enter the archive's study; what is none is the archive's fault."""
+    from hpsearch.ledger.transfer import put
+
+    try:
+        put(database, archive.taken, str(file))
+    except StoreError as error:
+        raise UsageError(str(error)) from error
