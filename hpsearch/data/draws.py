@@ -70,6 +70,23 @@ def parts(
     return train_rows, validation_rows, test_rows
 
 
+def redrawn(
+    strata: Strata, train: Rows, validation: Rows, *, seed: int, draw: int
+) -> tuple[Rows, Rows]:
+    """Another draw of the training and validation part, from the rows of both and no others.
+
+    So what is in the test part stays there. ``draw`` is counted from 1: the draw of ``parts`` is 0.
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(draw,))
+    rng = np.random.Generator(np.random.PCG64(sequence))
+    pool = rng.permutation(np.concatenate([train, validation]))
+    drawn, left = _draw(pool, strata, len(validation))
+    if not len(drawn):
+        problem = "no validation examples are left when duplicates stay in one part"
+        raise bad("data.duplicates", problem, "change the sizes in [data]")
+    return rng.permutation(left), rng.permutation(drawn)
+
+
 def _validation_size(
     strata: Strata, pool: int, train: int, validation: float | int, test: int | None
 ) -> int:

@@ -5,13 +5,14 @@ Splits are drawn by seed, and scaled by what the training part shows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.datasets import Dataset, digest
-from hpsearch.data.draws import Rows, Strata, parts
+from hpsearch.data.draws import Rows, Strata, parts, redrawn
 from hpsearch.data.duplicates import groups
 from hpsearch.data.features import Features, learn
 from hpsearch.data.files import Array, bad
@@ -47,26 +48,32 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Splits:
-    """The disjoint parts of one study. ``test`` is sealed: training and search never get it."""
+class Parts:
+    """What a search sees of its data: all but the test part, which is sealed."""
 
     train: Split
     validation: Split
-    test: Split
     classes: int
     features: int
-    dataset_digest: str
     source: str
     scaling: str
     """Which of ``SCALINGS`` it is."""
     target: Target | None
     """Of a regression; None where classes are learned."""
+    digests: Mapping[str, str]
+    """SHA-256 of the whole ``dataset``, and of each part as it is trained on, ``test`` included."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Splits(Parts):
+    """The disjoint parts of one study."""
+
+    test: Split
 
     @property
-    def digests(self) -> dict[str, str]:
-        """SHA-256 of the whole ``dataset``, and of each part as it is trained on."""
-        parts = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {"dataset": self.dataset_digest} | {name: p.digest for name, p in parts.items()}
+    def sealed(self) -> Parts:
+        """The same without the test part: what a search is given."""
+        return Parts(**{each.name: getattr(self, each.name) for each in fields(Parts)})
 
 
 def split(
@@ -79,10 +86,12 @@ def split(
     scaling: str | None = None,
     duplicates: str | None = None,
     missing: str | None = None,
+    draw: int | None = None,
 ) -> Splits:
     """Training, validation and test part, drawn by ``seed``, stratified and disjoint.
 
-    How they are drawn is told by ``draws.parts``. With ``duplicates="together"``, examples that are
+    How they are drawn is told by ``draws.parts``, and another ``draw`` of the first two by
+    ``draws.redrawn``. With ``duplicates="together"``, examples that are
     equal byte for byte are in one part. How missing values are filled and categories become
     features is told by ``features.learn``.
 
@@ -103,26 +112,32 @@ def split(
         raise bad("data.scaling", f"unknown {scaling!r}", f"use one of {', '.join(SCALINGS)}")
     equal = groups(dataset.x) if duplicates == "together" else None
     strata = (dataset.y if dataset.names else np.zeros(len(dataset.y))).astype(np.int64)
+    drawn_from = Strata(strata, dataset.test_start, dataset.source, equal)
     train_rows, validation_rows, test_rows = parts(
-        Strata(strata, dataset.test_start, dataset.source, equal),
+        drawn_from,
         train=train,
         validation=validation,
         test=test,
         seed=seed,
     )
+    if draw is not None:
+        both = train_rows, validation_rows
+        train_rows, validation_rows = redrawn(drawn_from, *both, seed=seed, draw=draw)
     features = learn(dataset, train_rows, missing)
     target = None if dataset.names else _target(dataset, train_rows)
     offset, spread = _scale(dataset.x[train_rows], features, scaling)
+    rows = {"train": train_rows, "validation": validation_rows, "test": test_rows}
+    drawn = {
+        name: _part(dataset, of, features, offset, spread, target) for name, of in rows.items()
+    }
     return Splits(
-        train=_part(dataset, train_rows, features, offset, spread, target),
-        validation=_part(dataset, validation_rows, features, offset, spread, target),
-        test=_part(dataset, test_rows, features, offset, spread, target),
+        **drawn,
         classes=dataset.classes,
         features=len(features.numbers),
-        dataset_digest=dataset.digest,
         source=dataset.source,
         scaling=scaling,
         target=target,
+        digests={"dataset": dataset.digest} | {name: of.digest for name, of in drawn.items()},
     )
 
 

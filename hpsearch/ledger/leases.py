@@ -54,8 +54,8 @@ class Leases:
     Args:
         database: Where the ledger is.
         study: The study.
-        lag: How much older the trials are that a trial looks at; None if it looks at none, and
-            so waits for none.
+        lag: How much older the trials are that a trial looks at, or which is the last of them, by
+            its number; None if it looks at none, and so waits for none.
         seed: A trial's training seed, by its number.
         owner: Who holds the leases.
         lease: Seconds a lease holds.
@@ -67,7 +67,7 @@ class Leases:
         database: Database,
         study: StudyRecord,
         *,
-        lag: int | None,
+        lag: int | Callable[[int], int] | None,
         seed: Callable[[int], int],
         owner: Owner,
         lease: float = LEASE,
@@ -208,7 +208,10 @@ class Leases:
 
     def _needed(self, row: Unfinished, number: int) -> bool:
         """Whether an unfinished trial is one that trial ``number`` looks at."""
-        return self._lag is not None and not row.hidden and row.number <= number - self._lag
+        if self._lag is None or row.hidden:
+            return False
+        last = number - self._lag if isinstance(self._lag, int) else self._lag(number)
+        return row.number <= last
 
     def _unfinished(self, connection: Connection) -> list[Unfinished]:
         """All trials that have not ended: one's own first, then by number."""

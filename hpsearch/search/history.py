@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 
 from optuna.trial import FrozenTrial
 
 from hpsearch.ledger.records import Curve, Trial
 from hpsearch.search.optuna_terms import distributions, frozen
+from hpsearch.search.race import last_seen
 from hpsearch.study.config import Study
 
 WINDOW = 512
@@ -18,11 +19,21 @@ BEST = 25
 """The best trials, which are always among them: as many as TPE ever calls good."""
 
 
+def sees(study: Study) -> Callable[[int], int] | None:
+    """Up to which number a trial looks at others, by its own; None if none looks at any."""
+    given = study.given
+    if given is not None:
+        return lambda number: last_seen(given, number)
+    lag = study.search.lag
+    return (lambda number: number - lag) if study.search.looks_back else None
+
+
 class History:
     """The outcomes that trials may look at, kept in Optuna's form as they come in."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
+        self._sees = sees(study) or (lambda number: number - study.search.lag)
         self._distributions = distributions(study)
         self._sign = -1.0 if study.search.direction == "maximize" else 1.0
         self._trials: dict[int, FrozenTrial] = {}
@@ -44,6 +55,10 @@ class History:
         """The trials that trial ``number`` may look at, in the order of their numbers."""
         return [self._trials[n] for n in self._eligible(number)]
 
+    def values(self, number: int) -> dict[int, float | None]:
+        """What the trials that trial ``number`` may look at came to; None of one that did not."""
+        return {n: self._trials[n].value for n in self._eligible(number)}
+
     def window(self, number: int) -> list[FrozenTrial]:
         """Those that its sampler is shown: at most ``WINDOW``, the best and the newest of them."""
         numbers = self._eligible(number)
@@ -55,4 +70,4 @@ class History:
         return [self._trials[n] for n in numbers]
 
     def _eligible(self, number: int) -> list[int]:
-        return self._numbers[: bisect_right(self._numbers, number - self._study.search.lag)]
+        return self._numbers[: bisect_right(self._numbers, self._sees(number))]

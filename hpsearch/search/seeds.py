@@ -14,6 +14,8 @@ class Purpose(IntEnum):
 
     SAMPLER = 0
     TRAINING = 1
+    CONFIRMATION = 2
+    TEST = 3
 
 
 def seed(study: Study, number: int, purpose: Purpose) -> int:
@@ -26,5 +28,7 @@ def seed(study: Study, number: int, purpose: Purpose) -> int:
 
 
 def training_seed(study: Study, number: int) -> int:
-    """The seed that a trial trains with: the study file's own, where it names one."""
+    """The seed that a trial trains with: the study file's own, where it names one, or several."""
+    if study.given is not None:
+        return study.given.seed(number)
     return seed(study, number, Purpose.TRAINING) if study.seed is None else study.seed

@@ -33,6 +33,8 @@ def suggest(study: Study, history: History, number: int) -> Params:
 
     A place whose condition does not hold stays without a value: Optuna is not even asked for it.
     """
+    if study.given is not None:
+        return study.given.values(number)
     if study.search.sampler == "grid" and conditional(study.space):
         return _visited(study, number)
     view = View(study, history.window(number), number, _enqueued(study, number))

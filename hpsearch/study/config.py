@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from hpsearch.errors import StudyFileError
+from hpsearch.study.given import GivenConfig
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial, nested
 from hpsearch.study.section import Count, Positive, Section, Seed
 from hpsearch.study.section import Params as Params
@@ -30,6 +31,11 @@ from hpsearch.study.space import same as same
 NETWORK_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 REGRESSION_METRICS = ("train_loss", "train_r2", "val_loss", "val_r2")
 """What a network's training reports after each epoch."""
+TEST_METRICS = {
+    "classification": ("test_loss", "test_accuracy"),
+    "regression": ("test_loss", "test_r2"),
+}
+"""What is reported, once, of the sealed part."""
 SEARCHABLE = ("network", "training")
 
 
@@ -46,6 +52,9 @@ class DataConfig(Section):
     """None: what suits the kind of data. ``run`` writes down which that is."""
     duplicates: Literal["together"] | None = None
     missing: Literal["mean"] | None = None
+    draw: Positive | None = None
+    """Another draw of the training and validation part from the examples of both; None: the first.
+    """
 
 
 class NetworkConfig(Section):
@@ -92,7 +101,7 @@ AnyTrial = TrialConfig | ObjectiveTrial
 class SearchConfig(Section):
     """``[search]``: how the open places are filled, and what is looked for."""
 
-    sampler: Literal["random", "grid", "tpe"] = "random"
+    sampler: Literal["random", "grid", "tpe", "given"] = "random"
     trials: Positive = 100
     metric: str = "val_accuracy"
     direction: Literal["maximize", "minimize"] = "maximize"
@@ -138,12 +147,16 @@ class Study:
     search: SearchConfig
     tracking: TrackingConfig
     objective: ObjectiveConfig | None = None
+    given: GivenConfig | None = None
+    """Of a study whose trials are given."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """The names of what a trial's training reports after each epoch, in order."""
         if self.objective:
             return tuple(self.objective.metrics)
+        if self.data is not None and self.given is not None and self.given.part == "test":
+            return TEST_METRICS[self.data.task]
         regression = self.data is not None and self.data.task == "regression"
         return REGRESSION_METRICS if regression else NETWORK_METRICS
 
@@ -199,8 +212,12 @@ class Study:
         for path, value in params.items():
             section, key = path.split(".")
             tables[section][key] = value
+        draw = self.given.draw(seed) if self.given else None
+        data = self.data
+        if data is not None and draw is not None:
+            data = data.model_copy(update={"draw": draw})
         try:
-            return TrialConfig.model_validate({"data": self.data, **tables})
+            return TrialConfig.model_validate({"data": data, **tables})
         except ValidationError as error:
             first = error.errors()[0]
             path = ".".join(map(str, first["loc"]))
@@ -215,7 +232,7 @@ class Study:
             data, objective = config.data, None
             fixed = {"network": plain(config.network), "training": plain(config.training)}
         return Study(
-            name=f"{self.name[:110]}-trial-{number}",
+            name=f"{self.name[:110].replace('/', '-')}-trial-{number}",
             data=data,
             objective=objective,
             fixed=fixed,
@@ -245,6 +262,7 @@ class Study:
         data = {"data": plain(self.data)} if self.data else {}
         whole = {"name": self.name, **data, **tables}
         whole |= {"search": plain(self.search), "tracking": plain(self.tracking)}
+        whole |= {"given": plain(self.given)} if self.given else {}
         return {key: value for key, value in whole.items() if value}
 
     def with_scaling(self, scaling: str) -> Study:

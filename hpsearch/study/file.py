@@ -32,6 +32,8 @@ from hpsearch.study.config import (
     flat,
     plain,
 )
+from hpsearch.study.given import GivenConfig
+from hpsearch.study.given import read as read_given
 from hpsearch.study.objective import ObjectiveConfig
 from hpsearch.study.objective_file import objective as read_objective
 from hpsearch.study.objective_file import params as read_params
@@ -103,12 +105,14 @@ def parse(table: Mapping[str, Any]) -> Study:
         StudyFileError: If it is no valid study; the message names the key.
     """
     known = ["name", "data", "network", "training", "objective", "params", "search", "tracking"]
+    known.append("given")
     for key, section in table.items():
         if key not in known:
             raise StudyFileError(f"{short(key)}: unknown key{nearest(key, known)}")
         if key != "name" and not isinstance(section, dict):
             raise StudyFileError(f"{short(key)}: must be a table, such as [{short(key)}]")
-    name = _name(table.get("name"))
+    given = read_given(table)
+    name = _name(table.get("name"), given)
     if "params" in table and "objective" not in table:
         raise StudyFileError(
             "params: requires [objective]; put a network's ranges in [network] and [training]"
@@ -132,15 +136,23 @@ def parse(table: Mapping[str, Any]) -> Study:
             table = {**table, "search": {"metric": "val_r2", **table.get("search", {})}}
         search = read_section(SearchConfig, table, "search")
     tracking = read_section(TrackingConfig, table, "tracking")
-    points = [_point(space, index, raw) for index, raw in enumerate(search.enqueue)]
+    points = [
+        _point(space, f"search.enqueue[{index}]", raw) for index, raw in enumerate(search.enqueue)
+    ]
     trials = search.trials
+    if given is not None:
+        given = _checked(space, given)
+        trials = min(trials, given.trials) if "trials" in table["search"] else given.trials
     if search.sampler == "grid":
         if points:
             raise StudyFileError("search.enqueue: a grid includes every point; remove it")
         trials = min(trials, grid_size(space))
     search = search.model_copy(update={"enqueue": points, "trials": trials})
     sections = MappingProxyType({key: MappingProxyType(entry) for key, entry in fixed.items()})
-    study = Study(name, data, sections, MappingProxyType(space), search, tracking, objective)
+    open_places = MappingProxyType(space)
+    study = Study(name, data, sections, open_places, search, tracking, objective, given)
+    if given is not None and (study.seed is not None or "training.seed" in space):
+        raise StudyFileError("given: has seeds of its own; remove the other seed")
     if search.metric not in study.metrics:
         raise StudyFileError(
             f"search.metric: {show(search.metric)} is not a metric of this study"
@@ -186,13 +198,18 @@ def toml(study: Study) -> str:
 # -- reading, piece by piece
 
 
-def _name(name: Any) -> str:
+def _name(name: Any, given: GivenConfig | None) -> str:
     if name is None:
         raise StudyFileError('name: is missing; add a line such as name = "mine" at the top')
     if not isinstance(name, str) or not name.strip():
         raise StudyFileError("name: must be text, and not empty")
     if len(name) > 128:
         raise StudyFileError(f"name: has {len(name)} characters; the maximum is 128")
+    if given is not None:
+        _name(given.study, None)
+        if name != given.name:
+            raise StudyFileError(f"name: must be {given.name!r}, of the study in [given]")
+        return name
     if any(c in "/\\" or not c.isprintable() for c in name) or name != name.strip():
         raise StudyFileError(
             f"name: {name!r} has a slash, a control character or a space at an end"
@@ -269,9 +286,20 @@ def _corner(
         raise StudyFileError(explain(error, (), TrialConfig)) from None
 
 
-def _point(space: Space, index: int, raw: dict[str, Any]) -> dict[str, Value]:
-    """One point of ``enqueue``, its paths dotted (``{training = {lr = 1}}`` says the same)."""
-    where = f"search.enqueue[{index}]"
+def _checked(space: Space, given: GivenConfig) -> GivenConfig:
+    """The same with each value as its place has it."""
+    configurations = []
+    for index, one in enumerate(given.configurations):
+        where = f"given.configurations[{index}].values"
+        point = _point(space, where, one.values)
+        for path in sorted(needed(space, point) - point.keys()):
+            raise StudyFileError(f"{where}: {path} is missing")
+        configurations.append(one.model_copy(update={"values": point}))
+    return given.model_copy(update={"configurations": configurations})
+
+
+def _point(space: Space, where: str, raw: dict[str, Any]) -> dict[str, Value]:
+    """One point of the space, its paths dotted (``{training = {lr = 1}}`` says the same)."""
     point = dict(flat(raw))
     for path, value in point.items():
         if path not in space:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from hpsearch.study.config import Study
@@ -23,12 +24,18 @@ def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
     if study.data is not None:
         from hpsearch.data.datasets import load
         from hpsearch.data.facts import facts
-        from hpsearch.data.splits import split
+        from hpsearch.data.splits import Parts, split
         from hpsearch.training.network import NetworkTrainer
 
         dataset = load(study.data.dataset, cache=cache, task=study.data.task)
-        splits = split(dataset, **study.data.model_dump(exclude={"dataset", "task"}))
-        return NetworkTrainer(splits, lambda: facts(dataset, splits))
+        described = study.data.model_dump(exclude={"dataset", "task"})
+        splits = split(dataset, **described)
+
+        @lru_cache(maxsize=32)
+        def redrawn(draw: int) -> Parts:
+            return split(dataset, **{**described, "draw": draw}).sealed
+
+        return NetworkTrainer(splits.sealed, lambda: facts(dataset, splits), redrawn)
     assert study.objective is not None
     if study.objective.function is not None and study.objective.function.startswith(LOCAL):
         from hpsearch.training.local import OutOfReach

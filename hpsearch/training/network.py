@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import net
-from hpsearch.data.splits import Split, Splits
+from hpsearch.data.splits import Parts, Split
 from hpsearch.ledger.records import Outcomes, weights_digest
 from hpsearch.study.config import NETWORK_METRICS, REGRESSION_METRICS, AnyTrial, Study, TrialConfig
 from hpsearch.training.seam import Row
@@ -26,11 +26,18 @@ class NetworkTrainer:
     Args:
         splits: The data that the study describes.
         facts: Gives what is worth knowing of it.
+        redrawn: Gives another draw of its training and validation part, by its number.
     """
 
-    def __init__(self, splits: Splits, facts: Callable[[], Mapping[str, Any]] = dict) -> None:
+    def __init__(
+        self,
+        splits: Parts,
+        facts: Callable[[], Mapping[str, Any]] = dict,
+        redrawn: Callable[[int], Parts] | None = None,
+    ) -> None:
         self.splits = splits
         self.facts = facts
+        self._redrawn = redrawn
 
     @property
     def digests(self) -> Mapping[str, str]:
@@ -46,6 +53,8 @@ class NetworkTrainer:
     ) -> NetworkTraining:
         """Begin a training."""
         assert isinstance(config, TrialConfig)
+        if config.data.draw is not None and self._redrawn is not None:
+            return NetworkTraining(config, self._redrawn(config.data.draw))
         return NetworkTraining(config, self.splits)
 
 
@@ -54,10 +63,10 @@ class NetworkTraining:
 
     Args:
         config: A trial's configuration, its seed included.
-        splits: The data that ``config.data`` describes; the test part is not looked at.
+        splits: The data that ``config.data`` describes, without the test part.
     """
 
-    def __init__(self, config: TrialConfig, splits: Splits) -> None:
+    def __init__(self, config: TrialConfig, splits: Parts) -> None:
         network, training = config.network, config.training
         if training.seed is None:
             raise ValueError("a training needs a seed")

@@ -16,8 +16,6 @@ from hpsearch.trust.selection import Estimate
 
 RESAMPLES = 2000
 LEVEL = 0.05
-LOOKS = 3
-"""A race looks at most so often at who is behind."""
 
 Scores = NDArray[np.float64]
 """(configurations, seeds, examples): what each training scored on each example. Where only values
@@ -80,38 +78,6 @@ def confirmed(scores: Scores, *, maximize: bool, seed: int = 0) -> Confirmed:
         best.tolist(),
         [n for n in range(configurations) if gap_low[n] <= 0 <= gap_high[n]],
     )
-
-
-def behind(values: NDArray[np.float64], *, maximize: bool, looks: int = LOOKS) -> list[int]:
-    """Who is clearly behind the leader, and need not be trained with more seeds.
-
-    A one-sided paired t-test by seed against the configuration with the best mean. The level is
-    divided by the number of looks and of comparisons (Bonferroni), so that looking often does not
-    make a loser.
-
-    Args:
-        values: (configurations, seeds).
-        maximize: Whether a larger value is better.
-        looks: How often this is asked in one race.
-    """
-    from scipy.stats import t
-
-    configurations, seeds = values.shape
-    if configurations < 2 or seeds < 2:
-        return []
-    signed = values if maximize else -values
-    leader = int(signed.mean(axis=1).argmax())
-    limit = LEVEL / (looks * (configurations - 1))
-    lost = []
-    for number in range(configurations):
-        gap = signed[leader] - signed[number]
-        spread = float(gap.std(ddof=1))
-        if number == leader or not gap.mean() > 0:
-            continue
-        statistic = math.inf if spread == 0 else float(gap.mean()) / (spread / math.sqrt(seeds))
-        if t.sf(statistic, seeds - 1) < limit:
-            lost.append(number)
-    return lost
 
 
 def _shares(rng: np.random.Generator, number: int, size: int) -> NDArray[np.float64]:

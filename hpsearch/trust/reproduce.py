@@ -25,6 +25,7 @@ from hpsearch.ledger.records import (
     weights_digest,
 )
 from hpsearch.ledger.store import Store
+from hpsearch.search import race
 from hpsearch.training.seam import Row, Trainer, TrainingFailed
 from hpsearch.trust import environment
 
@@ -82,6 +83,10 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer)
     if trial.state not in (State.COMPLETE, State.PRUNED) or trial.environment is None:
         raise UnknownTrialError(
             f"trial {trial.number} is {trial.state}; name a COMPLETE or PRUNED trial"
+        )
+    if trial.reason == race.REASON:
+        raise UnknownTrialError(
+            f"trial {trial.number} was not trained: its configuration was clearly behind by then"
         )
     if trainer.digests != record.data_digests:
         raise NotComparableError(

@@ -84,7 +84,7 @@ def train_again(ledger: Ledger, count: int, train: Callable[[int], Reproduction]
         train: Trains a trial again, by its number.
     """
     trained = [t for t in ledger.trials.values() if t.state in (State.COMPLETE, State.PRUNED)]
-    numbers = [trial.number for trial in trained if trial.number in ledger.curves]
+    numbers = [t.number for t in trained if t.number in ledger.curves and t.reason != "race"]
     drawn = np.random.default_rng(ledger.definition["search"]["seed"]).permutation(numbers)
     findings = Findings()
     for number in sorted(drawn[:count].tolist()):

@@ -79,7 +79,7 @@ def _values(seen: Look) -> Iterator[str]:
         elif trial.value is None or not np.isfinite(trial.value):
             yield f"{said} with value {trial.value!r}"
         elif len(rows := seen.rows(trial)):
-            patient = ledger.setting(trial, "patience") is not None
+            patient = ledger.setting(trial, "patience") is not None and "val_loss" in ledger.metrics
             watched = ledger.metrics.index("val_loss") if patient else 0
             counts = int(rows[:, watched].argmin()) if patient else len(rows) - 1
             metric = float(rows[counts, ledger.metric])
@@ -125,6 +125,8 @@ def _outcomes(seen: Look) -> Iterator[str]:
 
 def _to_the_end(ledger: Ledger, trial: TrialRow, curve: CurveRow) -> bool:
     """Whether a training ended by itself: after its last epoch, or when patience ran out."""
+    if "val_loss" not in ledger.metrics and ledger.objective is None:
+        return len(curve.rows) == 1  # scored once, on the test part
     if ledger.objective is not None:  # it may end by itself, with an epoch at least
         return 0 < len(curve.rows) <= int(ledger.objective.get("epochs", len(curve.rows)))
     patience = ledger.setting(trial, "patience")
@@ -137,10 +139,13 @@ def _to_the_end(ledger: Ledger, trial: TrialRow, curve: CurveRow) -> bool:
 
 
 def _digests(seen: Look) -> Iterator[str]:
-    """A trial that was trained has its weights' digest; one that failed or diverged has none."""
+    """A trial that was trained has its weights' digest; one that failed or diverged has none.
+
+    Nor has one whose configuration was out of a race.
+    """
     for trial in seen.ledger.trials.values():
         trained = trial.state == State.COMPLETE or (
-            trial.state == State.PRUNED and trial.reason != "diverged"
+            trial.state == State.PRUNED and trial.reason not in ("diverged", "race")
         )
         digest = trial.weights_sha256
         if digest is None and seen.ledger.objective is not None:
@@ -168,6 +173,22 @@ def _params(seen: Look) -> Iterator[str]:
         for path, value in trial.params.items():
             if not _within(value, space[path]):
                 yield f"trial {trial.number} has {path} = {dumps(value)}, beyond its range"
+
+
+def _given(seen: Look) -> Iterator[str]:
+    """Where the trials are given, each has the seed and the values that stand in its place."""
+    given: Mapping[str, Any] | None = seen.ledger.definition.get("given")
+    if given is None:
+        return
+    for trial in seen.ledger.trials.values():
+        seed, place = divmod(trial.number, len(given["configurations"]))
+        wanted = given["configurations"][place]["values"]
+        if seed >= len(given["seeds"]):
+            yield f"trial {trial.number} is beyond what is given"
+        elif trial.seed != given["seeds"][seed]:
+            yield f"trial {trial.number} has seed {trial.seed}, not {given['seeds'][seed]}"
+        elif trial.finished and dumps(trial.params) != dumps(wanted):
+            yield f"trial {trial.number} has values {dumps(trial.params)}, not {dumps(wanted)}"
 
 
 def _within(value: Any, table: Mapping[str, Any]) -> bool:
@@ -243,6 +264,7 @@ INVARIANTS: Mapping[str, Check] = {
     "outcomes": _outcomes,
     "digests": _digests,
     "params": _params,
+    "given": _given,
     "environments": _environments,
     "optuna": _optuna,
 }

@@ -17,7 +17,8 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Outcomes, Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
 from hpsearch.seams import seam
-from hpsearch.search.history import History
+from hpsearch.search import race
+from hpsearch.search.history import History, sees
 from hpsearch.search.pruning import Pruning
 from hpsearch.search.seeds import training_seed
 from hpsearch.search.suggest import suggest
@@ -50,11 +51,12 @@ class Worker:
         self._study = record.study
         self._trainer = trainer
         self._history = History(record.study)
+        self._sees = sees(record.study)
         self._known = -1  # the history reaches to this number
         self._leases = Leases(
             store.database,
             record,
-            lag=record.study.search.lag if record.study.search.looks_back else None,
+            lag=self._sees,
             exact=record.study.tolerance is None,
             seed=lambda number: training_seed(record.study, number),
             owner=owner,
@@ -119,8 +121,8 @@ class Worker:
             ) from error
 
     def _suggest(self, number: int) -> Params:
-        if self._study.search.looks_back:
-            last = number - self._study.search.lag
+        if self._sees is not None:
+            last = self._sees(number)
             while self._known < last:
                 up_to = min(self._known + _AT_ONCE, last)
                 self._history.add(self._store.history(self._study_id, self._known, up_to))
@@ -159,11 +161,17 @@ def evaluate(
     """Train one trial: a pure function of all but ``interrupted``.
 
     Returns:
-        How it ended, or None if it was interrupted.
+        How it ended, or None if it was interrupted. One whose configuration is out of the race is
+        not trained at all.
 
     Raises:
         MemoryError, OSError: Not the trial's fault; all other exceptions make it FAIL.
     """
+    if study.given is not None:
+        still = race.left(study, history.values(claim.number), claim.number)
+        if study.given.cell(claim.number)[0] not in still:
+            nothing = curve(metrics=len(study.metrics))
+            return Result(State.PRUNED, None, params, nothing, None, reason=race.REASON)
     pruning = Pruning(study, history, claim.number, params)
     metric = study.column
     rows: list[Row] = []

@@ -127,7 +127,7 @@ def test_scaling_never_sees_the_test_part(case: tuple[Dataset, Any], scaling: st
     x[rows(split(found, **asked, scaling="none").test)] = 1000
     changed = split(dataset(x, found.y, found.test_start), **asked, scaling=scaling)
     assert all_digests(parts)[:2] == all_digests(changed)[:2]
-    assert parts.dataset_digest != changed.dataset_digest
+    assert parts.digests["dataset"] != changed.digests["dataset"]
 
 
 @given(case=cases(), scaling=st.sampled_from(data.SCALINGS))

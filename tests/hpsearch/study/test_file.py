@@ -284,7 +284,10 @@ MISTAKES = [
     ({"training__seed": 2**63}, "training.seed: "),
     ({"search__trials": 0}, "search.trials: input should be greater than or equal to 1 (it is 0)"),
     ({"search__trials": 2**31}, "search.trials: input should be less than or equal to"),
-    ({"search__sampler": "tpee"}, "search.sampler: input should be 'random', 'grid' or 'tpe'"),
+    (
+        {"search__sampler": "tpee"},
+        "search.sampler: input should be 'random', 'grid', 'tpe' or 'given'",
+    ),
     ({"search__lag": 0}, "search.lag: "),
     ({"search__reduction_factor": 1}, "search.reduction_factor: "),
     ({"search__enqueue": {}}, "search.enqueue: input should be a valid list (it is {})"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hpsearch.trust.confirmation import LEVEL, behind, confirmed
+from hpsearch.trust.confirmation import LEVEL, confirmed
 
 
 def trained(
@@ -84,27 +84,3 @@ def test_too_little_is_refused(scores: NDArray[np.float64]) -> None:
     """One seed says nothing of seeds, and what is not finite nothing at all."""
     with pytest.raises(ValueError, match="two seeds"):
         confirmed(scores, maximize=True)
-
-
-def test_race_drops_who_is_clearly_behind() -> None:
-    """A configuration far behind by every seed is dropped, one that is level is not."""
-    values = np.array([[0.9, 0.91, 0.92, 0.9], [0.9, 0.92, 0.91, 0.9], [0.5, 0.52, 0.51, 0.5]])
-    assert behind(values, maximize=True) == [2]
-    assert behind(values, maximize=False) == [0, 1]
-
-
-def test_race_seldom_drops_an_equal() -> None:
-    """Over all looks of a race of equals, the first is dropped in about one of twenty at most."""
-    rng = np.random.default_rng(3)
-    races = 400
-    dropped = 0
-    for _ in range(races):
-        values = rng.normal(size=(4, 6))
-        dropped += any(0 in behind(values[:, :seen], maximize=True) for seen in (2, 4, 6))
-    assert dropped / races <= LEVEL
-
-
-def test_race_of_one() -> None:
-    """Alone, or after one seed, nobody is behind."""
-    assert behind(np.array([[1.0, 2.0]]), maximize=True) == []
-    assert behind(np.array([[1.0], [2.0]]), maximize=True) == []
