@@ -202,12 +202,11 @@ def _train_again(
     seen: Any, count: int, store: Store, record: StudyRecord, cache: Path, found: Findings
 ) -> None:
     from hpsearch.trust.reproduce import reproduce
-    from hpsearch.verify.findings import train_again
+    from hpsearch.verify.findings import some, train_again
 
     moved, trainer = _trainer(record, cache)
     more = train_again(
-        seen.ledger,
-        count,
+        some(seen.ledger, count),
         lambda number: reproduce(store, moved, store.trial(moved.id, number), trainer),
     )
     found.violations += more.violations

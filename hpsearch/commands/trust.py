@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,12 +17,15 @@ from hpsearch.commands.wiring import (
     open_store,
     trainer_of,
 )
-from hpsearch.errors import (
-    UnknownTrialError,
-)
+from hpsearch.errors import UnknownTrialError, UsageError
+from hpsearch.text import short
 
 if TYPE_CHECKING:
+    from hpsearch.ledger.records import StudyRecord
+    from hpsearch.ledger.store import Store
     from hpsearch.trust.reproduce import Reproduction
+    from hpsearch.verify.findings import Findings
+    from hpsearch.verify.ledger_reading import Ledger
 
 app = typer.Typer()
 
@@ -64,15 +68,16 @@ def _tell(outcome: Reproduction, name: str) -> None:
             out("this environment rounds differently: the difference says nothing about the trial")
 
 
-@app.command(epilog="Example: hpsearch verify book --reproduce 3")
+@app.command(epilog="Example: hpsearch verify book --reproduce 1/5")
 def verify(
     name: Name,
     reproduce: Annotated[
-        int,
+        str,
         typer.Option(
-            min=0, max=MOST, metavar="K", help="Also train this many random trials again."
+            metavar="K",
+            help="Also train K random trials again; or a share such as 1/5, another the next time.",
         ),
-    ] = 0,
+    ] = "0",
     no_tracking: Annotated[
         bool, typer.Option("--no-tracking", help="Do not check MLflow.")
     ] = False,
@@ -80,21 +85,16 @@ def verify(
 ) -> None:
     """Check that the study store, Optuna's storage and MLflow agree. Changes nothing."""
     from hpsearch.report import views
-    from hpsearch.trust.reproduce import reproduce as train_again
     from hpsearch.verify import findings, look
 
+    share = _share(reproduce)
     places = settings.read()
     store = open_store()
     record = store.study(name)
     seen = look.take(store.database, name, places, tracking=not no_tracking)
     found = findings.judge(seen, tracking=not no_tracking)
-    if reproduce:
-        trainer = trainer_of(record.study, record.folder)
-        more = findings.train_again(
-            seen.ledger,
-            reproduce,
-            lambda number: train_again(store, record, store.trial(record.id, number), trainer),
-        )
+    if share:
+        more = _train_again(store, record, seen.ledger, share)
         found.violations += more.violations
         found.notes += more.notes
     for note in found.notes:
@@ -108,3 +108,45 @@ def verify(
         said = "every promise is kept" if found.ok else f"{len(found.violations)} VIOLATIONS"
         out(f"{name}: {len(seen.ledger.trials)} trials, {len(seen.runs)} runs in MLflow: {said}")
     raise typer.Exit(0 if found.ok else 1)
+
+
+def _share(text: str) -> int | Fraction:
+    """How many trials, or which share of them.
+
+    Raises:
+        UsageError: If it is neither.
+    """
+    try:
+        share = Fraction(text) if "/" in text else int(text)
+        if 0 <= share <= (1 if isinstance(share, Fraction) else MOST):
+            return share
+    except (ValueError, ZeroDivisionError):
+        pass
+    raise UsageError(
+        f"--reproduce: must be a number of trials, such as 3, or a share, such as 1/5; "
+        f"it is {short(text)!r}"
+    )
+
+
+def _train_again(
+    store: Store, record: StudyRecord, ledger: Ledger, share: int | Fraction
+) -> Findings:
+    from hpsearch.trust.reproduce import reproduce
+    from hpsearch.trust.turns import Turns
+    from hpsearch.verify import findings
+
+    trainer = trainer_of(record.study, record.folder)
+
+    def train(number: int) -> Reproduction:
+        return reproduce(store, record, store.trial(record.id, number), trainer)
+
+    if isinstance(share, int):
+        return findings.train_again(findings.some(ledger, share), train)
+    every = findings.trainable(ledger)
+    file = settings.read().cache / "turns" / f"{record.incarnation}.json"
+    turns = Turns(file, every, record.study.search.seed)
+    chosen = turns.next(share)
+    found = findings.train_again(chosen, train)
+    had = turns.mark(chosen)
+    found.notes.append(f"{had} of {len(every)} trials have been trained again in this round")
+    return found

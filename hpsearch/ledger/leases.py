@@ -263,6 +263,13 @@ class Leases:
         connection.execute(sa.update(studies).where(self._itself).values(next_number=number + 1))
 
 
+def ever_failed(database: Database, study_id: int) -> list[int]:
+    """The trials that samplers never learn from, since they failed once: see ``Store.history``."""
+    query = sa.select(trials.c.number).where(trials.c.study_id == study_id, trials.c.hidden)
+    with database.read() as connection:
+        return list(connection.execute(query.order_by(trials.c.number)).scalars())
+
+
 def stopped(database: Database, study_id: int) -> bool:
     """Whether nobody gets a trial of a study any more, because too many failed in a row."""
     with database.read() as connection:

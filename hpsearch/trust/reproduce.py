@@ -111,7 +111,7 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer)
     there = store.environment(trial.environment)
     weights = training.sha256
     now = curve(rows, len(record.metrics))
-    difference = failure or _first_difference(record.metrics, recorded, now)
+    difference = failure or first_difference(record.metrics, recorded, now)
     steps = store.steps(record.id, [trial.number]).get(trial.number, NO_STEPS)
     if difference is None and encode(steps) != encode(np.array(training.steps)):
         difference = "the losses by step"
@@ -209,7 +209,7 @@ def _near(recorded: Curve, now: Curve, tolerance: float | None) -> bool:
     return bool((near | (np.isnan(recorded) & np.isnan(now))).all())
 
 
-def _first_difference(names: Sequence[str], recorded: Curve, now: Curve) -> str | None:
+def first_difference(names: Sequence[str], recorded: Curve, now: Curve) -> str | None:
     for epoch, (old, new) in enumerate(zip(recorded, now, strict=False), start=1):
         for name, was, is_ in zip(names, old, new, strict=True):
             if np.float64(was).tobytes() != np.float64(is_).tobytes():

@@ -12,7 +12,7 @@ study that MLflow was left out of.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -75,19 +75,28 @@ def judge(seen: Look, *, tracking: bool = True, copies: bool = True) -> Findings
     return findings
 
 
-def train_again(ledger: Ledger, count: int, train: Callable[[int], Reproduction]) -> Findings:
-    """Train random trials again, the same ones every time, and compare.
+def trainable(ledger: Ledger) -> list[int]:
+    """The numbers of the trials that can be trained again."""
+    trained = [t for t in ledger.trials.values() if t.state in (State.COMPLETE, State.PRUNED)]
+    return sorted(t.number for t in trained if t.number in ledger.curves and t.reason != "race")
+
+
+def some(ledger: Ledger, count: int) -> list[int]:
+    """Random ones of them, the same every time; all there are if there are fewer."""
+    rng = np.random.default_rng(ledger.definition["search"]["seed"])
+    drawn: list[int] = rng.permutation(trainable(ledger))[:count].tolist()
+    return sorted(drawn)
+
+
+def train_again(numbers: Iterable[int], train: Callable[[int], Reproduction]) -> Findings:
+    """Train trials again, and compare.
 
     Args:
-        ledger: The study.
-        count: How many; all there are if there are fewer.
+        numbers: Which.
         train: Trains a trial again, by its number.
     """
-    trained = [t for t in ledger.trials.values() if t.state in (State.COMPLETE, State.PRUNED)]
-    numbers = [t.number for t in trained if t.number in ledger.curves and t.reason != "race"]
-    drawn = np.random.default_rng(ledger.definition["search"]["seed"]).permutation(numbers)
     findings = Findings()
-    for number in sorted(drawn[:count].tolist()):
+    for number in numbers:
         try:
             outcome = train(number)
         except HpsearchError as error:

@@ -683,7 +683,9 @@ def test_reproduction_in_another_environment(healthy: Prepared) -> None:
         rounds_alike=False,
         state={},
     )
-    found = findings.train_again(ledger, 3, lambda number: replace(outcome, number=number))
+    found = findings.train_again(
+        findings.some(ledger, 3), lambda number: replace(outcome, number=number)
+    )
     assert found.ok
     assert len(found.notes) == 3
     assert all("cannot be compared here: blas" in note for note in found.notes)
