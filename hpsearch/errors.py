@@ -13,6 +13,7 @@ HpsearchError                    1  it ran and failed
 │       └── StoreUnreachableError 2 a store that cannot be reached, and may be later
 ├── StoreError                   1  a store that failed on the way
 │   └── StoreAwayError           1  a store that cannot be reached now, and may be back
+│       └── LostRaceError        1  a transaction that was undone so that another could commit
 ├── DigestConflictError          1  one trial finished twice with different bits
 ├── TrackingError                1  MLflow that refused, or could not be written
 │   └── TrackingAwayError        1  MLflow that cannot be reached now, and may be back
@@ -77,6 +78,10 @@ class StoreError(HpsearchError):
 
 class StoreAwayError(StoreError):
     """A store that cannot be reached now, and may be back: restarted, or cut off."""
+
+
+class LostRaceError(StoreAwayError):
+    """A transaction that the server undid, again and again, so that others could commit."""
 
 
 class StoreUnreachableError(StoreOpenError, StoreAwayError):

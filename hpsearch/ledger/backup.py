@@ -22,8 +22,8 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from hpsearch.errors import StoppedError, StoreError, UsageError
-from hpsearch.ledger import database
-from hpsearch.ledger.database import BUSY, Database
+from hpsearch.ledger import address
+from hpsearch.ledger.database import Database
 from hpsearch.ledger.owner import holds
 from hpsearch.ledger.sound import (
     Content,
@@ -114,7 +114,7 @@ def restore(
         StoppedError: If it was told to stop; nothing was changed.
         StoreError: If the disk or the store failed on the way.
     """
-    file = database.place(url)
+    file = address.place(url)
     if file is None:
         raise UsageError(_postgresql(sa.make_url(url), "pg_restore --clean", str(source)))
     if source.exists() and file.exists() and source.samefile(file):
@@ -186,7 +186,10 @@ def _put(draft: Path, file: Path, stop: Stop) -> None:
     """Put a database in the store's place, in one transaction."""
     with closing(_open(draft)) as made, closing(sqlite3.connect(file)) as place:
         _copy(made, place, stop, _STEP)
-    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(file, timeout=BUSY)) as place:
+    with (
+        suppress(sqlite3.OperationalError),
+        closing(sqlite3.connect(file, timeout=address.BUSY)) as place,
+    ):
         place.execute("PRAGMA journal_mode = WAL")
 
 
@@ -247,7 +250,7 @@ def _copy(
         stop: Whether to stop, which leaves the target as it was.
         pages: Copied at once; all of them in one transaction on the source's side, too, if -1.
     """
-    deadline = time.monotonic() + BUSY
+    deadline = time.monotonic() + address.BUSY
 
     def look(status: int, *_: int) -> None:
         if status == sqlite3.SQLITE_DONE:  # the target has it
@@ -264,7 +267,7 @@ def _copy(
 
 def _open(file: Path) -> sqlite3.Connection:
     """Open a database that is there, to read."""
-    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY)
+    return sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=address.BUSY)
 
 
 def _beside(file: Path) -> Path:

@@ -5,48 +5,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from zlib import crc32
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import (
-    ArgumentError,
-    InterfaceError,
-    NoSuchModuleError,
-    OperationalError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import SQLAlchemyError
 
 from hpsearch.errors import (
     HpsearchError,
+    LostRaceError,
     NoStoreError,
     StoreAwayError,
     StoreError,
     StoreOpenError,
     StoreUnreachableError,
 )
-from hpsearch.ledger import tables
-from hpsearch.redact import address, redact
+from hpsearch.ledger import failures, tables
+from hpsearch.ledger.address import connecting, file_of, parse, patience
+from hpsearch.redact import address
 from hpsearch.text import short
 
-BUSY = 30.0
-"""Seconds to wait for another process's transaction before that is an error."""
-_DEAF = {
-    "connect_timeout": 10,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
-"""A PostgreSQL that was cut off says nothing at all: after 20 s or so that is an outage, too."""
-_LOCKED = "55P03"
-"""What PostgreSQL calls a lock that another holds for too long."""
-_LACKING = "22P05"
-"""What PostgreSQL calls a character that the database's encoding does not have."""
+_TRIES = 10
+"""So often is a transaction taken that the server undoes each time."""
+
+_Arguments = ParamSpec("_Arguments")
+_Outcome = TypeVar("_Outcome")
 
 
 class Lock:
@@ -81,9 +69,9 @@ class Database:
     """
 
     def __init__(self, url: str, *, create: bool = True) -> None:
-        self.url = _parse(url)
+        self.url = parse(url)
         self.where = short(address(url), 200)
-        self.file = _file(self.url)
+        self.file = file_of(self.url)
         if self.file:
             self.where = str(self.file)
             if not self.file.exists() and not create:
@@ -94,13 +82,13 @@ class Database:
             self.engine = _engine(self.url)
             self._bring_up_to_date()
         except (SQLAlchemyError, OSError) as error:
-            kind = StoreUnreachableError if not self.file and _away(error) else StoreOpenError
-            said = f"{_reason(error)}{_advice(error)}"
-            raise kind(f"{self.where}: cannot be opened: {said}") from error
+            away = not self.file and failures.away(error)
+            kind = StoreUnreachableError if away else StoreOpenError
+            raise kind(f"{self.where}: cannot be opened: {self._said(error)}") from error
         except (TypeError, ValueError) as error:  # of what follows the ? in the address
             raise StoreOpenError(
                 f"HPSEARCH_STORAGE: {self.where} cannot be opened with the options after the ?: "
-                f"{short(_reason(error), 200)}"
+                f"{short(failures.reason(error), 200)}"
             ) from error
 
     @property
@@ -185,13 +173,20 @@ class Database:
 
     def failure(self, error: BaseException) -> HpsearchError:
         """What the driver raised as one of our own errors."""
-        if _read_only(error):
+        if failures.read_only(error):
             return StoreOpenError(
                 f"{self.where}: is read-only; make it writable for this user, or set "
                 f"HPSEARCH_HOME to another folder"
             )
-        kind = StoreError if self.file or not _away(error) else StoreAwayError
-        return kind(f"{self.where}: {_reason(error)}{_advice(error)}")
+        kind = StoreError
+        if failures.lost_race(error):
+            kind = LostRaceError
+        elif not self.file and failures.away(error):
+            kind = StoreAwayError
+        return kind(f"{self.where}: {self._said(error)}")
+
+    def _said(self, error: BaseException) -> str:
+        return f"{failures.reason(error)}{failures.advice(error, patience(self.url))}"
 
     def _bring_up_to_date(self) -> None:
         found = self._version()
@@ -228,13 +223,23 @@ class Database:
             return None if found is None else str(found)
 
 
-def place(url: str) -> Path | None:
-    """The file of an SQLite store, which need not be there; None for PostgreSQL.
+def repeated(step: Callable[_Arguments, _Outcome]) -> Callable[_Arguments, _Outcome]:
+    """A step of one transaction, taken again if the server undoes it so that another can commit.
 
-    Raises:
-        StoreOpenError: If it is the URL of neither.
+    PostgreSQL does that to one of two that wait for each other, or that could not have come one
+    after the other. Nothing of it is left then, and it is nobody's failure.
     """
-    return _file(_parse(url))
+
+    @wraps(step)
+    def again(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Outcome:
+        for tried in range(1, _TRIES):
+            try:
+                return step(*args, **kwargs)
+            except LostRaceError:
+                time.sleep(0.01 * tried)
+        return step(*args, **kwargs)
+
+    return again
 
 
 def immediate(engine: Engine) -> None:
@@ -243,13 +248,14 @@ def immediate(engine: Engine) -> None:
     Python's driver begins a transaction by itself and only at the first write; one that read
     before is then refused at once when another process wrote meanwhile. Here a transaction begins
     where SQLAlchemy says so, and one marked ``writes`` takes the write lock with its first
-    statement, waiting for it up to ``BUSY`` seconds.
+    statement, waiting for it as long as the address says.
     """
+    busy = int(patience(engine.url) * 1000)
 
     @sa.event.listens_for(engine, "connect")
     def connect(driver: Any, _: Any) -> None:
         driver.isolation_level = None
-        driver.execute(f"PRAGMA busy_timeout = {int(BUSY * 1000)}")
+        driver.execute(f"PRAGMA busy_timeout = {busy}")
         driver.execute("PRAGMA synchronous = NORMAL")
         driver.execute("PRAGMA foreign_keys = ON")
         # What is no text stays to be told by who reads it.
@@ -259,53 +265,6 @@ def immediate(engine: Engine) -> None:
     def begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def connecting(url: sa.URL) -> dict[str, int | str]:
-    """The driver's arguments for a PostgreSQL, however the server and its roles are set up.
-
-    Text goes and comes as UTF-8, and a transaction sees what others have committed. Nobody waits
-    for ever: one that was cut off is noticed, and a lock that another holds is waited for as long
-    as SQLite does. The address may ask for another patience, not for another encoding or isolation.
-    """
-    if url.get_backend_name() != "postgresql":
-        return {}
-    lock = f"-c lock_timeout={int(BUSY * 1000)}"
-    isolation = r"-c default_transaction_isolation=read\ committed"
-    asked = url.query.get("options", "")
-    return {
-        **{key: value for key, value in _DEAF.items() if key not in url.query},
-        "options": " ".join(f"{lock} {asked} {isolation}".split()),
-        "client_encoding": "utf8",
-    }
-
-
-def _parse(url: str) -> sa.URL:
-    form = "sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST:PORT/DB"
-    try:
-        parsed = sa.make_url(url)
-        parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ImportError):
-        raise StoreOpenError(f"HPSEARCH_STORAGE: must be {form}") from None
-    except ValueError:  # it is not shown: what stands there may be a password
-        raise StoreOpenError(
-            f"HPSEARCH_STORAGE: the port in it is no number; it must be {form}"
-        ) from None
-    backend = parsed.get_backend_name()
-    if backend not in ("sqlite", "postgresql") or (backend == "sqlite" and not parsed.database):
-        raise StoreOpenError(
-            f"HPSEARCH_STORAGE: {short(address(url), 200)} is neither an SQLite file nor a "
-            f"PostgreSQL database"
-        )
-    return parsed
-
-
-def _file(url: sa.URL) -> Path | None:
-    """The file of an SQLite database, which may be given as SQLite's own ``file:…?uri=true``."""
-    if url.get_backend_name() != "sqlite":
-        return None
-    name = url.database or ""
-    return Path(name.removeprefix("file:") if "uri" in url.query else name)
 
 
 def _engine(url: sa.URL) -> Engine:
@@ -347,52 +306,3 @@ def _session(connection: Connection) -> int:
     found: int = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
     connection.commit()
     return found
-
-
-def _read_only(error: BaseException) -> bool:
-    """Whether a write was refused as such, by SQLite or PostgreSQL (which has codes for it)."""
-    original = getattr(error, "orig", None)
-    sqlite = str(getattr(original, "sqlite_errorname", ""))
-    return sqlite.startswith("SQLITE_READONLY") or (
-        getattr(original, "sqlstate", None) in ("25006", "42501")
-    )
-
-
-def _advice(error: BaseException) -> str:
-    """What to do about it, where that is known."""
-    original = getattr(error, "orig", None)
-    name = str(getattr(original, "sqlite_errorname", "") or getattr(original, "sqlstate", ""))
-    if name in ("SQLITE_FULL", "53100"):
-        return "; free some space, then run the same command again"
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", _LOCKED)):
-        return f" by another program for more than {BUSY:.0f} s; close it, then try again"
-    if name == _LACKING or _speaks_otherwise(error):
-        return "; use a database that was made WITH ENCODING 'UTF8' TEMPLATE template0"
-    return ""
-
-
-def _away(error: BaseException) -> bool:
-    """Whether to try again: a server was lost, or undid this so that another could commit.
-
-    It is not if the server refused: a full disk, no such table, ….
-    """
-    if not isinstance(error, OperationalError | InterfaceError) or _speaks_otherwise(error):
-        return False
-    state = getattr(error.orig, "sqlstate", None)
-    # 08: connection exceptions; 57P: shut down, or starting up; 40: serialization failures and
-    # deadlocks. No state: never connected.
-    return state is None or state.startswith(("08", "57P", "40"))
-
-
-def _speaks_otherwise(error: BaseException) -> bool:
-    """Whether a server has no way from UTF-8 to its encoding. It says so in any language."""
-    original = getattr(error, "orig", None)
-    return getattr(original, "sqlstate", "") is None and " UTF8 " in str(original)
-
-
-def _reason(error: BaseException) -> str:
-    """The driver's own words on one line."""
-    original = getattr(error, "orig", None) or error
-    if getattr(original, "sqlstate", None) == _LOCKED:
-        return "database is locked"
-    return redact(" ".join(str(original).split()))

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hpsearch.errors import DigestConflictError, UnknownStudyError
-from hpsearch.ledger.database import Database
+from hpsearch.ledger.database import Database, repeated
 from hpsearch.ledger.owner import Owner, holds
 from hpsearch.ledger.records import FINISHED, Result, State, StudyRecord, encode, pack
 from hpsearch.ledger.rows import Reader, Unfinished, raw
@@ -82,6 +82,7 @@ class Leases:
         self._reader = Reader(database.where, study.name)
         self.lease = lease
 
+    @repeated
     def claim(self) -> Claim | Idle:
         """Take the lowest trial whose worker is gone or gave it back, else the next number.
 
@@ -113,17 +114,20 @@ class Leases:
             self._begin(connection, number, seed, study.now, until)
             return Claim(number, seed)
 
+    @repeated
     def show(self, number: int, params: Params) -> None:
         """Let those who look see what the trial tries, before it ends."""
         with self._database.write() as connection:
             connection.execute(self._held(number).values(params=dumps(dict(params))))
 
+    @repeated
     def renew(self, number: int) -> bool:
         """Hold the trial for another while. False if it is no longer held by this owner."""
         with self._database.write() as connection:
             until = self._database.now + self.lease
             return bool(connection.execute(self._held(number).values(lease_until=until)).rowcount)
 
+    @repeated
     def hand_back(self, number: int) -> None:
         """Give the trial back unfinished: the next worker takes it at once."""
         with self._database.write() as connection:
@@ -131,6 +135,7 @@ class Leases:
                 self._held(number).values(state=State.WAITING, owner=None, lease_until=None)
             )
 
+    @repeated
     def finish(self, number: int, result: Result, environment: str | None = None) -> bool:
         """Enter how a trial ended: state, curve and digest together.
 
@@ -287,6 +292,7 @@ def _failing(connection: Connection, study_id: int) -> bool:
     return len(states) == FAILS_IN_A_ROW and set(states) == {State.FAIL}
 
 
+@repeated
 def released(database: Database, study_id: int, owners: Iterable[Owner]) -> None:
     """Free the trials of workers that were made to end: that is no trial's fault."""
     with database.write() as connection:
@@ -301,6 +307,7 @@ def released(database: Database, study_id: int, owners: Iterable[Owner]) -> None
         )
 
 
+@repeated
 def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
     """Free the trials of a worker that died by itself, and give up those it keeps dying of.
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from hpsearch.errors import UnknownStudyError, UnknownTrialError, UsageError
 from hpsearch.ledger.changes import budget_of, refuse_change
-from hpsearch.ledger.database import Database
+from hpsearch.ledger.database import Database, repeated
 from hpsearch.ledger.owner import holds
 from hpsearch.ledger.records import (
     FINISHED,
@@ -43,6 +43,7 @@ class Store:
 
     # -- studies
 
+    @repeated
     def register(
         self,
         study: Study,
@@ -97,10 +98,7 @@ class Store:
         Raises:
             StoreOpenError: If the store may only be read.
         """
-        with self.database.write() as connection:
-            connection.execute(
-                sa.update(studies).where(studies.c.id == study_id).values(budget=studies.c.budget)
-            )
+        self._update(study_id, budget=studies.c.budget)
 
     def studies(self) -> list[StudyRecord]:
         """All studies, in the order of their creation."""
@@ -135,10 +133,8 @@ class Store:
 
     def delete(self, study_id: int) -> None:
         """Remove a study with its trials and curves."""
-        with self.database.write() as connection:
-            for table in (logs, curves, trials):
-                connection.execute(sa.delete(table).where(table.c.study_id == study_id))
-            connection.execute(sa.delete(studies).where(studies.c.id == study_id))
+        its = [sa.delete(t).where(t.c.study_id == study_id) for t in (logs, curves, trials)]
+        self._write(*its, sa.delete(studies).where(studies.c.id == study_id))
 
     # -- trials
 
@@ -293,6 +289,7 @@ class Store:
         leases = [(reader.unfinished(row), row.now) for row in rows]
         return {row.number for row, now in leases if holds(row.owner, row.lease_until, now)}
 
+    @repeated
     def retry(self, study_id: int) -> int:
         """Hand all FAIL trials out again, under their numbers. Returns how many."""
         with self.database.write() as connection:
@@ -321,6 +318,7 @@ class Store:
 
     # -- environments
 
+    @repeated
     def remember(self, environment: Mapping[str, Any], digest: str) -> None:
         """Keep what an environment consists of, once."""
         with self.database.write() as connection:
@@ -390,9 +388,13 @@ class Store:
 
     def _mark(self, study_id: int, numbers: Iterable[int], **values: Any) -> None:
         where = (trials.c.study_id == study_id) & trials.c.number.in_(list(numbers))
-        with self.database.write() as connection:
-            connection.execute(sa.update(trials).where(where).values(**values))
+        self._write(sa.update(trials).where(where).values(**values))
 
     def _update(self, study_id: int, **values: Any) -> None:
+        self._write(sa.update(studies).where(studies.c.id == study_id).values(**values))
+
+    @repeated
+    def _write(self, *statements: sa.Executable) -> None:
         with self.database.write() as connection:
-            connection.execute(sa.update(studies).where(studies.c.id == study_id).values(**values))
+            for statement in statements:
+                connection.execute(statement)

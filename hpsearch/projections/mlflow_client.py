@@ -21,11 +21,12 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError
 
 from hpsearch.errors import HpsearchError, TrackingError
-from hpsearch.ledger.database import connecting
+from hpsearch.ledger.address import connecting, wrong_options
 from hpsearch.projections import mlflow_errors
 from hpsearch.projections.artifacts import follow
 from hpsearch.redact import address, redact
 from hpsearch.settings import Settings, sqlite
+from hpsearch.text import short
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -115,6 +116,8 @@ def _database(uri: str) -> sa.URL:
             f"MLFLOW_TRACKING_URI: {address(uri)} is not an address that runs can be "
             f"written to; set it to a server's (http://HOST:PORT) or a database's (sqlite:////PATH/FILE)"
         )
+    if (wrong := wrong_options(uri, files=False)) is not None:
+        raise TrackingError(f"MLFLOW_TRACKING_URI: {short(address(uri), 200)}: {wrong}")
     return url
 
 

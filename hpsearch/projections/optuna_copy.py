@@ -33,7 +33,8 @@ from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
 from hpsearch.errors import HpsearchError, StoreError, one_line
-from hpsearch.ledger.database import BUSY, Database, connecting, immediate
+from hpsearch.ledger.address import connecting, patience
+from hpsearch.ledger.database import Database, immediate, repeated
 from hpsearch.ledger.records import FINISHED, Curve, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.search.optuna_terms import frozen
@@ -64,6 +65,7 @@ class OptunaCopy:
         """Believe nothing of what was seen: the next ``bring`` compares every trial."""
         self._length = None
 
+    @repeated
     def bring(self, lacking: Iterable[Trial], alone: Callable[[], None] = lambda: None) -> int:
         """Write what is missing: all of it the first time, later what is new in the ledger.
 
@@ -87,6 +89,7 @@ class OptunaCopy:
                 waiting = [t for t in self._store.trials(self._record.id, FINISHED) if self._new(t)]
             return self._append([trial for trial in waiting if self._new(trial)])
 
+    @repeated
     def delete(self) -> None:
         """Remove the copy."""
         with self._failures():
@@ -220,7 +223,10 @@ def _open(database: Database) -> RDBStorage:
     """Optuna's storage in the ledger's database, its tables made by one process alone."""
     arguments: dict[str, Any] = {"pool_pre_ping": True, "connect_args": connecting(database.url)}
     if database.file:
-        arguments = {"connect_args": {"timeout": BUSY}, "execution_options": {"writes": True}}
+        arguments = {
+            "connect_args": {"timeout": patience(database.url)},
+            "execution_options": {"writes": True},
+        }
     url = database.url.render_as_string(hide_password=False)
     with database.lock("optuna-schema", timeout=-1), warnings.catch_warnings():
         warnings.simplefilter("ignore")

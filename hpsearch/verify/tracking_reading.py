@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from hpsearch.errors import TrackingError, one_line
-from hpsearch.ledger.database import connecting
+from hpsearch.ledger.address import connecting, wrong_options
 from hpsearch.ledger.records import STEP_LOSS
 from hpsearch.redact import address, redact
 from hpsearch.settings import Settings
@@ -137,6 +137,8 @@ def artifact(settings: Settings, run: Run, path: str) -> bytes | None:
 def _url(uri: str) -> sa.URL:
     try:
         url = sa.make_url(uri)
+        if (wrong := wrong_options(uri, files=False)) is not None:
+            raise TrackingError(f"MLFLOW_TRACKING_URI: {short(address(uri), 200)}: {wrong}")
         url.get_dialect().import_dbapi()
         url.get_dialect()().create_connect_args(url)
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:  # a port, too

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from hpsearch.errors import StoreError
-from hpsearch.ledger import database
+from hpsearch.ledger import address, database
 from tests.faults import cases
 from tests.faults.workspace import Place
 from tests.postgres import Cluster
@@ -34,7 +34,7 @@ def test_store_read_only(embedded: Place) -> None:
 
 def test_store_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting for another program's lock has an end, and the line says what to do."""
-    monkeypatch.setattr(database, "BUSY", 0.1)
+    monkeypatch.setattr(address, "BUSY", 0.1)
     opened = database.Database(f"sqlite:///{tmp_path / 'studies.db'}")
     with closing(sqlite3.connect(tmp_path / "studies.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
@@ -45,7 +45,7 @@ def test_store_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_store_locked_on_postgresql(fresh_postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same there, where a lock is on a row or a table."""
-    monkeypatch.setattr(database, "BUSY", 0.1)
+    monkeypatch.setattr(address, "BUSY", 0.1)
     opened, other = (database.Database(fresh_postgres) for _ in range(2))
     lock = sa.text("LOCK TABLE hpsearch_studies IN ACCESS EXCLUSIVE MODE")
     said = "database is locked by another program"

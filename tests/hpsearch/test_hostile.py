@@ -210,6 +210,7 @@ def test_arguments_that_are_no_text(hpsearch: Run, home: Path) -> None:
 
 ADDRESSES = [
     "sqlite:////tmp/nowhere.db?timeout=abc",
+    "sqlite:////tmp/nowhere.db?foo=1",
     "sqlite:////dev/zero",
     "postgresql+psycopg://u:p@h:abc/d",
     "postgresql+psycopg://u:p@h:99999999/d",
@@ -238,6 +239,7 @@ SECRET_PLACES = [
     "postgresql+psycopg:///d?host=/nowhere&user=u&password=secret",
     "postgresql+psycopg:///d?host=/nowhere&port=abc&user=u&%70assword=secret",
     "ftp://u:secret@h",
+    "sqlite:///mlflow.db?password=secret",
     "mssql:///d?password=secret",
     "://u:secret@h",
 ]

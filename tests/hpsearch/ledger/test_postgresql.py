@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
 import optuna
 import pytest
 import sqlalchemy as sa
 
-from hpsearch.errors import StoreAwayError, StoreError, StoreOpenError, StoreUnreachableError
+from hpsearch.errors import LostRaceError, StoreError, StoreOpenError, StoreUnreachableError
+from hpsearch.ledger import tables
 from hpsearch.ledger.database import Database
-from hpsearch.ledger.leases import Claim, Leases
+from hpsearch.ledger.leases import Claim, Leases, crashed, released
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
@@ -30,6 +32,8 @@ COMPLETE = Result(
     curve=curve([[0.1, 0.2, 0.3, 0.5]]),
     weights_sha256="ab",
 )
+
+OWNER = replace(Owner.of(), host="elsewhere")
 
 Open = Callable[[str], Database]
 
@@ -173,30 +177,106 @@ def test_default_isolation_of_a_role_is_not_that_of_optuna_s_copy(
     copy.close()
 
 
-@pytest.mark.parametrize("state", ["40001", "40P01"])
-def test_transaction_that_lost_a_race_is_taken_again(
-    fresh_postgres: str, opened: Open, state: str
-) -> None:
-    """What PostgreSQL undid so that another could commit is no failure, but is tried again."""
-    database = opened(fresh_postgres)
-    record = Store(database).register(study(), {"dataset": "d"})
+def lose_races(database: Database, times: int, state: str = "40P01") -> None:
+    """From now on, the first ``times`` statements that change something lose a race."""
     with database.write() as connection:
         # What a sequence gives is given for good, also to a transaction that is undone.
         connection.execute(sa.text("CREATE SEQUENCE losses"))
         connection.execute(
             sa.text(
-                "CREATE FUNCTION lose() RETURNS trigger AS $$ BEGIN IF nextval('losses') <= 2 "
-                f"THEN RAISE 'lost the race' USING ERRCODE = '{state}'; END IF; RETURN NEW; END; "
-                "$$ LANGUAGE plpgsql"
+                "CREATE FUNCTION lose() RETURNS trigger AS $$ BEGIN IF nextval('losses') <= "
+                f"{times} THEN RAISE 'lost the race' USING ERRCODE = '{state}'; END IF; "
+                "RETURN NULL; END; $$ LANGUAGE plpgsql"
             )
         )
-        connection.execute(
-            sa.text(
-                "CREATE TRIGGER losing BEFORE INSERT ON hpsearch_trials "
-                "FOR EACH ROW EXECUTE FUNCTION lose()"
-            )
-        )
+        for table in (*tables.metadata.tables, "trials"):  # Optuna's, too
+            if sa.inspect(connection).has_table(table):
+                connection.execute(
+                    sa.text(
+                        f"CREATE TRIGGER losing AFTER INSERT OR UPDATE OR DELETE ON {table} "
+                        "FOR EACH STATEMENT EXECUTE FUNCTION lose()"
+                    )
+                )
+
+
+def copied(store: Store, record: StudyRecord, change: Callable[[OptunaCopy], object]) -> None:
+    """Change Optuna's copy, and close it."""
+    with closing(OptunaCopy(store, record)) as copy:
+        change(copy)
+
+
+CHANGES: dict[str, Callable[[Store, StudyRecord, Leases], object]] = {
+    "register": lambda store, _, __: store.register(study(name="other"), {"dataset": "d"}),
+    "register again": lambda store, record, _: store.register(record.study, {"dataset": "d"}),
+    "touch": lambda store, record, _: store.touch(record.id),
+    "delete": lambda store, record, _: store.delete(record.id),
+    "retry": lambda store, record, _: store.retry(record.id),
+    "remember": lambda store, _, __: store.remember({"numpy": "2"}, "ab"),
+    "mark Optuna's": lambda store, record, _: store.mark_optuna(record.id, [0]),
+    "mark MLflow's": lambda store, record, _: store.mark_mlflow(record.id, 0, "run", True),
+    "mark the parent": lambda store, record, _: store.mark_parent(record.id, "run", "summary"),
+    "mark reproduced": lambda store, record, _: store.mark_reproduced(record.id, {"a": 1}),
+    "claim": lambda _, __, leases: leases.claim(),
+    "show": lambda _, __, leases: leases.show(1, {"training.lr": 0.2}),
+    "renew": lambda _, __, leases: leases.renew(1),
+    "hand back": lambda _, __, leases: leases.hand_back(1),
+    "finish": lambda _, __, leases: leases.finish(1, COMPLETE),
+    "released": lambda store, record, _: released(store.database, record.id, [OWNER]),
+    "crashed": lambda store, record, _: crashed(store.database, record.id, OWNER),
+    "copy": lambda store, record, _: copied(
+        store, record, lambda copy: copy.bring(store.trials(record.id))
+    ),
+    "delete the copy": lambda store, record, _: copied(store, record, OptunaCopy.delete),
+}
+
+
+@pytest.fixture
+def begun(fresh_postgres: str, opened: Open) -> tuple[Store, StudyRecord, Leases]:
+    """A store with a trial that failed and is copied to Optuna's, and one that runs."""
+    store = Store(opened(fresh_postgres))
+    record = store.register(study(), {"dataset": "d"})
+    leases = Leases(store.database, record, lag=None, seed=int, owner=OWNER, lease=60.0)
+    run(leases, reason="ValueError: 1")
+    leases.claim()
+    copied(store, record, lambda copy: copy.bring(store.trials(record.id)))
+    store.mark_optuna(record.id, [0], there=False)
+    return store, record, leases
+
+
+def content(store: Store) -> list[object]:
+    """All rows of the ledger, but for the times and the studies' random names."""
+    left_out = {"created", "started", "ended", "lease_until", "incarnation"}
+    with store.database.read() as connection:
+        return [
+            [row._mapping[c] for c in table.c if c.name not in left_out]
+            for table in tables.metadata.sorted_tables
+            for row in connection.execute(sa.select(table).order_by(*table.primary_key))
+        ]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_change_that_lost_a_race_is_made_again(
+    begun: tuple[Store, StudyRecord, Leases], change: str
+) -> None:
+    """What PostgreSQL undid so that another could commit is no failure: it is done again."""
+    before = content(begun[0])
+    lose_races(begun[0].database, 2)
+    CHANGES[change](*begun)
+    with begun[0].database.read() as connection:
+        assert connection.execute(sa.text("SELECT last_value FROM losses")).scalar_one() > 2
+    if change not in ("touch", "register again", "claim", "renew", "delete the copy"):
+        assert before != content(begun[0])
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+def test_race_that_is_lost_for_ever_is_an_outage(
+    fresh_postgres: str, opened: Open, state: str
+) -> None:
+    """Nobody tries without end; a worker waits for better times, as for a server that is away."""
+    database = opened(fresh_postgres)
+    record = Store(database).register(study(), {"dataset": "d"})
+    lose_races(database, 14, state)
     leases = worker(database, record)
-    with pytest.raises(StoreAwayError, match="lost the race"):
+    with pytest.raises(LostRaceError, match="lost the race"):
         leases.claim()
     assert Claim(0, 0) == patiently(threading.Event(), leases.claim)
