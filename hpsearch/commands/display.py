@@ -77,29 +77,47 @@ def plain(watched: Iterable[Progress], record: StudyRecord) -> None:
             last, said = time.monotonic(), now
 
 
+def folded(cells: int, width: int) -> int:
+    """Rows that a line takes beyond its first where a terminal has become ``width`` wide."""
+    return max(-(-cells // max(width, 1)) - 1, 0)
+
+
 def live(watched: Iterable[Progress], record: StudyRecord) -> None:
-    """A bar that moves."""
+    """A bar that moves.
+
+    A terminal that becomes narrower folds the line that was drawn before; all its rows are cleared
+    before the next line is drawn. No thread of Rich's draws, so that none does so in between.
+    """
     from rich.console import Console
+    from rich.control import Control
     from rich.progress import BarColumn, Progress, TextColumn
+    from rich.segment import ControlType
 
     console = Console(stderr=True)
     name, drawn = TextColumn("{task.description}", markup=False), BarColumn(_BAR)
     columns = (name, drawn, TextColumn("{task.fields[state]}", markup=False))
-    rate = Rate()
-    with Progress(*columns, console=console, transient=True) as bar:
+    rate, used = Rate(), 0
+    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("", total=record.study.search.trials, state="starting")
         for progress in watched:
+            up = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
+            width = console.width
+            console.control(Control(*up * folded(used, width)))
             for message in progress.messages:
                 text = fit(f"hpsearch: {message}", sys.stderr)
                 console.print(text, markup=False, highlight=False)
             counts = progress.counts
             # The metric's name stays out: all is to have room on 80 columns.
             state = line(progress, "", rate.update(counts.finished))
-            named, drawn.bar_width = beside(fit(record.name, sys.stderr), state, console.width)
+            named, cells = beside(fit(record.name, sys.stderr), state, width)
+            drawn.bar_width = cells
             bar.update(
                 task,
                 completed=counts.finished,
                 total=counts.budget,
                 description=named,
                 state=state,
+                refresh=True,
             )
+            # What does not fit is cut, not folded.
+            used = min(words.cells(named) + cells + words.cells(state) + 2, width)

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+
 import pytest
 
-from hpsearch.commands.display import beside
+from hpsearch.commands.display import beside, live
+from hpsearch.ledger.records import Counts
 from hpsearch.report.words import cells
+from hpsearch.work.launch import Progress
+from tests.conftest import study
 
 STATE = "1234/10000 trials, best 0.9134 (trial 1033), 12/s, 12 min 10 s left"
 
@@ -22,3 +30,26 @@ def test_the_state_is_never_cut(name: str, width: int) -> None:
 def test_a_short_name_beside_a_short_state() -> None:
     """Where there is room, the name is whole and the bar has its width."""
     assert beside("book", "3/100 trials", 80) == ("book", 16)
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_that_becomes_narrower(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows into which it folds the line drawn before are cleared once, and no others are."""
+    terminal, counts = _Terminal(), Counts(100, 40, 0, 0, 1, 0, 0)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    ups = []
+
+    def watched() -> Iterator[Progress]:
+        for columns in (90, 90, 30, 30, 30, 90):
+            monkeypatch.setenv("COLUMNS", str(columns))
+            terminal.truncate(0)
+            yield Progress(counts, None)
+            ups.append(terminal.getvalue().count("\x1b[1A"))
+
+    live(watched(), SimpleNamespace(name="a-study-with-a-name", study=study()))
+    assert ups == [0, 0, 1, 0, 0, 0]
