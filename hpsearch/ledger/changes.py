@@ -19,14 +19,14 @@ def refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, 
     changes = study_file.differences(record.study, study)
     if changes:
         raise StudyChangedError(
-            f"study {study.name!r} is already in the store with another definition "
-            f"({'; '.join(changes)}); restore it, or run this one under another name with --name"
+            f"study {study.name!r} is already in the store with a different definition "
+            f"({'; '.join(changes)}); restore the file, or use --name to run it under another name"
         )
     if dict(record.data_digests) != dict(data_digests):
         raise StudyChangedError(
             f"the data of {study.name!r} has changed since the study started "
-            f"({changes_of(record.data_digests, data_digests)}); restore the data, or start a new "
-            f"study with --name"
+            f"({changes_of(record.data_digests, data_digests)}); restore the data, or "
+            f"use --name to start a new study"
         )
 
 
@@ -39,8 +39,9 @@ def budget_of(record: StudyRecord, study: Study, begun: int, *, lower: bool) -> 
     before, now = record.study.search.trials, max(study.search.trials, begun)
     if now < before and not lower:
         raise UsageError(
-            f"study {study.name!r} is to have {before} trials, not {study.search.trials}; whoever "
-            f"else runs it would stop there, too: ask for that with --lower (in Python: lower=True)"
+            f"study {study.name!r} has a budget of {before} trials, not {study.search.trials}; a "
+            f"smaller budget stops its other workers, too: confirm it with --lower (in Python: "
+            f"lower=True)"
         )
     return now
 

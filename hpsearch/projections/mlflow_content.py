@@ -33,6 +33,8 @@ STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILE
 
 PARAMS = 100
 """Params that MLflow takes at once."""
+CLASSES = 100
+"""Names of classes that a dataset's profile tells."""
 PARAM, TAG = 6000, 8000
 """Characters that MLflow keeps of a param and of a tag; it would cut the rest off silently."""
 
@@ -127,9 +129,18 @@ class Content:
             digest=digests.get("dataset", "")[:36],
             source_type="local",
             source=json.dumps({"uri": spec}),
-            profile=dumps({f"{part}_sha256": digest for part, digest in digests.items()}),
+            profile=dumps(
+                {f"{part}_sha256": digest for part, digest in digests.items()} | self._described()
+            ),
         )
         return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
+
+    def _described(self) -> dict[str, Any]:
+        """What is known of the data: sizes and duplicates by part, and the classes' names."""
+        known = dict(self._record.data_facts)
+        if "classes" in known:
+            known["classes"] = known["classes"][:CLASSES]
+        return known
 
     def space(self) -> dict[str, str]:
         """What the study searches, by path."""

@@ -164,22 +164,21 @@ def _sections(known: _Known) -> Iterator[Section]:
 
 def _comparison(known: _Known) -> Iterator[Section]:
     made = compared(known.store, known.record, known.finished, known.trainer)
-    yield _shown("The settings beside each other", made)
+    yield _shown("The settings compared", made)
 
 
 def _search(known: _Known) -> Iterator[Section]:
     study, finished, outcomes = known.study, known.finished, known.outcomes
     diverged = all(f.ending is Ending.DIVERGED for f in finished)
     if diverged or len(finished) < searches.FEWEST:
-        yield _shown("What came out", searches.overview(study, finished))
+        yield _shown("Results", searches.overview(study, finished))
         return
     metric, parameters = metric_name(study.search.metric), searches.parameters(study, finished)
     title = known.title(f"{metric} by trial")
     yield _shown(
         "History",
         learning.history(title, outcomes, known.band),
-        "Each trial, and the best so far. Within the band, measured accuracies say little of which "
-        "trial is better."
+        "Each trial, and the best so far. Differences within the band are too small to rank trials."
         if known.band
         else "Each trial, and the best so far.",
     )
@@ -201,9 +200,9 @@ def _search(known: _Known) -> Iterator[Section]:
     yield _shown(
         "Parallel coordinates",
         parallel.parallel(title, outcomes, parameters),
-        "Each line is a complete trial: its value on top, and what it took for each parameter."
+        "Each line is a complete trial: its value on top, and its parameters below."
         + (
-            f" Of {len(known.order):,}, {parallel.MOST} are drawn, spread evenly over the ranks."
+            f" {parallel.MOST} of {len(known.order):,} are drawn, spread evenly over the ranks."
             if len(known.order) > parallel.MOST
             else ""
         ),
@@ -217,25 +216,27 @@ def _importances(known: _Known) -> Iterator[Section]:
     values = outcomes.values[outcomes.complete]
     if len(values) < importance.FEWEST:
         few = words.count(len(values), "complete trial")
-        yield Section(heading, f"Too few trials to say: {few}, and it takes {importance.FEWEST}.")
+        yield Section(
+            heading, f"Too few trials to say: {few}; at least {importance.FEWEST} are needed."
+        )
         return
     if values.max() - values.min() < SETTLED:
-        yield Section(heading, "All complete trials have the same value: nothing mattered.")
+        yield Section(
+            heading, "All complete trials have the same value. No parameter made a difference."
+        )
         return
     found = importance.importances(study, finished)
     vague = [one.path.partition(".")[2] for one in found if not one.clear]
     warned = []
     if study.search.sampler == "tpe":
         warned.append(
-            "TPE tries more where it expects more, so that these are importances among what it "
-            "tried."
+            "TPE tries more points where it expects better values, so these importances describe "
+            "the points that it tried."
         )
     if conditional(study.space):
-        warned.append("A parameter that only some trials have is not among them.")
+        warned.append("Parameters that only some trials have are left out.")
     if vague:
-        warned.append(
-            f"Too few trials to tell it from chance, if it mattered at all: {words.listed(vague)}."
-        )
+        warned.append(f"The trials are too few to tell these from chance: {words.listed(vague)}.")
     title = known.title("importance of the parameters")
     yield _shown(heading, importance.drawn(title, found), cautions=warned)
     if len(found) < 2 or len(values) < surface.FEWEST:
@@ -246,7 +247,9 @@ def _importances(known: _Known) -> Iterator[Section]:
     yield _shown(
         "The two most important together",
         surface.surface(title, outcomes, one, other),
-        cautions=["The surface is a mean over neighbouring trials, drawn where there are some."],
+        cautions=[
+            "The surface is a mean over neighbouring trials. It is blank where there are none."
+        ],
     )
 
 
@@ -260,10 +263,10 @@ def _mistakes(known: _Known) -> Iterator[Section]:
             yield Section(heading, f"Not shown: {found}.")
         return
     warned = [
-        f"These are the {found.confusion.sum():,} validation examples that the trial was chosen by."
+        f"These are the {found.confusion.sum():,} validation examples that ranked the trials."
     ]
     if not found.same:
-        warned.append("Trained again here, the trial did not give the recorded weights.")
+        warned.append("Training the trial again here did not give the recorded weights.")
     title = Title(
         titled(known.study, f"trial {best.trial.number} on the validation part"),
         f"{words.count(int(found.confusion.sum()), 'example')}, "
@@ -305,8 +308,8 @@ def _effort(known: _Known) -> Section:
     ]
     warned = []
     if any(f.trial.attempts > 1 for f in known.finished):
-        warned.append("Some trials were interrupted: their time counts from their first start.")
-    head = ["trials that ended as", "trials", "epochs", "share of all epochs", "time, summed"]
+        warned.append("Some trials were interrupted. Their time counts from their first start.")
+    head = ["state", "trials", "epochs", "share of all epochs", "total time"]
     return Section("Time and epochs", "", warned, head, rows)
 
 

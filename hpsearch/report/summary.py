@@ -64,13 +64,13 @@ def paragraph(
         )
         said.append(
             f"The best {metric_name(study.search.metric)}, {words.value(best.trial.value)}, was "
-            f"that of trial {best.trial.number}: {values}."
+            f"reached by trial {best.trial.number}: {values}."
         )
         known = record.reproduced or {}
         if known.get("recorded_sha256") == best.trial.weights_sha256 and known.get("identical"):
-            said.append("Trained again, it gave the same bits.")
+            said.append("Training it again gave the same bits.")
     else:
-        said.append("No trial was trained to its end.")
+        said.append("No trial completed.")
     return " ".join(said)
 
 
@@ -95,8 +95,8 @@ def cautions(
             yield f"{_capital(views.corrected(study, correction))}."
     if metric.startswith("train_"):
         yield (
-            f"The {metric_name(metric)} tells how well the training examples were learned, "
-            f"and nothing of others."
+            f"The {metric_name(metric)} shows how well the training examples were learned. It says "
+            f"nothing about other examples."
         )
     if band is not None:
         _, examples = parts(study) or (0, 0)
@@ -108,13 +108,9 @@ def cautions(
             for f in finished
         )
         yield (
-            f"On {examples:,} examples, an accuracy of {value:.1%} stands for one between "
-            f"{band.low:.1%} and {band.high:.1%} (95 % interval)."
-            + (
-                f" {_capital(words.count(near, 'other trial'))} lie within that of it."
-                if near
-                else ""
-            )
+            f"Measured on {examples:,} examples, an accuracy of {value:.1%} has a 95 % interval of "
+            f"{band.low:.1%} to {band.high:.1%}."
+            + (f" {_capital(words.count(near, 'other trial'))} lie within it." if near else "")
         )
     if study.fixed.get("training", {}).get("patience") or "training.patience" in study.space:
         yield (
@@ -134,7 +130,7 @@ def worth(study: Study, values: Sequence[float]) -> Iterator[str]:
     half = (len(values) + 1) // 2
     yield (
         f"Of {len(values)} trials, {half} would have found {words.value(curve.expected[half - 1])} "
-        f"on average: the others were worth {words.value(curve.doubling)}."
+        f"on average. The other half was worth {words.value(curve.doubling)}."
     )
 
 
@@ -154,7 +150,7 @@ def edges(study: Study, best: Trial) -> Iterator[str]:
             where = "low" if place < EDGE else "high"
             yield (
                 f"The best trial's {name}, {words.value(best.params[path])}, lies at the {where} "
-                f"end of its range ({end}): what lies beyond was not tried."
+                f"end of its range ({end}). No value beyond it was tried."
             )
 
 
@@ -176,7 +172,7 @@ def reasons(failed: Sequence[Trial]) -> Mapping[str, list[int]]:
     by_reason: dict[str, list[int]] = {}
     for trial in failed:
         assert trial.state is State.FAIL
-        by_reason.setdefault(trial.reason or "no reason was recorded", []).append(trial.number)
+        by_reason.setdefault(trial.reason or "no recorded reason", []).append(trial.number)
     return by_reason
 
 

@@ -55,7 +55,7 @@ def _function(name: str) -> Callable[..., Any]:
     for part in path.split("."):
         found = getattr(found, part)
     if not callable(found):
-        raise TypeError(f"{name} is no function, but {type(found).__name__}")
+        raise TypeError(f"{name} is not a function; its type is {type(found).__name__}")
     return found  # type: ignore[no-any-return]
 
 

@@ -37,7 +37,8 @@ class Trial:
         array = np.asarray(scores)
         if array.ndim != 1 or array.dtype.kind not in "biuf":
             raise TypeError(
-                f"outcomes are {array.dtype} {array.shape}: expected one row of numbers"
+                f"outcomes have type {array.dtype} and shape {array.shape}; expected "
+                "one row of numbers"
             )
         self.scores = array if array.dtype == np.bool_ else array.astype("<f4")
 
@@ -78,7 +79,10 @@ def epochs(result: Any) -> Generator[Any, None, State]:
         yield _plain(result)
         return {}
     if not isinstance(result, Iterator):
-        raise TypeError(f"returned {type(result).__name__}: expected a generator of dicts, or one")
+        raise TypeError(
+            f"the function returned {type(result).__name__}; expected a dict, or a "
+            "generator of dicts"
+        )
     try:
         while True:
             try:
@@ -94,7 +98,8 @@ def epochs(result: Any) -> Generator[Any, None, State]:
 def _state(value: Any) -> State:
     if value is not None and not isinstance(value, Mapping):
         raise TypeError(
-            f"returned {type(value).__name__}: expected a mapping of arrays, or nothing"
+            f"the function returned {type(value).__name__} as its state; expected a "
+            "mapping of arrays, or nothing"
         )
     return {str(name): _array(name, array) for name, array in (value or {}).items()}
 
@@ -104,7 +109,7 @@ def _array(name: object, value: Any) -> Any:
         value = value.detach().cpu().numpy()
     array = np.ascontiguousarray(value)
     if array.dtype.kind not in "biufc":
-        raise TypeError(f"state {name!r} is {array.dtype}: expected an array of numbers")
+        raise TypeError(f"state {name!r} has type {array.dtype}; expected an array of numbers")
     return array
 
 

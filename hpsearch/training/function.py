@@ -135,7 +135,9 @@ class Caller:
         while self.processes.running:
             self.processes.wait(1.0)
         self.end()
-        raise TrainingFailed(f"its process ended in the midst of it: {self.processes.ended()}")
+        raise TrainingFailed(
+            f"the process of the function ended during the training: {self.processes.ended()}"
+        )
 
 
 class FunctionTraining(OwnTraining):

@@ -121,7 +121,9 @@ class OwnTraining(ABC):
                 self._rows.append(row)
                 yield row
             if not self._rows and not self._interrupted():
-                raise TrainingFailed(f"it ended without having reported {self._expected()}")
+                raise TrainingFailed(
+                    f"the training ended and reported nothing; expected {self._expected()}"
+                )
             if self._rows and not all(map(math.isfinite, self._rows[-1])):
                 self.diverged, self.sha256, self.state = True, None, {}
         finally:
@@ -142,7 +144,7 @@ class OwnTraining(ABC):
         value, mean = self.final[self.metrics.index(metric)], float(scores.mean(dtype=np.float64))
         if not math.isclose(mean, value, rel_tol=1e-4, abs_tol=1e-9):
             raise TrainingFailed(
-                f"trial.outcomes: their mean is {mean:.6g}, and {metric} is {value:.6g}; "
+                f"trial.outcomes: their mean is {mean:.6g}, but {metric} is {value:.6g}; "
                 f"expected what each validation example contributes to {metric}"
             )
         return scores
@@ -161,12 +163,19 @@ class OwnTraining(ABC):
         """What was reported of an epoch, as numbers in the order of the metrics."""
         epoch, said = len(self._rows) + 1, f"epoch {len(self._rows) + 1}: "
         if self._objective.epochs is not None and epoch > self._objective.epochs:
-            raise TrainingFailed(f"{said}reported, though there are to be {epoch - 1} at most")
+            raise TrainingFailed(
+                f"{said}the training reported more than {epoch - 1} epochs, the maximum"
+            )
         if not isinstance(given, dict):
-            raise TrainingFailed(f"{said}reported {short(given)}, not names with a number each")
+            raise TrainingFailed(
+                f"{said}the training reported {short(given)}; expected a name and a "
+                "number for each metric"
+            )
         if given.keys() != set(self.metrics):
             there = ", ".join(map(str, given)) or "nothing"
-            raise TrainingFailed(f"{said}reported {there[:_SHOWN]}; expected {self._expected()}")
+            raise TrainingFailed(
+                f"{said}the training reported {there[:_SHOWN]}; expected {self._expected()}"
+            )
         return tuple(self._measured(name, given[name], said) for name in self.metrics)
 
     def _measured(self, name: str, value: object, said: str) -> float:
@@ -175,10 +184,10 @@ class OwnTraining(ABC):
         try:
             number = float(value)
         except OverflowError:
-            raise TrainingFailed(f"{said}{name} is beyond what a float64 holds") from None
+            raise TrainingFailed(f"{said}{name} is too large for a float64") from None
         if not math.isfinite(number) and not self._objective.allow_nan:
             raise TrainingFailed(
-                f"{said}{name} is {number}; expected a finite number, or allow_nan = true"
+                f"{said}{name} is {number}; expected a finite number (or set allow_nan = true)"
             )
         return number
 

@@ -24,11 +24,11 @@ def _numbers(seen: Look) -> Iterator[str]:
     there, begun = ledger.trials.keys(), range(ledger.next_number)
     missing = len(begun) - sum(number in begun for number in there)
     for number in islice((n for n in begun if n not in there), min(missing, _TOLD)):
-        yield f"trial {number} is missing: {ledger.next_number} were begun"
+        yield f"trial {number} is missing: {ledger.next_number} trials were started"
     if missing > _TOLD:
-        yield f"{missing - _TOLD} more are missing"
+        yield f"{missing - _TOLD} more trials are missing"
     for number in sorted(n for n in there if n not in begun):
-        yield f"trial {number} is there, though only {ledger.next_number} were begun"
+        yield f"trial {number} exists, but only {ledger.next_number} trials were started"
 
 
 def _budget(seen: Look) -> Iterator[str]:
@@ -36,9 +36,12 @@ def _budget(seen: Look) -> Iterator[str]:
     ledger = seen.ledger
     finished = sum(trial.finished for trial in ledger.trials.values())
     if len(ledger.trials) > ledger.budget:
-        yield f"{len(ledger.trials)} trials of a study that has {ledger.budget}"
+        yield f"the study has {len(ledger.trials)} trials, more than its budget of {ledger.budget}"
     elif finished == len(ledger.trials) < ledger.budget <= ledger.next_number:
-        yield f"{finished} trials finished and none is left of a study that has {ledger.budget}"
+        yield (
+            f"{finished} trials have finished and none is left, but the study has a "
+            f"budget of {ledger.budget}"
+        )
 
 
 def _leases(seen: Look) -> Iterator[str]:
@@ -47,11 +50,11 @@ def _leases(seen: Look) -> Iterator[str]:
         said = f"trial {trial.number} is {trial.state}"
         if trial.state == State.RUNNING:
             if trial.owner is None or trial.lease_until is None:
-                yield f"{said} without a lease"
+                yield f"{said}, but has no lease"
             elif trial.number not in seen.held and not seen.live:
-                yield f"{said}, but its worker is gone; `hpsearch run` takes it over"
+                yield f"{said}, but its worker is gone; `hpsearch run` runs it again"
         elif trial.owner is not None or trial.lease_until is not None:
-            yield f"{said} and still leased to {trial.owner}"
+            yield f"{said}, but is still leased to {trial.owner}"
 
 
 def _states(seen: Look) -> Iterator[str]:
@@ -59,13 +62,13 @@ def _states(seen: Look) -> Iterator[str]:
     for trial in seen.ledger.trials.values():
         said = f"trial {trial.number} is {trial.state}"
         if trial.state not in list(State):
-            yield f"trial {trial.number} is {trial.state!r}: no such state"
+            yield f"trial {trial.number} has the unknown state {trial.state!r}"
         elif trial.finished and trial.ended is None:
-            yield f"{said} without a time of its end"
+            yield f"{said}, but has no end time"
         elif not trial.finished and trial.ended is not None:
-            yield f"{said} with a time of its end"
+            yield f"{said}, but has an end time"
         elif (trial.reason is not None) != (trial.state in (State.PRUNED, State.FAIL)):
-            yield f"{said} with reason {trial.reason!r}"
+            yield f"{said}, but has reason {trial.reason!r}"
 
 
 def _values(seen: Look) -> Iterator[str]:
@@ -75,9 +78,9 @@ def _values(seen: Look) -> Iterator[str]:
         said = f"trial {trial.number} is {trial.state}"
         if trial.state != State.COMPLETE:
             if trial.value is not None:
-                yield f"{said} with value {trial.value!r}"
+                yield f"{said}, but has value {trial.value!r}"
         elif trial.value is None or not np.isfinite(trial.value):
-            yield f"{said} with value {trial.value!r}"
+            yield f"{said}, but has value {trial.value!r}"
         elif len(rows := seen.rows(trial)):
             patient = ledger.setting(trial, "patience") is not None and "val_loss" in ledger.metrics
             watched = ledger.metrics.index("val_loss") if patient else 0
@@ -86,7 +89,7 @@ def _values(seen: Look) -> Iterator[str]:
             if metric != trial.value:
                 yield (
                     f"trial {trial.number} has value {trial.value!r}, "
-                    f"its curve {metric!r} after epoch {counts + 1}"
+                    f"but its curve has {metric!r} after epoch {counts + 1}"
                 )
 
 
@@ -94,21 +97,24 @@ def _curves(seen: Look) -> Iterator[str]:
     """A finished trial has one curve, of as many epochs as it says; no other has any."""
     ledger = seen.ledger
     for number in sorted(ledger.curves.keys() - ledger.trials.keys()):
-        yield f"a curve of trial {number}, which is not there"
+        yield f"there is a curve of trial {number}, but no such trial"
     for trial in ledger.trials.values():
         curve = ledger.curves.get(trial.number)
         if not trial.finished:
             if curve is not None:
-                yield f"trial {trial.number} is {trial.state} with a curve"
+                yield f"trial {trial.number} is {trial.state}, but has a curve"
         elif curve is None:
-            yield f"trial {trial.number} is {trial.state} without a curve"
+            yield f"trial {trial.number} is {trial.state}, but has no curve"
         elif not curve.whole:
-            yield f"the curve of trial {trial.number} is torn: {len(curve.epochs)} bytes"
+            yield f"the curve of trial {trial.number} is incomplete: {len(curve.epochs)} bytes"
         elif len(curve.rows) != trial.epochs:
-            yield f"trial {trial.number} ran {trial.epochs} epochs, its curve has {len(curve.rows)}"
+            yield (
+                f"trial {trial.number} ran {trial.epochs} epochs, but its curve has "
+                f"{len(curve.rows)}"
+            )
         elif trial.state == State.COMPLETE and not _to_the_end(ledger, trial, curve):
             epochs = ledger.setting(trial, "epochs")
-            yield f"trial {trial.number} is COMPLETE after {trial.epochs} of {epochs} epochs"
+            yield f"trial {trial.number} is COMPLETE after only {trial.epochs} of {epochs} epochs"
 
 
 def _outcomes(seen: Look) -> Iterator[str]:
@@ -118,9 +124,9 @@ def _outcomes(seen: Look) -> Iterator[str]:
         if trial is None or (mean := curve.outcome) is None:
             continue
         if trial.state in (State.PRUNED, State.FAIL):
-            yield f"trial {number} is {trial.state} with outcomes"
+            yield f"trial {number} is {trial.state}, but has outcomes"
         elif trial.value is not None and not np.isclose(mean, trial.value, rtol=1e-4, atol=1e-9):
-            yield f"trial {number} has value {trial.value!r}, its examples scored {mean!r}"
+            yield f"trial {number} has value {trial.value!r}, but its examples scored {mean!r}"
 
 
 def _to_the_end(ledger: Ledger, trial: TrialRow, curve: CurveRow) -> bool:
@@ -151,9 +157,9 @@ def _digests(seen: Look) -> Iterator[str]:
         if digest is None and seen.ledger.objective is not None:
             continue  # not every training of one's own comes to something that is kept
         if trained and not _SHA256.fullmatch(digest or ""):
-            yield f"trial {trial.number} is {trial.state} with weights' digest {digest!r}"
+            yield f"trial {trial.number} is {trial.state}, but has weights digest {digest!r}"
         elif not trained and digest is not None:
-            yield f"trial {trial.number} is {trial.state} with a digest of weights"
+            yield f"trial {trial.number} is {trial.state}, but has a weights digest"
 
 
 def _params(seen: Look) -> Iterator[str]:
@@ -161,7 +167,7 @@ def _params(seen: Look) -> Iterator[str]:
     space = seen.ledger.space
     for trial in seen.ledger.trials.values():
         if trial.params is None:
-            yield f"trial {trial.number} has params that are no JSON object"
+            yield f"the params of trial {trial.number} are not a JSON object"
             continue
         trained = trial.state in (State.COMPLETE, State.PRUNED)
         needed = seen.ledger.needed(trial)
@@ -172,7 +178,7 @@ def _params(seen: Look) -> Iterator[str]:
             continue
         for path, value in trial.params.items():
             if not _within(value, space[path]):
-                yield f"trial {trial.number} has {path} = {dumps(value)}, beyond its range"
+                yield f"trial {trial.number} has {path} = {dumps(value)}, outside its range"
 
 
 def _given(seen: Look) -> Iterator[str]:
@@ -203,9 +209,9 @@ def _environments(seen: Look) -> Iterator[str]:
     """A trained trial says in which environment, and that one is described."""
     for trial in seen.ledger.trials.values():
         if trial.environment is not None and trial.environment not in seen.ledger.environments:
-            yield f"trial {trial.number} was trained in an environment that is not described"
+            yield f"the environment of trial {trial.number} is not described"
         elif trial.environment is None and trial.state in (State.COMPLETE, State.PRUNED):
-            yield f"trial {trial.number} does not say in which environment it was trained"
+            yield f"trial {trial.number} does not name its environment"
 
 
 def _optuna(seen: Look) -> Iterator[str]:
@@ -213,18 +219,21 @@ def _optuna(seen: Look) -> Iterator[str]:
     ledger = seen.ledger
     copies = {copy.number: copy for copy in ledger.copy or ()}
     if len(copies) < len(ledger.copy or ()):
-        yield "two trials of one number in Optuna's copy"
+        yield "Optuna's copy has two trials with the same number"
     ready = 0
     while ready in ledger.trials and ledger.trials[ready].finished:
         ready += 1
     for number in sorted(copies.keys() - set(range(ready)) - seen.lagging):
-        yield f"trial {number} is in Optuna's copy, and is not finished or waits for an earlier one"
+        yield (
+            f"trial {number} is in Optuna's copy, but has not finished or must wait for "
+            "an earlier one"
+        )
     for number in range(ready):
         trial, copy = ledger.trials[number], copies.get(number)
         if number in seen.lagging:
             continue
         if copy is None:
-            yield f"trial {number} is not in Optuna's copy; `hpsearch sync` writes it"
+            yield f"trial {number} is not in Optuna's copy; `hpsearch sync` adds it"
             continue
         wanted = {
             path: _as_copied(value, ledger.space.get(path, {}))
@@ -236,9 +245,9 @@ def _optuna(seen: Look) -> Iterator[str]:
             ("params", wanted, copy.params),
         ):
             if mine != its:
-                yield f"trial {number} has {what} {mine!r}, in Optuna's copy {its!r}"
+                yield f"trial {number} has {what} {mine!r}, but {its!r} in Optuna's copy"
         if not trial.in_optuna:
-            yield f"trial {number} is in Optuna's copy without a mark of it"
+            yield f"trial {number} is in Optuna's copy, but is not marked as copied"
 
 
 def _as_copied(value: Any, table: Mapping[str, Any]) -> Any:

@@ -25,13 +25,13 @@ def _one_run(seen: Look) -> Iterator[str]:
     """A finished trial has exactly one run, and the study one of its own."""
     by_number, parents = seen.by_number, seen.parents
     if len(parents) > 1 or (not parents and not seen.live):
-        yield f"{len(parents)} runs of the study itself: {', '.join(r.id for r in parents)}"
+        yield f"the study itself has {len(parents)} runs: {', '.join(r.id for r in parents)}"
     for trial in seen.ledger.trials.values():
         runs = by_number.get(trial.number, [])
         if len(runs) > 1:
             yield f"trial {trial.number} has {len(runs)} runs: {', '.join(r.id for r in runs)}"
         elif trial.finished and not runs and trial.number not in seen.lagging:
-            yield f"trial {trial.number} has no run; `hpsearch sync` writes it"
+            yield f"trial {trial.number} has no run; `hpsearch sync` adds it"
 
 
 def _orphans(seen: Look) -> Iterator[str]:
@@ -48,13 +48,13 @@ def _stray(seen: Look) -> Iterator[tuple[Run, str]]:
         if experiment is not None and run.experiment != experiment:
             yield run, f"is in experiment {run.experiment!r}, not {experiment!r}"
         elif run.tags.get(STUDY) is None:
-            yield run, "does not say of which study it is"
+            yield run, "does not name its study"
         elif number is None and PARENT in run.tags:
-            yield run, "does not say of which trial it is"
+            yield run, "does not name its trial"
         elif number is not None and not number.isdecimal():
-            yield run, f"is of trial {number!r}: no number"
+            yield run, f"has the trial number {number!r}, which is not a number"
         elif number is not None and int(number) not in seen.ledger.trials:
-            yield run, f"is of trial {number}, which is not there"
+            yield run, f"belongs to trial {number}, which does not exist"
 
 
 def _running(seen: Look) -> Iterator[str]:
@@ -63,10 +63,12 @@ def _running(seen: Look) -> Iterator[str]:
         if number not in seen.held | seen.lagging:
             for run in runs:
                 if run.status == "RUNNING":
-                    yield f"run {run.id} of trial {number} is RUNNING, and nobody holds the trial"
+                    yield (
+                        f"run {run.id} of trial {number} is RUNNING, but no worker holds the trial"
+                    )
     for run in seen.parents:
         if run.status == "RUNNING" and not seen.live:
-            yield f"run {run.id} of the study is RUNNING, and nobody works on it"
+            yield f"run {run.id} of the study is RUNNING, but no worker runs the study"
 
 
 def _run_status(seen: Look) -> Iterator[str]:
@@ -84,7 +86,7 @@ def _run_status(seen: Look) -> Iterator[str]:
             else:
                 agrees = run.status == "KILLED" and tag not in STATUS
             if not agrees:
-                yield f"{_of(run, trial)}, {trial.state}, is {run.status} with state {tag}"
+                yield f"{_of(run, trial)}, which is {trial.state}, is {run.status} with state {tag}"
     for run in seen.parents:
         wanted = "FINISHED" if seen.ledger.done else "KILLED"
         if not seen.live and run.status not in (wanted, "RUNNING"):
@@ -112,7 +114,7 @@ def _run_times(seen: Look) -> Iterator[str]:
     for trial, run in seen.pairs():
         wanted = (_milliseconds(trial.started), _milliseconds(trial.ended or trial.started))
         if (run.start, run.end) != wanted:
-            yield f"{_of(run, trial)} has start and end {(run.start, run.end)}, not {wanted}"
+            yield f"{_of(run, trial)} has start and end times {(run.start, run.end)}, not {wanted}"
 
 
 def _run_params(seen: Look) -> Iterator[str]:
@@ -131,7 +133,10 @@ def _run_params(seen: Look) -> Iterator[str]:
             if run.params.get(path) != text:
                 yield f"{_of(run, trial)} has {path} = {run.params.get(path)}, not {text}"
         for path in sorted(space.keys() & run.params.keys() - wanted.keys()):
-            yield f"{_of(run, trial)} has {path} = {run.params[path]}, which the trial has not"
+            yield (
+                f"{_of(run, trial)} has {path} = {run.params[path]}, but the trial has no "
+                "such value"
+            )
 
 
 def _run_curves(seen: Look) -> Iterator[str]:
@@ -176,11 +181,11 @@ def _difference(
     if not same.all():
         place = int(same.argmin())
         return (
-            f"at step {steps[place]} is {points.values[place]!r}, "
-            f"in the ledger {float(values[place])!r}"
+            f"is {points.values[place]!r} at step {steps[place]}, "
+            f"but {float(values[place])!r} in the ledger"
         )
     if points.times != (steps + first).tolist():
-        return "has times that are not the start and the step"
+        return "has times other than the start plus the step"
     return None
 
 
@@ -189,10 +194,10 @@ def _marks(seen: Look) -> Iterator[str]:
     for trial, run in seen.pairs():
         if (trial.mlflow_run_id, trial.in_mlflow) != (run.id, True):
             marked = trial.mlflow_run_id if trial.in_mlflow else "nothing"
-            yield f"trial {trial.number} is marked with {marked}, its run is {run.id}"
+            yield f"trial {trial.number} is marked with run {marked}, but its run is {run.id}"
     parents, marked = seen.parents, seen.ledger.mlflow_run_id
     if len(parents) == 1 and marked != parents[0].id and not seen.live:
-        yield f"the study is marked with run {marked}, its run is {parents[0].id}"
+        yield f"the study is marked with run {marked}, but its run is {parents[0].id}"
 
 
 def _weights(seen: Look) -> Iterator[str]:
@@ -209,14 +214,14 @@ def _weights(seen: Look) -> Iterator[str]:
         try:
             content = seen.weights(run)
         except TrackingError as error:
-            yield f"{_of(run, trial)}: weights cannot be read: {error}"
+            yield f"{_of(run, trial)}: the weights cannot be read: {error}"
             continue
         if content is None:
-            yield f"{_of(run, trial)} has no {WEIGHTS_FILE}; `hpsearch sync` writes it"
+            yield f"{_of(run, trial)} has no {WEIGHTS_FILE}; `hpsearch sync` adds it"
             continue
         digest = _digest_of(content)
         if digest != trial.weights_sha256:
-            yield f"{_of(run, trial)} has weights with {digest}, not {trial.weights_sha256}"
+            yield f"{_of(run, trial)} has weights with digest {digest}, not {trial.weights_sha256}"
 
 
 def _artifacts(seen: Look) -> Iterator[str]:
@@ -224,8 +229,8 @@ def _artifacts(seen: Look) -> Iterator[str]:
     away = [r for r in seen.runs if seen.place and not r.artifacts.startswith(f"{seen.place}/")]
     if away:
         yield (
-            f"{len(away)} runs keep their artifacts elsewhere, as at {away[0].artifacts}: the "
-            f"workspace was moved or copied; `hpsearch sync` mends it"
+            f"{len(away)} runs keep their artifacts elsewhere, such as {away[0].artifacts}: the "
+            f"workspace was moved or copied; `hpsearch sync` corrects this"
         )
 
 
@@ -236,7 +241,7 @@ def _digest_of(content: bytes) -> str:
     try:
         return f"{weights_digest(load(content))}"
     except (SafetensorError, ValueError, KeyError):
-        return "no safetensors"
+        return "a file that is not safetensors"
 
 
 def _of(run: Run, trial: TrialRow) -> str:

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from hpsearch.data import datasets
@@ -40,6 +41,12 @@ class Trained:
     def gap(self, kind: str) -> float:
         """How much worse it does on the images it has not seen."""
         return abs(self.last(f"train_{kind}") - self.last(f"val_{kind}"))
+
+
+def seeds(number: int) -> pytest.MarkDecorator:
+    """So many seeds, of which ``make test`` takes the first, and ``make soak`` the others."""
+    others = [pytest.param(seed, marks=pytest.mark.soak) for seed in range(1, number)]
+    return pytest.mark.parametrize("seed", [0, *others])
 
 
 def load(name: str, seed: int) -> Study:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.experiments.study_files import Trained, load, trained
+from tests.experiments.study_files import Trained, load, seeds, trained
 
 
 def pair(seed: int, init: float) -> tuple[Trained, Trained]:
@@ -20,7 +20,7 @@ def test_sixteen_scales() -> None:
     assert [10 ** (-4 * i / 15) for i in range(16)] == pytest.approx(scales, rel=0.005)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@seeds(3)
 def test_learns_at_every_scale(seed: int) -> None:
     """In 20 epochs it knows three times as many images as by guessing, wherever it begins."""
     scales = load("batchnorm", seed).space["network.init"].ends()
@@ -33,7 +33,7 @@ def test_learns_at_every_scale(seed: int) -> None:
 
 
 @pytest.mark.parametrize("init", [0.0464, 0.0136, 0.00398])
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@seeds(3)
 def test_learns_where_the_plain_network_does_not(seed: int, init: float) -> None:
     """In 20 epochs one knows its 1,000 images, and the other guesses."""
     normalized, plain = pair(seed, init)
@@ -41,7 +41,7 @@ def test_learns_where_the_plain_network_does_not(seed: int, init: float) -> None
     assert plain.last("train_accuracy") < 0.3
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@seeds(3)
 def test_learns_where_the_plain_network_diverges(seed: int) -> None:
     """Weights of a standard deviation of 1 are no obstacle either."""
     normalized, plain = pair(seed, 1.0)

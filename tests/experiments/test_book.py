@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-
 from hpsearch.search.seeds import training_seed
 from hpsearch.study import file as study_file
-from tests.experiments.study_files import STUDIES, points, train
+from tests.experiments.study_files import STUDIES, points, seeds, train
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@seeds(2)
 def test_what_learns_has_a_rate_above_a_thousandth(seed: int) -> None:
     """The range is four powers of ten; of 30 trials only some of the highest one learn at all."""
     overrides = [f"search.seed={seed}", "search.trials=30"]

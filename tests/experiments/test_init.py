@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.experiments.study_files import trained
+from tests.experiments.study_files import seeds, trained
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@seeds(2)
 def test_std_001_does_not_learn_where_he_does(seed: int) -> None:
     """After 2,000 iterations the one still guesses, and the other knows its examples."""
     small, he = trained("init", seed, init=0.01), trained("init", seed, init="he")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.experiments.study_files import all_trained
+from tests.experiments.study_files import all_trained, seeds
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@seeds(2)
 def test_all_are_ahead_of_sgd_after_2000_iterations(seed: int) -> None:
     """The loss over the last hundred mini-batches, of networks that began alike."""
     trials = all_trained("optimizers", seed)

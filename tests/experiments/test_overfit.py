@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.experiments.study_files import trained
+from tests.experiments.study_files import seeds, trained
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@seeds(3)
 def test_knows_its_images_and_not_others(seed: int) -> None:
     """99 % of its training images, and 15 points less of those it has not seen."""
     trial = trained("overfit", seed)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from tests.experiments.study_files import trained
+from tests.experiments.study_files import seeds, trained
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@seeds(3)
 def test_shrinks_the_gap(seed: int) -> None:
     """In accuracy and in loss; and it no longer knows all of its training images."""
     without = trained("weight-decay", seed, weight_decay=0.0)

@@ -219,13 +219,15 @@ def _all_ended(processes: list[subprocess.Popen[str]]) -> list[Ended]:
             kill_group(process)
 
 
-def many_short(place: Place) -> int:
-    """Eight workers and 500 trials of a few milliseconds: none is run twice."""
-    workspace = place.workspace(MANY)
+def many_short(place: Place, definition: Definition = MANY) -> int:
+    """Eight workers and many trials of a few milliseconds: none is run twice."""
+    workspace = place.workspace(definition)
     workspace(*workspace.command(workers=8, tracking=False))
     counted = "SELECT count(*), count(DISTINCT number), max(attempts) FROM hpsearch_trials"
-    assert [tuple(row) for row in workspace.ask(counted)] == [(500, 500, 1)]
-    workspace.check(place.expected(MANY), tracking=False)
+    assert [tuple(row) for row in workspace.ask(counted)] == [
+        (definition.trials, definition.trials, 1)
+    ]
+    workspace.check(place.expected(definition), tracking=False)
     return 0
 
 

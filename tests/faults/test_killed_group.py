@@ -27,7 +27,7 @@ lr = { low = 1e-4, high = 1.0, log = true }
 epochs = 27
 batch_size = 10
 [search]
-trials = 60
+trials = 40
 lag = 4
 """
 
@@ -39,7 +39,7 @@ KINDS = {
 
 def workspace(folder: Path, kind: str) -> Workspace:
     """One with such a study."""
-    return Workspace(folder, Definition("killed", STUDY + KINDS[kind], 60))
+    return Workspace(folder, Definition("killed", STUDY + KINDS[kind], 40))
 
 
 def test_killed_twice_is_the_same_search(tmp_path: Path) -> None:
@@ -54,9 +54,9 @@ def test_killed_twice_is_the_same_search(tmp_path: Path) -> None:
     assert expected == pair("digest", "killed")
 
     killed = workspace(tmp_path / "killed", kind)
-    killed.kill_at(10, "run", str(killed.file), "--workers", "2")
-    assert 10 <= killed.json("digest", "killed")["trials"] < 60
-    killed.kill_at(30, "run", str(killed.file), "--workers", "2")
+    killed.kill_at(8, "run", str(killed.file), "--workers", "2")
+    assert 8 <= killed.json("digest", "killed")["trials"] < 40
+    killed.kill_at(20, "run", str(killed.file), "--workers", "2")
     killed("run", str(killed.file), "--workers", "2")
     assert expected == killed("digest", "killed")
 
@@ -87,7 +87,7 @@ def assert_in_mlflow_once(workspace: Workspace, trials: list[dict[str, Any]]) ->
         trial = trials[int(run.data.tags["hpsearch.number"])]
         assert ended[trial["state"]] == run.info.status
         assert trial["mlflow_run_id"] == run.info.run_id
-    for trial in trials[::20]:
+    for trial in trials[::10]:
         epochs = workspace.json("curve", "killed", "--trial", str(trial["number"]))["epochs"]
         for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
             logged = client.get_metric_history(trial["mlflow_run_id"], name)
@@ -106,7 +106,7 @@ def test_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     killed = 0
     while killed < 3 and process.poll() is None:
         workers = children(process.pid)
-        if len(workers) == 2 and other.finished() >= 10 * (killed + 1):
+        if len(workers) == 2 and other.finished() >= 8 * (killed + 1):
             os.kill(workers[killed % 2], signal.SIGKILL)
             killed += 1
         time.sleep(0.01)
@@ -151,4 +151,4 @@ def test_signal_ends_in_order(tmp_path: Path, number: signal.Signals, code: int)
     status = space.json("status", "killed")
     assert status["running"] == 0
     space("run", str(space.file), "--workers", "2")
-    assert space.json("status", "killed")["complete"] == 60
+    assert space.json("status", "killed")["complete"] == 40

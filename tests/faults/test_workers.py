@@ -11,8 +11,8 @@ from tests.faults.workspace import Place
 
 
 def test_killed_at_random_times(place: Place) -> None:
-    """Ten kills of workers and of the whole group, and not a bit is different."""
-    assert cases.random_kills(place, Random(4)) == 10
+    """Six kills of workers and of the whole group, and not a bit is different."""
+    assert cases.random_kills(place, Random(4), 6) == 6
 
 
 def test_worker_sleeps_beyond_its_lease(embedded: Place) -> None:
@@ -20,12 +20,15 @@ def test_worker_sleeps_beyond_its_lease(embedded: Place) -> None:
     cases.stopped_beyond_lease(embedded)
 
 
-@pytest.mark.parametrize("how", ["bare", "without tracking", "with tracking"])
+@pytest.mark.parametrize(
+    "how",
+    ["with tracking", *(pytest.param(how, marks=pytest.mark.soak) for how in ("bare", "without"))],
+)
 def test_eight_start_on_nothing(place: Place, how: str) -> None:
     """The schema is made once, the study is entered once, and nobody fails."""
     cases.stampede(place, tracking=how == "with tracking", bare=how == "bare")
 
 
 def test_many_short_trials(embedded: Place) -> None:
-    """Eight workers share 500 trials of a few milliseconds without a double."""
-    cases.many_short(embedded)
+    """Eight workers share trials of a few milliseconds without a double."""
+    cases.many_short(embedded, cases.define("several", 150))

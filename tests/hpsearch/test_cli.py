@@ -289,8 +289,8 @@ def test_a_budget_is_lowered_only_on_request(call: Call, ran: Path) -> None:
     refused = call("run", "small", "--no-tracking", "--trials", "6")
     assert (refused.code, one_line(refused)) == (
         2,
-        "hpsearch: study 'small' is to have 200 trials, not 6; whoever else runs it would stop "
-        "there, too: ask for that with --lower (in Python: lower=True)",
+        "hpsearch: study 'small' has a budget of 200 trials, not 6; a smaller budget stops its "
+        "other workers, too: confirm it with --lower (in Python: lower=True)",
     )
     assert call("status", "small", "--json").json["budget"] == 200
     lowered = call("run", "small", "--no-tracking", "--trials", "6", "--lower")
@@ -304,8 +304,9 @@ def test_a_changed_study_is_refused(call: Call, write: Write, ran: Path) -> None
     outcome = call("run", write(study()), "--no-tracking", "--set", "training.epochs=4")
     assert (outcome.code, one_line(outcome)) == (
         2,
-        "hpsearch: study 'small' is already in the store with another definition (training.epochs: "
-        "stored 3, now 4); restore it, or run this one under another name with --name",
+        "hpsearch: study 'small' is already in the store with a different definition "
+        "(training.epochs: stored 3, now 4); restore the file, or use --name to "
+        "run it under another name",
     )
     assert before == kept(ran)
 

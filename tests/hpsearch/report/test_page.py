@@ -95,7 +95,7 @@ def test_a_paragraph_says_what_came_out(tmp_path: Path) -> None:
         "Study small searched for the highest validation accuracy over dropout (0 to 0.5) and lr "
         "(0.001 to 1, log scale). Random search tried 100 trials (30 pruned, 9 diverged) on digits "
         f"(60 training and 30 validation examples). The best validation accuracy, "
-        f"{best.value:.4g}, was that of trial {best.number}: dropout = "
+        f"{best.value:.4g}, was reached by trial {best.number}: dropout = "
     ) in said
 
 
@@ -202,8 +202,8 @@ def test_nothing_to_show_is_said(book: Workspace) -> None:
     [
         ({}, "is optimistic", "Patience"),
         ({"search__trials": 1}, "95 % interval", "is optimistic"),
-        ({"search__metric": "train_accuracy"}, "nothing of others", "is optimistic"),
-        ({"training__patience": 2}, "Patience chose the epoch", "nothing of others"),
+        ({"search__metric": "train_accuracy"}, "nothing about other examples", "is optimistic"),
+        ({"training__patience": 2}, "Patience chose the epoch", "nothing about other examples"),
         ({"network__dropout": 0.0}, "lies at the high end of its range (1)", "dropout"),
     ],
 )
@@ -259,12 +259,12 @@ def test_what_mattered_is_told_from_what_did_not(tmp_path: Path) -> None:
 def test_few_trials_say_nothing_of_importance(tmp_path: Path) -> None:
     """And that is said."""
     text = made(tmp_path, "5 trials")
-    assert "Too few trials to say: 3 complete trials, and it takes 20." in text
+    assert "Too few trials to say: 3 complete trials; at least 20 are needed." in text
 
 
 def test_equal_values_say_nothing_of_importance(tmp_path: Path) -> None:
     """And that is said, too."""
-    assert "All complete trials have the same value: nothing mattered." in made(
+    assert "All complete trials have the same value. No parameter made a difference." in made(
         tmp_path, "equal values"
     )
 
@@ -324,5 +324,5 @@ def test_stopped_trials_alone_have_a_page(book: Workspace) -> None:
     """Where none completed, no best one is named."""
     book.run(State.PRUNED, State.FAIL, State.PRUNED, State.PRUNED)
     text = Reader(page.html(book.store, book.record, absent)).text
-    assert "No trial was trained to its end." in text
+    assert "No trial completed." in text
     assert "is optimistic" not in text

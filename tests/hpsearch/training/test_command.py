@@ -90,14 +90,14 @@ LINES = {
     "{'loss': 1}": "reported \"{'loss': 1}\", which is no JSON",
     '{"loss": 1': "reported '{\"loss\": 1', which is no JSON",
     '{"loss": 1, "loss": 2}': 'reported \'{"loss": 1, "loss": 2}\'; loss stands there twice',
-    '{"los": 1}': "epoch 1: reported los; expected loss",
+    '{"los": 1}': "epoch 1: the training reported los; expected loss",
     '{"loss": "1"}': "epoch 1: loss is '1'; expected a number",
     '{"loss": null}': "epoch 1: loss is None; expected a number",
-    '{"loss": NaN}': "epoch 1: loss is nan; expected a finite number, or allow_nan = true",
-    '{"loss": 1e999}': "epoch 1: loss is inf; expected a finite number, or allow_nan = true",
-    "[1]": "epoch 1: reported [1], not names with a number each",
+    '{"loss": NaN}': "epoch 1: loss is nan; expected a finite number (or set allow_nan = true)",
+    '{"loss": 1e999}': "epoch 1: loss is inf; expected a finite number (or set allow_nan = true)",
+    "[1]": "epoch 1: the training reported [1]; expected a name and a number for each metric",
     "\\xff\\xfe": "reported '��', which is no JSON",
-    "": "it ended without having reported loss",
+    "": "the training ended and reported nothing; expected loss",
 }
 
 

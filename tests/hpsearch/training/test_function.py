@@ -81,7 +81,7 @@ def train(params, seed, trial):
 @pytest.mark.parametrize(
     ("scores", "said"),
     [
-        ("[0.5, 0.5]", "their mean is 0.5, and loss is 0.75"),
+        ("[0.5, 0.5]", "their mean is 0.5, but loss is 0.75"),
         ("[[0.75]]", "expected one row of numbers"),
         ("'right'", "expected one row of numbers"),
     ],
@@ -159,26 +159,26 @@ BODIES = {
     "raise MemoryError": "MemoryError (mine.py:2 in train)",
     "open('/nowhere/at/all')": "FileNotFoundError: [Errno 2] No such file or directory: "
     "'/nowhere/at/all' (mine.py:2 in train)",
-    "import os; os._exit(0)": "its process ended in the midst of it: exit code 0",
-    "import os; os._exit(3)": "its process ended in the midst of it: exit code 3",
-    "import os; os.kill(os.getpid(), 11)": "its process ended in the midst of it: killed by "
-    "SIGSEGV",
-    "return 5": "TypeError: returned int: expected a generator of dicts, or one",
-    "return {}": "epoch 1: reported nothing; expected loss",
-    "return {'los': 1}": "epoch 1: reported los; expected loss",
-    "return {'loss': 1, 'more': 2}": "epoch 1: reported loss, more; expected loss",
+    "import os; os._exit(0)": "the process of the function ended during the training: exit code 0",
+    "import os; os._exit(3)": "the process of the function ended during the training: exit code 3",
+    "import os; os.kill(os.getpid(), 11)": "the process of the function ended during the "
+    "training: killed by SIGSEGV",
+    "return 5": "TypeError: the function returned int; expected a dict, or a generator of dicts",
+    "return {}": "epoch 1: the training reported nothing; expected loss",
+    "return {'los': 1}": "epoch 1: the training reported los; expected loss",
+    "return {'loss': 1, 'more': 2}": "epoch 1: the training reported loss, more; expected loss",
     "return {'loss': 'low'}": "epoch 1: loss is 'low'; expected a number",
     "return {'loss': True}": "epoch 1: loss is True; expected a number",
     "return {'loss': None}": "epoch 1: loss is 'None'; expected a number",
-    "return {'loss': 10**400}": "epoch 1: loss is beyond what a float64 holds",
-    "return {'loss': float('nan')}": "epoch 1: loss is nan; expected a finite number, or "
-    "allow_nan = true",
-    "yield 5": "epoch 1: reported '5', not names with a number each",
-    "yield from ()": "it ended without having reported loss",
-    "yield {'loss': 1}; return {'w': ['a']}": "TypeError: state 'w' is <U1: expected an array of "
-    "numbers",
-    "yield {'loss': 1}; return 5": "TypeError: returned int: expected a mapping of arrays, or "
-    "nothing",
+    "return {'loss': 10**400}": "epoch 1: loss is too large for a float64",
+    "return {'loss': float('nan')}": "epoch 1: loss is nan; expected a finite number (or set "
+    "allow_nan = true)",
+    "yield 5": "epoch 1: the training reported '5'; expected a name and a number for each metric",
+    "yield from ()": "the training ended and reported nothing; expected loss",
+    "yield {'loss': 1}; return {'w': ['a']}": "TypeError: state 'w' has type <U1; expected an "
+    "array of numbers",
+    "yield {'loss': 1}; return 5": "TypeError: the function returned int as its state; expected a "
+    "mapping of arrays, or nothing",
 }
 
 
@@ -232,7 +232,7 @@ def test_epochs_after_the_end(tmp_path: Path) -> None:
     """More epochs than the study says there are is FAIL; fewer are early stopping."""
     source = "def train(params, seed):\n    for _ in range(3): yield {'loss': 1}\n"
     result = ended(objective(FUNCTION, epochs=2), tmp_path, source)
-    assert result.reason == "epoch 3: reported, though there are to be 2 at most"
+    assert result.reason == "epoch 3: the training reported more than 2 epochs, the maximum"
     assert ended(objective(FUNCTION, epochs=4), tmp_path, source).state is State.COMPLETE
 
 
@@ -250,9 +250,12 @@ def test_allowed_nan_is_a_divergence(tmp_path: Path) -> None:
         ("import nothing_like_it", "ModuleNotFoundError: No module named 'nothing_like_it' "),
         ("x = 1 / 0", "ZeroDivisionError: division by zero (mine.py:1 in <module>)"),
         ("def train(: pass", "SyntaxError: invalid syntax (mine.py, line 1)"),
-        ("train = 5", "TypeError: mine:train is no function, but int"),
+        ("train = 5", "TypeError: mine:train is not a function; its type is int"),
         ("y = 1", "AttributeError: module 'mine' has no attribute 'train'"),
-        ("import os; os._exit(4)", "its process ended in the midst of it: exit code 4"),
+        (
+            "import os; os._exit(4)",
+            "the process of the function ended during the training: exit code 4",
+        ),
     ],
 )
 def test_module_that_does_not_import(tmp_path: Path, source: str, said: str) -> None:
