@@ -367,9 +367,11 @@ def load(
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every entry by its path; a range or choices are one."""
+    """Every entry by its path. A range, choices, and layers by depth and width are one each."""
     for key, value in table.items():
-        if isinstance(value, Mapping) and not {"low", "high", "choices"} & value.keys():
-            yield from _flat(value, f"{prefix}{key}.")
+        path, parts = f"{prefix}{key}", value.keys() if isinstance(value, Mapping) else set()
+        layers = path == "network.hidden" and {"depth", "width"} <= parts
+        if isinstance(value, Mapping) and not {"low", "high", "choices"} & parts and not layers:
+            yield from _flat(value, f"{path}.")
         else:
-            yield f"{prefix}{key}", value
+            yield path, value

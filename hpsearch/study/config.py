@@ -16,6 +16,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from hpsearch.errors import StudyFileError
 from hpsearch.study.given import GivenConfig
+from hpsearch.study.layers import MOST_LAYERS, listed
+from hpsearch.study.layers import PARTS as LAYERS
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial, nested
 from hpsearch.study.section import Count, Positive, Section, Seed
 from hpsearch.study.section import Params as Params
@@ -60,7 +62,7 @@ class DataConfig(Section):
 class NetworkConfig(Section):
     """``[network]`` of a trial."""
 
-    hidden: Annotated[list[Positive], Field(max_length=1000)]
+    hidden: Annotated[list[Positive], Field(max_length=MOST_LAYERS)]
     activation: Literal["relu", "sigmoid", "tanh"] = "relu"
     init: Literal["he", "xavier"] | Annotated[float, Field(gt=0)] = "he"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -210,8 +212,9 @@ class Study:
         tables = {section: dict(self.fixed[section]) for section in SEARCHABLE}
         tables["training"].setdefault("seed", seed)
         for path, value in params.items():
-            section, key = path.split(".")
+            section, key = path.split(".", 1)
             tables[section][key] = value
+        tables["network"] = listed(tables["network"])
         draw = self.given.draw(seed) if self.given else None
         data = self.data
         if data is not None and draw is not None:
@@ -252,10 +255,11 @@ class Study:
             tables["params"] = nested({**self.fixed["params"], **searched})
             return self._whole(tables)
         for section, model in (("network", NetworkConfig), ("training", TrainingConfig)):
-            paths = {key: f"{section}.{key}" for key in model.model_fields}
+            keys = (*LAYERS, *model.model_fields) if section == "network" else model.model_fields
+            paths = {key: f"{section}.{key}" for key in keys}
             searched = {k: self.space[p].table() for k, p in paths.items() if p in self.space}
             table = {**self.fixed[section], **searched}
-            tables[section] = {key: table[key] for key in paths if key in table}
+            tables[section] = nested({key: table[key] for key in paths if key in table})
         return self._whole(tables)
 
     def _whole(self, tables: Mapping[str, Any]) -> dict[str, Any]:

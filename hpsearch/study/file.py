@@ -34,6 +34,8 @@ from hpsearch.study.config import (
 )
 from hpsearch.study.given import GivenConfig
 from hpsearch.study.given import read as read_given
+from hpsearch.study.layers import PARTS as LAYERS
+from hpsearch.study.layers import by_layers, listed, value_of
 from hpsearch.study.objective import ObjectiveConfig
 from hpsearch.study.objective_file import objective as read_objective
 from hpsearch.study.objective_file import params as read_params
@@ -222,8 +224,11 @@ def _divide(table: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[s
     fixed: dict[str, dict[str, Any]] = {section: {} for section in SEARCHABLE}
     open_: dict[str, Any] = {}
     for section in SEARCHABLE:
-        for key, value in table.get(section, {}).items():
-            if isinstance(value, dict) and "." not in key:
+        entries = dict(table.get(section, {}))
+        if section == "network":
+            entries = by_layers(entries)
+        for key, value in entries.items():
+            if isinstance(value, dict) and ("." not in key or key in LAYERS):
                 open_[f"{section}.{key}"] = value
             else:
                 fixed[section][key] = value
@@ -239,16 +244,20 @@ def _space(
     base = _corner(data, fixed, middle)
     space: dict[str, Range | Choices] = {}
     for path, draft in drafts.items():
-        section, key = path.split(".")
+        section, key = path.split(".", 1)
         ends = [
-            getattr(getattr(_corner(data, fixed, {**middle, path: end}), section), key)
+            value_of(getattr(_corner(data, fixed, {**middle, path: end}), section), key)
             for end in draft.ends()
         ]
         space[path] = typed(path, draft, ends)
-        if draft.when and type(getattr(base, section)).model_fields[key].is_required():
+        table = type(getattr(base, section))
+        if draft.when and table.model_fields[key.partition(".")[0]].is_required():
             raise StudyFileError(f"{path}.when: every trial needs {path}; leave `when` out")
     for section in SEARCHABLE:
         whole = plain(getattr(base, section))
+        if any(f"network.{key}" in space for key in LAYERS) and section == "network":
+            del whole["hidden"]
+            whole = {key: value_of(base.network, key) for key in LAYERS} | whole
         fixed[section] = {k: v for k, v in whole.items() if f"{section}.{k}" not in space}
     return checked(space)
 
@@ -278,8 +287,9 @@ def _corner(
 ) -> TrialConfig:
     tables = {section: dict(fixed[section]) for section in SEARCHABLE}
     for path, value in ends.items():
-        section, key = path.split(".")
+        section, key = path.split(".", 1)
         tables[section][key] = value
+    tables["network"] = listed(tables["network"])
     try:
         return TrialConfig.model_validate({"data": data, **tables})
     except ValidationError as error:

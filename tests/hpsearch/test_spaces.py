@@ -20,7 +20,7 @@ dataset = "digits"
 train = 80
 validation = 20
 [network]
-hidden = [6]
+hidden = { depth = { low = 1, high = 2 }, width = { choices = [4, 8] } }
 [training]
 optimizer = { choices = ["sgd", "momentum", "nesterov"] }
 lr = { low = 1e-3, high = 1.0, log = true }
@@ -82,15 +82,16 @@ def test_a_conditional_search(hpsearch: Run, home: Path, tmp_path: Path) -> None
     assert (one.returncode, three.returncode) == (0, 0), one.stderr + three.stderr
     assert hpsearch("digest", "one").stdout == hpsearch("digest", "conditional").stdout
     trials = described(hpsearch, "trials", "conditional")
+    always = {
+        "training.optimizer",
+        "training.lr",
+        "network.hidden.depth",
+        "network.hidden.width",
+    }
     had = {
-        "sgd": {"training.optimizer", "training.lr"},
-        "momentum": {"training.optimizer", "training.lr", "training.momentum"},
-        "nesterov": {
-            "training.optimizer",
-            "training.lr",
-            "training.momentum",
-            "training.patience",
-        },
+        "sgd": always,
+        "momentum": always | {"training.momentum"},
+        "nesterov": always | {"training.momentum", "training.patience"},
     }
     assert set(had) == {trial["params"]["training.optimizer"] for trial in trials}
     copies = optuna.load_study(
@@ -109,6 +110,14 @@ def test_a_conditional_search(hpsearch: Run, home: Path, tmp_path: Path) -> None
         config = hpsearch("config", "conditional", "--trial", str(number)).stdout
         assert "when" not in config
         assert "momentum = " in config
+        params = trials[number]["params"]
+        layers = [params["network.hidden.width"]] * params["network.hidden.depth"]
+        assert f"hidden = {layers}" in " ".join(config.split())
+        alone = tmp_path / f"{kind}.toml"
+        alone.write_text(config)
+        assert hpsearch("run", str(alone), "--no-tracking").returncode == 0
+        (twin,) = described(hpsearch, "trials", f"conditional-trial-{number}")
+        assert trials[number]["weights_sha256"] == twin["weights_sha256"]
     checked = hpsearch("verify", "conditional")
     assert checked.returncode == 0, checked.stdout
     assert hpsearch("report", "conditional", "--out", str(tmp_path / "out")).returncode == 0

@@ -119,7 +119,7 @@ def test_network(home: Path) -> None:
     study = hpsearch.Study(
         "net",
         data={"dataset": "digits", "train": 60, "validation": 30},
-        network={"hidden": (8,), "dropout": Float(0, 0.5)},
+        network={"hidden": {"depth": 1, "width": Choice([4, 8])}, "dropout": Float(0, 0.5)},
         training={
             "lr": Float(1e-3, 1, log=True),
             "epochs": 2,
@@ -165,6 +165,8 @@ def test_load(home: Path) -> None:
     assert "trials = 3\n" in study.toml()
     other = hpsearch.load("quick", training={"epochs": 2, "momentum": Float(0, 0.5)})
     assert "momentum = { low = 0.0, high = 0.5 }\n" in other.toml()
+    deep = hpsearch.load("quick", network={"hidden": {"depth": Int(1, 4), "width": 20}})
+    assert "hidden = { depth = { low = 1, high = 4 }, width = 20 }\n" in deep.toml()
 
 
 def test_load_refuses() -> None:
