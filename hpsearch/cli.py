@@ -15,7 +15,18 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from hpsearch import settings
-from hpsearch.commands import archive, data, keep, replay, run, secret_files, show, trust, ui
+from hpsearch.commands import (
+    archive,
+    confirm,
+    data,
+    keep,
+    replay,
+    run,
+    secret_files,
+    show,
+    trust,
+    ui,
+)
 from hpsearch.commands.printing import begin, end, out, say
 from hpsearch.commands.usage import Command
 from hpsearch.errors import HpsearchError, UsageError
@@ -32,7 +43,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for part in (run, show, data, trust, replay, archive, keep, ui):
+for part in (run, show, confirm, data, trust, replay, archive, keep, ui):
     for registered in part.app.registered_commands:
         registered.cls = Command
     app.add_typer(part.app)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from hpsearch.commands.printing import fit, say
 from hpsearch.ledger.records import StudyRecord
 from hpsearch.report import views, words
-from hpsearch.work.launch import Progress
+from hpsearch.work.launch import Launch, Progress
 
 _EVERY = 5.0  # seconds between two plain lines
 _WINDOW = 10.0  # seconds over which the current rate is measured, or longer:
@@ -62,6 +62,11 @@ def beside(name: str, state: str, width: int) -> tuple[str, int]:
     room = max(width - words.cells(state) - 2, 1)  # beside two gaps
     shown = words.shorten(name, max(room - _BAR, min(room, _NAME)))
     return shown, max(min(_BAR, room - words.cells(shown)), 0)
+
+
+def watch(launch: Launch, record: StudyRecord) -> None:
+    """Show the progress on standard error: live on a terminal, a line now and then elsewhere."""
+    (live if sys.stderr.isatty() else plain)(launch.watch(), record)
 
 
 def plain(watched: Iterable[Progress], record: StudyRecord) -> None:

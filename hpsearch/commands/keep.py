@@ -145,10 +145,15 @@ def delete(
 
     store = open_store()
     record = store.study(name)
+    given = [(other, other.study.given) for other in store.studies()]
+    below = [other for other, of in given if of is not None and of.study == name]
     counts = store.counts(record.id)
     if not yes:
-        ask(f"Delete {name!r} with its {counts.finished} trials?")
-    store.refuse_running(record.id)
-    projector.delete(store, record, settings.read(), tracking=not no_tracking)
-    store.delete(record.id)
-    out(f"{name}: deleted")
+        also = f", and {', '.join(other.name for other in below)}" if below else ""
+        ask(f"Delete {name!r} with its {counts.finished} trials{also}?")
+    for each in (*below, record):
+        store.refuse_running(each.id)
+    for each in (*below, record):
+        projector.delete(store, each, settings.read(), tracking=not no_tracking)
+        store.delete(each.id)
+        out(f"{each.name}: deleted")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -37,7 +36,6 @@ from hpsearch.text import word
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
     from hpsearch.ledger.store import Store
-    from hpsearch.work.launch import Launch
     from hpsearch.work.session import Session
 
 app = typer.Typer()
@@ -72,6 +70,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a study, or resume it, until all its trials have finished."""
+    from hpsearch.commands.display import watch
     from hpsearch.report import views
     from hpsearch.study import file as study_file
     from hpsearch.work.launch import default_workers
@@ -105,7 +104,7 @@ def run(
         say(f"hpsearch: {remark}")
     launch = session.launch(size)
     with signals(launch.stop, launch.kill) as received:
-        _watch(launch, record)
+        watch(launch, record)
     if received:
         counts = launch.counts
         say(
@@ -262,10 +261,3 @@ def retry(name: Name) -> None:
     store = open_store()
     count = store.retry(store.study(name).id)
     out(f"{count} trials are waiting to be run again" if count else "no trial failed")
-
-
-def _watch(launch: Launch, record: StudyRecord) -> None:
-    """Show the progress on standard error: live on a terminal, a line now and then elsewhere."""
-    from hpsearch.commands.display import live, plain
-
-    (live if sys.stderr.isatty() else plain)(launch.watch(), record)

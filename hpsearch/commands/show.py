@@ -27,6 +27,7 @@ from hpsearch.errors import (
     TrackingError,
     UnknownStudyError,
     UnknownTrialError,
+    UsageError,
 )
 from hpsearch.text import word
 
@@ -154,18 +155,30 @@ def trials(name: Name, as_json: Json = False) -> None:
 @app.command(epilog="Example: hpsearch best book")
 def best(name: Name, as_json: Json = False) -> None:
     """Show the best trial, and what to expect of it on other examples."""
-    from hpsearch.report import views
+    from hpsearch.report import confirmed, views
     from hpsearch.study import config
+    from hpsearch.trust.confirming import confirmation
     from hpsearch.trust.estimate import correction
 
     store = open_store()
     record = store.study(name)
+    if record.study.given is not None:
+        raise UsageError(
+            f"{name!r} compares configurations, and no trial of it is the best; run: "
+            f"{settings.program()} best {word(record.study.given.study)}"
+        )
     trial = best_of(store, record)
+    again = confirmation(store, record)
     if as_json:
         resolved = record.study.resolve(trial.params, trial.seed)
         shown = views.trial(trial) | {"config": config.resolved_table(resolved)}
-        document(views.dumps(shown | {"corrected": views.correction(correction(store, record))}))
+        shown["corrected"] = views.correction(correction(store, record))
+        shown["confirmed"] = None if again is None else confirmed.document(again)
+        document(views.dumps(shown))
         return
+    if again is not None:
+        for line in [confirmed.winner(again), *confirmed.remarks(again)]:
+            out(line)
     counts = store.counts(record.id)
     out(f"trial {trial.number} of {name}: {record.study.search.metric} {trial.value!r}")
     for path, value in trial.params.items():

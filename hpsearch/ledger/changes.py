@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from hpsearch.errors import StudyChangedError, UsageError
 from hpsearch.ledger.records import StudyRecord
 from hpsearch.study import file as study_file
-from hpsearch.study.config import Study
+from hpsearch.study.config import Study, dumps
 
 
 def refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, str]) -> None:
@@ -28,6 +29,18 @@ def refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, 
             f"({changes_of(record.data_digests, data_digests)}); restore the data, or "
             f"use --name to start a new study"
         )
+
+
+def changed_by(record: StudyRecord, study: Study, begun: int, *, lower: bool) -> dict[str, Any]:
+    """What of a study's row another version of its file changes: the budget, and ``[confirm]``.
+
+    Raises:
+        UsageError: If the budget would fall, and may not.
+    """
+    budget = budget_of(record, study, begun, lower=lower)
+    if record.study.confirm == study.confirm:
+        return {"budget": budget}
+    return {"budget": budget, "definition": dumps(study.definition())}
 
 
 def budget_of(record: StudyRecord, study: Study, begun: int, *, lower: bool) -> int:

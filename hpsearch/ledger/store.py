@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hpsearch.errors import UnknownStudyError, UnknownTrialError, UsageError
-from hpsearch.ledger.changes import budget_of, refuse_change
+from hpsearch.ledger.changes import changed_by, refuse_change
 from hpsearch.ledger.database import Database, repeated
 from hpsearch.ledger.owner import holds
 from hpsearch.ledger.records import (
@@ -84,11 +84,11 @@ class Store:
                 row = connection.execute(named).one()
             found = reader.record(row)
             refuse_change(found, study, data_digests)
-            budget = budget_of(found, study, row.next_number, lower=lower)
+            changed = changed_by(found, study, row.next_number, lower=lower)
             connection.execute(
                 sa.update(studies)
                 .where(studies.c.id == row.id)
-                .values(budget=budget, folder=folder or row.folder)
+                .values(folder=folder or row.folder, **changed)
             )
         return self.study(study.name)
 

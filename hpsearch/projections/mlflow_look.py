@@ -119,7 +119,7 @@ class Reader:
                 index.surplus.append((run_id, "it does not say whose it is"))
         for found in found_runs:
             number = found.tags.get(NUMBER)
-            if number is None and PARENT not in found.tags:
+            if number is None and (PARENT not in found.tags or self._study.given is not None):
                 if index.parent is None:
                     index.parent = found
                 else:

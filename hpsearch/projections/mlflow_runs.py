@@ -61,6 +61,8 @@ class Summary:
     reproduced: bool | None
     definition: str
     """The study file."""
+    above: str | None
+    """The run of the study whose configurations these are; None of any other study."""
 
     def text(self) -> str:
         """One text for one summary."""
@@ -159,6 +161,8 @@ class Tracking(Reader):
                     self._here(), start_time=start, tags=tags, run_name=self._study.name
                 ).info.run_id
             told = {NOTE: summary.note}
+            if summary.above is not None:
+                told[PARENT] = summary.above
             if summary.reproduced is not None:
                 told[REPRODUCED] = str(summary.reproduced).lower()
             self._client.log_batch(

@@ -17,17 +17,15 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from hpsearch.errors import HpsearchError, TrackingError, one_line
-from hpsearch.ledger.records import NO_STEPS, Counts, Curve, Steps, StudyRecord, Trial
+from hpsearch.ledger.records import NO_STEPS, Curve, Steps, StudyRecord, Trial
 from hpsearch.ledger.records import curve as no_curve
 from hpsearch.ledger.store import Store
 from hpsearch.projections.mlflow_content import NOTE, PARENT
 from hpsearch.projections.mlflow_look import Found, Index
-from hpsearch.projections.mlflow_runs import Summary, Tracking
+from hpsearch.projections.mlflow_runs import Tracking
+from hpsearch.projections.summary import reproduction_of, summary_of
 from hpsearch.seams import seam
 from hpsearch.settings import Settings
-from hpsearch.study import file as study_file
-from hpsearch.study.config import Value, dumps
-from hpsearch.trust.estimate import Correction, correction
 
 _BATCH = 100
 """Trials whose curves are in memory at once."""
@@ -184,8 +182,10 @@ class Runs:
             return
         self._parent = index.parent.run_id
         told = json.loads(record.mlflow_summary or "{}")
-        shown = (index.parent.run_id, index.parent.status, index.parent.tags.get(NOTE))
-        if shown == (record.mlflow_run_id, told.get("status"), told.get("note")):
+        tags = index.parent.tags
+        shown = (index.parent.run_id, index.parent.status, tags.get(NOTE), tags.get(PARENT))
+        told_of = (told.get("status"), told.get("note"), told.get("above"))
+        if shown == (record.mlflow_run_id, *told_of):
             self._told = record.mlflow_summary
 
     def _judge(
@@ -275,12 +275,10 @@ class Runs:
         """Bring the parent run up to date. Returns whether that took a write."""
         self._told_at = time.monotonic()
         record = self._store.study(self._record.name)
-        counts, best = self._store.counts(record.id), self._store.best(record)
-        ended = self._store.ended(record.id) if counts.done else None
+        best = self._store.best(record)
         run = self._runs.get(best.number) if best is not None else None
         page = tracking.page_of(run.id).lstrip("/") if run is not None and run.ended else None
-        honest = correction(self._store, record) if counts.done else None
-        summary = _summary(record, counts, best, ended, page, honest, live=live)
+        summary = summary_of(self._store, record, best, page, live=live)
         text = summary.text()
         if text == self._told and self._parent:
             return 0
@@ -294,6 +292,8 @@ class Runs:
         """Train the best trial once more for its weights, unless that was done. Whether it was."""
         record = self._store.study(self._record.name)
         best = self._store.best(record)
+        if record.study.given is not None:  # which seed is the luckiest is no question
+            return False
         if self._retrain is None or best is None or not self._store.counts(record.id).done:
             return False
         run = self._runs.get(best.number)
@@ -333,66 +333,3 @@ class Runs:
         if digest not in self._commits:
             self._commits[digest] = self._store.environment(digest).get("commit")
         return self._commits[digest]
-
-
-def reproduction_of(record: StudyRecord, best: Trial) -> bool | None:
-    """Whether the best trial gave the same bits when trained again; None if it was not."""
-    known = record.reproduced or {}
-    if (known.get("number"), known.get("recorded_sha256")) != (best.number, best.weights_sha256):
-        return None
-    return bool(known.get("identical"))
-
-
-def _digits(value: Value) -> str:
-    """A number as a person writes it; its params have all digits."""
-    return f"{value:.4g}" if isinstance(value, float) else dumps(value)
-
-
-def _summary(
-    record: StudyRecord,
-    counts: Counts,
-    best: Trial | None,
-    ended: float | None,
-    page: str | None,
-    honest: Correction | None,
-    *,
-    live: bool,
-) -> Summary:
-    study = record.study
-    metrics: dict[str, float] = {
-        "complete": counts.complete,
-        "pruned": counts.pruned,
-        "failed": counts.failed,
-    }
-    lines = [
-        f"{counts.finished} of {counts.budget} trials finished: {counts.complete} complete, "
-        f"{counts.pruned} pruned, {counts.failed} failed."
-    ]
-    reproduced = None
-    if best is not None and best.value is not None:
-        metrics["best_value"] = best.value
-        values = ", ".join(f"{path} = {_digits(value)}" for path, value in best.params.items())
-        named = f"[trial {best.number}]({page})" if page else f"trial {best.number}"
-        shown = f"{study.search.metric} {_digits(best.value)}"
-        lines.append(f"Best: {named}, {shown}{f' ({values})' if values else ''}.")
-        if honest is not None and honest.estimate is not None:
-            value, low, high = honest.estimate.value, honest.estimate.low, honest.estimate.high
-            metrics |= {"corrected_value": value, "corrected_low": low, "corrected_high": high}
-            lines.append(
-                f"Corrected for choosing among {honest.chosen_from}: {_digits(value)} "
-                f"({_digits(low)} to {_digits(high)})."
-            )
-        reproduced = reproduction_of(record, best)
-        if reproduced is not None:
-            said = "gave the same bits" if reproduced else "DIFFERED"
-            difference = (record.reproduced or {}).get("first_difference")
-            lines.append(f"Trained again it {said}{f': {difference}' if difference else ''}.")
-    return Summary(
-        status="FINISHED" if counts.done else "RUNNING" if live else "KILLED",
-        end=None if ended is None else round(ended * 1000),
-        note="\n\n".join(lines)[:8000],
-        metrics=metrics,
-        step=counts.finished,
-        reproduced=reproduced,
-        definition=study_file.toml(study),
-    )

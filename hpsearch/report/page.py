@@ -23,6 +23,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.ledger.records import State, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.report import (
+    confirmed,
     importance,
     learning,
     mistakes,
@@ -52,6 +53,7 @@ from hpsearch.search.rungs import rung_epochs
 from hpsearch.study.conditions import conditional
 from hpsearch.study.config import Study
 from hpsearch.training.seam import Trainer
+from hpsearch.trust.confirming import confirmation
 from hpsearch.trust.estimate import correction
 from hpsearch.trust.selection import Estimate
 
@@ -151,6 +153,11 @@ def write(text: str, name: str, folder: Path) -> Path:
 
 
 def _sections(known: _Known) -> Iterator[Section]:
+    again = confirmation(known.store, known.record)
+    if again is not None:
+        text, said = f"{_capital(confirmed.winner(again))}.", confirmed.remarks(again)
+        cautions = [f"{_capital(line)}." for line in said]
+        yield Section("Confirmed", text, cautions, confirmed.HEAD, confirmed.rows(again))
     if known.order:
         yield _best(known)
     if known.finished:
@@ -160,6 +167,10 @@ def _sections(known: _Known) -> Iterator[Section]:
     if known.failed:
         yield _failures(known)
     yield _effort(known)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _comparison(known: _Known) -> Iterator[Section]:

@@ -11,6 +11,7 @@ from hpsearch.ledger.records import Counts, Curve, Trial
 from hpsearch.study.config import Params, Study
 from hpsearch.trust.estimate import Correction
 from hpsearch.trust.reproduce import Reproduction
+from hpsearch.trust.selection import Estimate
 from hpsearch.verify.findings import Findings
 
 
@@ -124,17 +125,21 @@ def corrected(study: Study, corrected: Correction) -> str:
     """What is to be expected of the best configuration on other examples, in one sentence."""
     if corrected.estimate is None:
         return f"no corrected value: {corrected.reason}"
-    value, low, high = (
-        value_(each, 3)
-        for each in (corrected.estimate.value, corrected.estimate.low, corrected.estimate.high)
-    )
     said = (
         f"corrected for choosing the best of {corrected.chosen_from}: "
-        f"{study.search.metric} {value} ({low} to {high})"
+        f"{study.search.metric} {estimate(corrected.estimate)}"
     )
     if corrected.led:
         said += "; the search itself used these examples, which this does not correct"
     return said
+
+
+def estimate(found: Estimate | None, digits: int = 3) -> str:
+    """A value with its 95 % interval: ``0.71 (0.66 to 0.75)``."""
+    if found is None:
+        return "-"
+    value, low, high = (value_(each, digits) for each in (found.value, found.low, found.high))
+    return f"{value} ({low} to {high})"
 
 
 def caution(study: Study, counts: Counts, validation: int | None) -> str:

@@ -95,7 +95,11 @@ def listed(parts: Iterable[str]) -> str:
 
 
 def file_name(name: str, ending: str) -> str:
-    """A study's name as that of a file: a long one is cut, and told from others by a digest."""
+    """A study's name as that of a file: a long one is cut, and told from others by a digest.
+
+    A confirmation's name has a slash, which no file's may have.
+    """
+    name = name.replace("/", "-")
     if len(f"{name}{ending}".encode()) <= LONGEST_FILE:
         return f"{name}{ending}"
     digest = hashlib.sha256(name.encode()).hexdigest()[:8]

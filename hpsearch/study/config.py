@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from hpsearch.errors import StudyFileError
-from hpsearch.study.given import GivenConfig
+from hpsearch.study.given import ConfirmConfig, GivenConfig
 from hpsearch.study.layers import MOST_LAYERS, listed
 from hpsearch.study.layers import PARTS as LAYERS
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial, nested
@@ -151,6 +151,7 @@ class Study:
     objective: ObjectiveConfig | None = None
     given: GivenConfig | None = None
     """Of a study whose trials are given."""
+    confirm: ConfirmConfig | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -267,6 +268,7 @@ class Study:
         whole = {"name": self.name, **data, **tables}
         whole |= {"search": plain(self.search), "tracking": plain(self.tracking)}
         whole |= {"given": plain(self.given)} if self.given else {}
+        whole |= {"confirm": plain(self.confirm)} if self.confirm else {}
         return {key: value for key, value in whole.items() if value}
 
     def with_scaling(self, scaling: str) -> Study:

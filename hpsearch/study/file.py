@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -32,7 +33,7 @@ from hpsearch.study.config import (
     flat,
     plain,
 )
-from hpsearch.study.given import GivenConfig
+from hpsearch.study.given import ConfirmConfig, GivenConfig
 from hpsearch.study.given import read as read_given
 from hpsearch.study.layers import PARTS as LAYERS
 from hpsearch.study.layers import by_layers, listed, value_of
@@ -107,7 +108,7 @@ def parse(table: Mapping[str, Any]) -> Study:
         StudyFileError: If it is no valid study; the message names the key.
     """
     known = ["name", "data", "network", "training", "objective", "params", "search", "tracking"]
-    known.append("given")
+    known += ["given", "confirm"]
     for key, section in table.items():
         if key not in known:
             raise StudyFileError(f"{short(key)}: unknown key{nearest(key, known)}")
@@ -152,7 +153,8 @@ def parse(table: Mapping[str, Any]) -> Study:
     search = search.model_copy(update={"enqueue": points, "trials": trials})
     sections = MappingProxyType({key: MappingProxyType(entry) for key, entry in fixed.items()})
     open_places = MappingProxyType(space)
-    study = Study(name, data, sections, open_places, search, tracking, objective, given)
+    confirm = _confirm(table, space)
+    study = Study(name, data, sections, open_places, search, tracking, objective, given, confirm)
     if given is not None and (study.seed is not None or "training.seed" in space):
         raise StudyFileError("given: has seeds of its own; remove the other seed")
     if search.metric not in study.metrics:
@@ -171,13 +173,14 @@ def parse(table: Mapping[str, Any]) -> Study:
 def differences(stored: Study, given: Study) -> list[str]:
     """What two studies say differently, a line each; the number of trials is not looked at.
 
-    Nor is the scaling, where one of them leaves it to the data: their digests tell what it became.
+    Nor is ``[confirm]``, which says nothing of a trial; nor the scaling, where one of them leaves
+    it to the data: their digests tell what it became.
     """
     both = [study.data for study in (stored, given) if study.data is not None]
     if len(both) == 2 and None in [data.scaling for data in both]:
         stored, given = stored.with_scaling("none"), given.with_scaling("none")
-    old = dict(flat(stored.with_trials(1).definition()))
-    new = dict(flat(given.with_trials(1).definition()))
+    both_now = [replace(study.with_trials(1), confirm=None) for study in (stored, given)]
+    old, new = (dict(flat(study.definition())) for study in both_now)
     return [
         f"{path}: stored {show(old.get(path))}, now {show(new.get(path))}"
         for path in sorted(old.keys() | new.keys())
@@ -294,6 +297,14 @@ def _corner(
         return TrialConfig.model_validate({"data": data, **tables})
     except ValidationError as error:
         raise StudyFileError(explain(error, (), TrialConfig)) from None
+
+
+def _confirm(table: Mapping[str, Any], space: Space) -> ConfirmConfig | None:
+    if "confirm" not in table:
+        return None
+    given = read_section(ConfirmConfig, table, "confirm")
+    point = _point(space, "confirm.baseline", given.baseline)
+    return given.model_copy(update={"baseline": point})
 
 
 def _checked(space: Space, given: GivenConfig) -> GivenConfig:

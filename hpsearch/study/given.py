@@ -13,6 +13,13 @@ from hpsearch.study.section import Count, Params, Positive, Section, Seed
 from hpsearch.study.words import read_section
 
 
+class ConfirmConfig(Section):
+    """``[confirm]``: what a confirmation of this study compares its best trials with."""
+
+    baseline: dict[str, Any] = Field(default_factory=dict)
+    """Values by path; of all that is not named, the middle of its range."""
+
+
 class Configuration(Section):
     """One of the configurations."""
 

@@ -113,6 +113,19 @@ def steps(path: str, open_: Range | Choices) -> int:
     return math.floor((open_.high - open_.low) / step + 1e-9) + 1
 
 
+def middle(open_: Range | Choices) -> Value:
+    """The value half way between the ends, on the range's own scale; of choices the first."""
+    if isinstance(open_, Choices):
+        return open_.choices[0]
+    low, high = open_.low, open_.high
+    half = math.sqrt(low) * math.sqrt(high) if open_.log else low + (high - low) / 2
+    if isinstance(low, int) or open_.step is not None:
+        step = open_.step or 1
+        half = low + step * int((half - low) / step + 1e-9)
+        return int(half) if isinstance(low, int) else half
+    return min(max(half, low), high)
+
+
 def dumps(value: Any) -> str:
     """Canonical JSON: one spelling for one value."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

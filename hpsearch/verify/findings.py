@@ -125,7 +125,8 @@ def _notes(seen: Look) -> Iterator[str]:
             yield f"{said} lost its worker; another worker will run it again"
     if seen.live:
         yield "the study is running; trials that are not in MLflow yet are not violations"
-    if seen.ledger.done and seen.ledger.best and seen.reproduced is None and not seen.live:
+    chosen = seen.ledger.best if "given" not in seen.ledger.definition else None
+    if seen.ledger.done and chosen and seen.reproduced is None and not seen.live:
         yield "the best trial has not been reproduced yet; `hpsearch sync` reproduces it"
     if seen.reproduced is False:
         yield "the best trial did not reproduce; for details, run `hpsearch reproduce`"

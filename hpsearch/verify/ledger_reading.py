@@ -128,6 +128,8 @@ class Ledger:
     environments: frozenset[str]
     copy: tuple[CopiedTrial, ...] | None
     """Optuna's copy; None if there is none."""
+    above: str | None = None
+    """The MLflow run of the study whose configurations are given, where there is one."""
 
     @property
     def space(self) -> dict[str, Mapping[str, Any]]:
@@ -245,6 +247,10 @@ def read(database: Database, name: str) -> Ledger:
         environments = connection.execute(sa.text("SELECT digest FROM hpsearch_environments"))
         known = frozenset(environments.scalars())
         copy = _copy(connection, name, kinds)
+        other = connection.execute(
+            sa.text("SELECT mlflow_run_id FROM hpsearch_studies WHERE name = :name"),
+            {"name": name.rpartition("/")[0]},
+        ).scalar()
         now = connection.execute(sa.select(database.now)).scalar_one()
     kinds.check("hpsearch_studies", study, STUDY)
     for row in trials:
@@ -273,6 +279,7 @@ def read(database: Database, name: str) -> Ledger:
         },
         environments=known,
         copy=copy,
+        above=other,
     )
 
 

@@ -37,8 +37,9 @@ class Look:
 
     @property
     def parents(self) -> list[Run]:
-        """The study's own runs; there is to be one."""
-        return [r for r in self.runs if NUMBER not in r.tags and PARENT not in r.tags]
+        """The study's own runs; there is to be one, of given trials below another study's."""
+        below = "given" in self.ledger.definition
+        return [r for r in self.runs if NUMBER not in r.tags and (below or PARENT not in r.tags)]
 
     @property
     def by_number(self) -> dict[int, list[Run]]:

@@ -49,7 +49,7 @@ def _stray(seen: Look) -> Iterator[tuple[Run, str]]:
             yield run, f"is in experiment {run.experiment!r}, not {experiment!r}"
         elif run.tags.get(STUDY) is None:
             yield run, "does not name its study"
-        elif number is None and PARENT in run.tags:
+        elif number is None and run not in seen.parents:
             yield run, "does not name its trial"
         elif number is not None and not number.isdecimal():
             yield run, f"has the trial number {number!r}, which is not a number"
@@ -94,8 +94,15 @@ def _run_status(seen: Look) -> Iterator[str]:
 
 
 def _run_tags(seen: Look) -> Iterator[str]:
-    """A run says of which study it is a part, and its trial's seed, digest and reason."""
+    """A run says of which study it is a part, and its trial's seed, digest and reason.
+
+    The run of a study whose trials are given says whose configurations they are.
+    """
     parents = seen.parents
+    for run in parents if seen.ledger.above and not seen.live else ():
+        if run.tags.get(PARENT) != seen.ledger.above:
+            there, wanted_there = run.tags.get(PARENT), seen.ledger.above
+            yield f"run {run.id} of the study is below {there!r}, not {wanted_there!r}"
     for trial, run in seen.pairs():
         wanted = {
             "hpsearch.seed": str(trial.seed),

@@ -1,0 +1,119 @@
+"""What does a study's own run say of it? How far it is, its best trial, and what that is worth."""
+
+from __future__ import annotations
+
+from hpsearch.ledger.records import Counts, StudyRecord, Trial
+from hpsearch.ledger.store import Store
+from hpsearch.projections.mlflow_runs import Summary
+from hpsearch.study import file as study_file
+from hpsearch.study.config import Value, dumps
+from hpsearch.trust.confirming import Confirmation, confirmation, find
+from hpsearch.trust.estimate import correction
+
+
+def reproduction_of(record: StudyRecord, best: Trial) -> bool | None:
+    """Whether the best trial gave the same bits when trained again; None if it was not."""
+    known = record.reproduced or {}
+    if (known.get("number"), known.get("recorded_sha256")) != (best.number, best.weights_sha256):
+        return None
+    return bool(known.get("identical"))
+
+
+def _digits(value: Value) -> str:
+    """A number as a person writes it; its params have all digits."""
+    return f"{value:.4g}" if isinstance(value, float) else dumps(value)
+
+
+def summary_of(
+    store: Store, record: StudyRecord, best: Trial | None, page: str | None, *, live: bool
+) -> Summary:
+    """What is to be said.
+
+    Args:
+        store: The ledger.
+        record: The study.
+        best: Its best trial.
+        page: That trial's page in MLflow's UI, once it is there.
+        live: Whether somebody works on the study, or looks after it.
+    """
+    counts = store.counts(record.id)
+    ended = store.ended(record.id) if counts.done else None
+    metrics: dict[str, float] = {
+        "complete": counts.complete,
+        "pruned": counts.pruned,
+        "failed": counts.failed,
+    }
+    lines = [_counted(counts)]
+    given = record.study.given
+    above = find(store, given.study) if given is not None else None
+    searched = record if given is None else above
+    confirmed = confirmation(store, searched) if counts.done and searched else None
+    if confirmed is not None and confirmed.name in (record.name, f"{record.name}/confirm"):
+        metrics |= _confirmed(confirmed)
+        lines.append(_winner(confirmed))
+    reproduced = None
+    if given is None and best is not None and best.value is not None:  # no single one of given
+        metrics["best_value"] = best.value
+        lines.append(_best(record, best, page))
+        if counts.done:
+            metrics |= _corrected(store, record, lines)
+        reproduced = reproduction_of(record, best)
+        if reproduced is not None:
+            said = "gave the same bits" if reproduced else "DIFFERED"
+            difference = (record.reproduced or {}).get("first_difference")
+            lines.append(f"Trained again it {said}{f': {difference}' if difference else ''}.")
+    return Summary(
+        status="FINISHED" if counts.done else "RUNNING" if live else "KILLED",
+        end=None if ended is None else round(ended * 1000),
+        note="\n\n".join(lines)[:8000],
+        metrics=metrics,
+        step=counts.finished,
+        reproduced=reproduced,
+        definition=study_file.toml(record.study),
+        above=None if above is None else above.mlflow_run_id,
+    )
+
+
+def _counted(counts: Counts) -> str:
+    return (
+        f"{counts.finished} of {counts.budget} trials finished: {counts.complete} complete, "
+        f"{counts.pruned} pruned, {counts.failed} failed."
+    )
+
+
+def _best(record: StudyRecord, best: Trial, page: str | None) -> str:
+    values = ", ".join(f"{path} = {_digits(value)}" for path, value in best.params.items())
+    named = f"[trial {best.number}]({page})" if page else f"trial {best.number}"
+    shown = f"{record.study.search.metric} {_digits(best.value or 0.0)}"
+    return f"Best: {named}, {shown}{f' ({values})' if values else ''}."
+
+
+def _corrected(store: Store, record: StudyRecord, lines: list[str]) -> dict[str, float]:
+    honest = correction(store, record)
+    if honest.estimate is None:
+        return {}
+    value, low, high = honest.estimate.value, honest.estimate.low, honest.estimate.high
+    lines.append(
+        f"Corrected for choosing among {honest.chosen_from}: {_digits(value)} "
+        f"({_digits(low)} to {_digits(high)})."
+    )
+    return {"corrected_value": value, "corrected_low": low, "corrected_high": high}
+
+
+def _confirmed(found: Confirmation) -> dict[str, float]:
+    estimate = found.winner.estimate
+    assert estimate is not None
+    return {
+        "confirmed_value": estimate.value,
+        "confirmed_low": estimate.low,
+        "confirmed_high": estimate.high,
+    }
+
+
+def _winner(found: Confirmation) -> str:
+    estimate = found.winner.estimate
+    assert estimate is not None
+    return (
+        f"Confirmed over {found.seeds} new seeds: {found.winner.name}, {found.metric} "
+        f"{_digits(estimate.value)} ({_digits(estimate.low)} to {_digits(estimate.high)})."
+    )

@@ -1,0 +1,124 @@
+"""Which configurations of a study are trained again, and with which seeds?
+
+A confirmation, or an opening of the test part, is a study of its own: what is given is written down
+in its definition, and follows from the other study's definition and trials alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hpsearch.errors import UsageError
+from hpsearch.ledger.records import StudyRecord, Trial
+from hpsearch.search.seeds import Purpose, seed
+from hpsearch.study import file as study_file
+from hpsearch.study.conditions import holds, order
+from hpsearch.study.config import Params, Study, Value, dumps
+from hpsearch.study.given import Configuration, GivenConfig
+from hpsearch.study.section import plain
+from hpsearch.study.space import middle
+
+_SEED = "training.seed"
+"""A place that may be searched, and here is given."""
+_LONGEST = 128
+"""Of a study's name."""
+
+
+def to_confirm(
+    record: StudyRecord, complete: Sequence[Trial], *, top: int, seeds: int, resplit: bool
+) -> Study:
+    """The study that confirms another one's best trials.
+
+    Args:
+        record: The other study.
+        complete: Its COMPLETE trials.
+        top: How many different configurations, the best first; the baseline comes behind them.
+        seeds: How many new seeds each is trained with.
+        resplit: Whether each seed sees another draw of the training and validation part.
+
+    Raises:
+        UsageError: If it cannot be confirmed so.
+    """
+    study = record.study
+    if resplit and study.data is None:
+        raise UsageError(
+            f"{study.name!r} trains with {_own(study)}, which alone knows its validation "
+            f"examples; leave --resplit out"
+        )
+    chosen: dict[str, Configuration] = {}
+    for trial in _ranked(study, complete):
+        values = _values(trial.params)
+        chosen.setdefault(dumps(values), Configuration(trial=trial.number, values=values))
+        if len(chosen) == top:
+            break
+    own = baseline(study)
+    chosen.setdefault(dumps(own), Configuration(values=own))
+    return given(
+        study,
+        GivenConfig(
+            study=study.name,
+            configurations=list(chosen.values()),
+            seeds=[seed(study, number, Purpose.CONFIRMATION) for number in range(seeds)],
+            draws=list(range(1, seeds + 1)) if resplit else None,
+        ),
+    )
+
+
+def baseline(study: Study) -> dict[str, Value]:
+    """What the best is held against: ``[confirm] baseline``, or the middle of every range."""
+    named = study.confirm.baseline if study.confirm else {}
+    point: dict[str, Value] = {}
+    for path in order(study.space):
+        if holds(study.space[path].when, point):
+            point[path] = named.get(path, middle(study.space[path]))
+    return _values(point)
+
+
+def given(study: Study, trials: GivenConfig) -> Study:
+    """The study that consists of these trials of another one.
+
+    Raises:
+        UsageError: If its name would be too long.
+    """
+    if len(trials.name) > _LONGEST:
+        raise UsageError(
+            f"{trials.name!r}: has {len(trials.name)} characters; the maximum is {_LONGEST}; give "
+            f"the study a shorter name"
+        )
+    table: dict[str, Any] = study.definition()
+    table.pop("confirm", None)
+    for section in ("training", "objective"):
+        table.get(section, {}).pop("seed", None)
+    search = study.search
+    metric = search.metric
+    if trials.part == "test":
+        metric = f"test_{metric.partition('_')[2]}"
+    table |= {
+        "name": trials.name,
+        "search": {
+            "sampler": "given",
+            "metric": metric,
+            "direction": search.direction,
+            "seed": search.seed,
+        },
+        "tracking": {
+            **table.get("tracking", {}),
+            "experiment": study.tracking.experiment or study.name,
+        },
+        "given": plain(trials),
+    }
+    return study_file.parse(table)
+
+
+def _ranked(study: Study, complete: Sequence[Trial]) -> list[Trial]:
+    sign = -1.0 if study.search.direction == "maximize" else 1.0
+    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
+
+
+def _values(params: Params) -> dict[str, Value]:
+    return {path: params[path] for path in sorted(params) if path != _SEED}
+
+
+def _own(study: Study) -> str:
+    return "a command" if study.objective and study.objective.command else "a function"

@@ -1,0 +1,223 @@
+"""``confirm``: a study of the best trials with new seeds, and what is said of it everywhere."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.store import Store
+from hpsearch.projections.projector import Projector
+from hpsearch.settings import Settings
+from hpsearch.study import file as study_file
+from hpsearch.study.config import Study
+from hpsearch.training import make
+from hpsearch.trust.confirming import confirmation
+from hpsearch.trust.contenders import baseline, to_confirm
+from hpsearch.work.session import begin
+from tests.conftest import study
+from tests.hpsearch.command_line import Call, one_line
+from tests.hpsearch.workspace import MLFLOWS_WARNINGS
+
+pytestmark = MLFLOWS_WARNINGS
+
+
+def run(home: Path, definition: Study) -> Store:
+    """Run a study in this process, without MLflow."""
+    home.mkdir(exist_ok=True)
+    places = Settings(home, f"sqlite:///{home / 'studies.db'}", f"sqlite:///{home / 'mlflow.db'}")
+    store = Store(Database(places.storage))
+    trainer = make.trainer(definition, home, home / "cache")
+    session = begin(store, definition, trainer, home, places, tracking=False)
+    here = session.here()
+    here.work()
+    assert session.failure(here) is None
+    return store
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace in which the small study was run."""
+    home = tmp_path_factory.mktemp("done") / "home"
+    run(home, study(training__epochs=8)).database.engine.dispose()
+    return home
+
+
+@pytest.fixture
+def store(done: Path, home: Path) -> Iterator[Store]:
+    """A copy of it, for the command line, too."""
+    shutil.copytree(done, home)
+    opened = Store(Database(f"sqlite:///{home / 'studies.db'}"))
+    yield opened
+    opened.database.engine.dispose()
+
+
+def confirmed(store: Store, home: Path, **options: Any) -> Study:
+    """Its best three, confirmed in this process."""
+    record = store.study("small")
+    asked = {"top": 3, "seeds": 3, "resplit": False, **options}
+    definition = to_confirm(record, store.trials(record.id), **asked)
+    run(home, definition).database.engine.dispose()
+    return definition
+
+
+def test_the_best_and_the_baseline(store: Store) -> None:
+    """The configurations are the best ones in order, and behind them the middle of every range."""
+    record = store.study("small")
+    trials = store.trials(record.id)
+    given = to_confirm(record, trials, top=3, seeds=2, resplit=True).given
+    assert given is not None
+    ranked = sorted(trials, key=lambda trial: (-(trial.value or 0), trial.number))[:3]
+    assert [one.trial for one in given.configurations] == [t.number for t in ranked] + [None]
+    middle = given.configurations[3].values
+    assert middle == {"network.dropout": 0.25, "training.lr": pytest.approx(0.0316, abs=1e-4)}
+    assert (len(set(given.seeds)), given.draws) == (2, [1, 2])
+    assert not set(given.seeds) & {trial.seed for trial in trials}
+
+
+def test_the_baseline_of_the_file() -> None:
+    """``[confirm] baseline`` names values; of the others it is the middle, as their kind asks."""
+    tried = study(
+        confirm__baseline={"training.lr": 0.5},
+        training__batch_size={"low": 10, "high": 33, "step": 10},
+        network__activation={"choices": ["tanh", "relu"]},
+        training__optimizer={"choices": ["momentum", "sgd"]},
+        training__momentum={"low": 0.5, "high": 0.9, "when": {"training.optimizer": ["sgd"]}},
+    )
+    assert baseline(tried) == {
+        "network.activation": "tanh",
+        "network.dropout": 0.25,
+        "training.batch_size": 20,
+        "training.lr": 0.5,
+        "training.optimizer": "momentum",
+    }
+    assert study_file.differences(study(), study(confirm__baseline={"training.lr": 0.5})) == []
+
+
+def test_a_seed_that_was_searched_is_no_part_of_a_configuration(tmp_path: Path) -> None:
+    """Trials that differ by their seed alone are one configuration, with new seeds."""
+    tried = study(
+        training__lr=0.5,
+        training__seed={"choices": [1, 2, 3]},
+        network__dropout=0.0,
+        search__sampler="grid",
+    )
+    opened = run(tmp_path, tried)
+    record = opened.study("small")
+    definition = to_confirm(record, opened.trials(record.id), top=3, seeds=2, resplit=False)
+    opened.database.engine.dispose()
+    assert definition.given is not None
+    assert len(definition.given.configurations) == 1
+    assert definition.space == {}
+
+
+def test_what_came_out(store: Store, home: Path) -> None:
+    """The winner has the highest probability; the luck is what the search's best value lost."""
+    record = store.study("small")
+    assert confirmation(store, record) is None
+    definition = confirmed(store, home)
+    found = confirmation(store, record)
+    assert found is not None
+    assert found == confirmation(store, record)
+    assert found.winner.best == max(each.best for each in found.contenders)
+    assert found.winner in found.alike
+    own = store.study("small/confirm")
+    values = [t.value for t in store.trials(own.id) if t.params == definition.given.values(0)]  # type: ignore[union-attr]
+    mean = sum(value or 0.0 for value in values) / 3
+    best = store.best(record)
+    assert best is not None
+    assert best.value is not None
+    assert found.luck == pytest.approx(best.value - mean)
+    assert found.contenders[0].estimate is not None
+    assert found.contenders[0].estimate.value == pytest.approx(mean)
+    assert not found.newer
+
+
+def test_said_by_best_report_and_mlflow(store: Store, home: Path, call: Call) -> None:
+    """The confirmed winner comes first, and MLflow has the confirmation below the study's run."""
+    definition = confirmed(store, home, resplit=True)
+    for name in ("small", "small/confirm"):
+        Projector(store, name, Settings(home, "", f"sqlite:///{home / 'mlflow.db'}")).sync()
+    shown = call("best", "small")
+    assert shown.out.startswith("confirmed over 3 new seeds: ")
+    document = call("best", "small", "--json").json["confirmed"]
+    assert document["confirmation"] == "small/confirm"
+    assert [one["trial"] for one in document["configurations"]][-1] is None
+    assert call("verify", "small/confirm").code == 0
+    assert call("verify", "small").code == 0
+    page = Path(call("report", "small").out.splitlines()[0]).read_text()
+    assert "Confirmed over 3 new seeds" in page
+    assert call("report", "small/confirm").code == 0
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{home / 'mlflow.db'}")
+    parent = client.get_run(str(store.study("small").mlflow_run_id))
+    own = client.get_run(str(store.study("small/confirm").mlflow_run_id))
+    assert own.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert own.info.experiment_id == parent.info.experiment_id
+    estimate = document["winner"]
+    for run_ in (parent, own):
+        assert run_.data.metrics["confirmed_value"] == estimate["value"]
+        assert "Confirmed over 3 new seeds" in run_.data.tags["mlflow.note.content"]
+    assert definition.tracking.experiment == "small"
+    assert one_line(call("best", "small/confirm")).endswith("run: hpsearch best small")
+    assert call("delete", "small", "--yes").out.splitlines() == [
+        "small/confirm: deleted",
+        "small: deleted",
+    ]
+
+
+def test_the_command(store: Store, call: Call) -> None:
+    """It runs the confirmation once; the second time it only shows it, and says what differs."""
+    asked = ("confirm", "small", "--top", "2", "--seeds", "2", "--workers", "1", "--no-tracking")
+    first = call(*asked)
+    assert first.code == 0, first.err
+    lines = first.out.splitlines()
+    assert [line.split()[0] for line in lines[2:5]] == ["trial", "trial", "baseline"]
+    assert lines[5].startswith("confirmed over 2 new seeds: ")
+    digest = call("digest", "small/confirm").out
+    again = call("confirm", "small", "--json", "--no-tracking")
+    assert again.json["seeds"] == 2
+    assert call("digest", "small/confirm").out == digest
+    other = one_line(call("confirm", "small", "--seeds", "3"))
+    assert "is in the store with 3 other configurations or 2 other seeds" in other
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "said"),
+    [
+        ({"search__trials": 7}, [], "'small' has finished 6 of 7 trials; finish it first: "),
+        ({}, ["--top", "0"], "hpsearch confirm: invalid value for '--top'"),
+    ],
+)
+def test_refused(
+    store: Store, call: Call, changes: dict[str, Any], arguments: list[str], said: str
+) -> None:
+    """What cannot be confirmed is said in a line."""
+    record = store.study("small")
+    store.register(
+        study(training__epochs=8, data__scaling="minmax", **changes), record.data_digests
+    )
+    outcome = call("confirm", "small", *arguments)
+    assert outcome.code == 2
+    assert said in one_line(outcome)
+
+
+def test_an_own_training_has_no_other_draws(tmp_path: Path) -> None:
+    """Its validation examples are its own affair."""
+    table = {
+        "name": "own",
+        "objective": {"function": "a:b", "metrics": ["val_loss"], "seed": 3},
+        "params": {"x": {"low": 0.0, "high": 1.0}},
+    }
+    opened = Store(Database(f"sqlite:///{tmp_path / 'studies.db'}"))
+    record = opened.register(study_file.parse(table), {})
+    definition = to_confirm(record, [], top=1, seeds=2, resplit=False)
+    assert definition.search.metric == "val_loss"
+    with pytest.raises(Exception, match="leave --resplit out"):
+        to_confirm(record, [], top=1, seeds=2, resplit=True)
+    opened.database.engine.dispose()
