@@ -23,6 +23,7 @@ from net.optimizers import (
     part_weight_decay,
 )
 from net.schedules import SCHEDULES, learning_rate_factor
+from net.scores import class_counts, macro_f1
 from net.training import Epoch, fit
 
 __all__ = [
@@ -53,9 +54,11 @@ __all__ = [
     "Sigmoid",
     "SoftmaxCrossEntropy",
     "Tanh",
+    "class_counts",
     "fit",
     "gradient_check",
     "learning_rate_factor",
+    "macro_f1",
     "make_optimizer",
     "numerical_derivative",
     "numerical_gradient",

@@ -13,6 +13,7 @@ from net.losses import L2Penalty
 from net.network import Network
 from net.optimizers import Optimizer
 from net.schedules import SCHEDULES, learning_rate_factor
+from net.scores import class_counts, macro_f1
 
 Examples = tuple[npt.ArrayLike, npt.ArrayLike]
 Targets = Labels | Array
@@ -29,6 +30,7 @@ class Epoch:
         train_score, val_score: the part of the examples classified rightly, in [0, 1]; or, of a
             network that learns numbers, R² = 1 - Σ(y - t)² / Σ(t - mean t)², at most 1. Where all
             targets of the part are the same, R² is 1 if all outputs are right, or else 0.
+        train_f1, val_f1: macro F1 (see `net.macro_f1`), or None if not asked for.
         step_losses: the loss of each mini-batch as it was trained on, or None if not asked for.
         best: the epoch whose weights the network has if the training ends here: this one, or with
             early stopping the one of least validation loss so far (0: the first weights).
@@ -39,6 +41,8 @@ class Epoch:
     train_score: float
     val_loss: float
     val_score: float
+    train_f1: float | None
+    val_f1: float | None
     step_losses: tuple[float, ...] | None
     best: int
 
@@ -59,6 +63,7 @@ def fit(
     clip_norm: float | None = None,
     patience: int | None = None,
     record_steps: bool = False,
+    f1: bool = False,
 ) -> Generator[Epoch, None, None]:
     """Train a network, and yield an `Epoch` after each.
 
@@ -92,6 +97,7 @@ def fit(
             in a row, and put back the weights of that least, then and after the last epoch. A
             generator that is closed leaves the weights as they are.
         record_steps: keep each mini-batch's loss.
+        f1: measure macro F1 as well, of a network that classifies.
 
     Raises:
         ValueError: at once, if an argument is out of range or shapes do not fit.
@@ -106,6 +112,8 @@ def fit(
         raise ValueError(f"patience is {patience}: it must be at least 1")
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule is {schedule!r}: it must be one of {', '.join(SCHEDULES)}")
+    if f1 and network.loss == "squared-error":
+        raise ValueError("f1 is of classes: a network that learns numbers has none")
     x, targets = _as_examples(network, train)
     if network.batch_norm and min(batch_size, len(x)) < 2:
         raise ValueError("batch normalization needs batches of at least 2 examples")
@@ -124,7 +132,8 @@ def fit(
         clip_norm=clip_norm,
         record_steps=record_steps,
     )
-    parts = _Part(network, x, targets), _Part(network, *_as_examples(network, validation))
+    validated = _as_examples(network, validation)
+    parts = _Part(network, x, targets, f1=f1), _Part(network, *validated, f1=f1)
     return _epochs(network, trainer, parts, epochs, patience)
 
 
@@ -141,8 +150,8 @@ def _epochs(
         # A diverging training overflows on its way to infinity and NaN, which its losses tell.
         with np.errstate(all="ignore"):
             losses = trainer.epoch()
-            train_loss, train_score = train.measure()
-            val_loss, val_score = validation.measure()
+            train_loss, train_score, train_f1 = train.measure()
+            val_loss, val_score, val_f1 = validation.measure()
         if patience is None:
             best = number
         elif val_loss < least:
@@ -153,6 +162,8 @@ def _epochs(
             train_score=train_score,
             val_loss=val_loss,
             val_score=val_score,
+            train_f1=train_f1,
+            val_f1=val_f1,
             step_losses=tuple(losses) if trainer.record_steps else None,
             best=best,
         )
@@ -221,8 +232,9 @@ class _Trainer:
 class _Part:
     """A part of the data that is measured again after each epoch."""
 
-    def __init__(self, network: Network, x: Array, targets: Targets) -> None:
+    def __init__(self, network: Network, x: Array, targets: Targets, *, f1: bool) -> None:
         self.size = len(x)
+        self.classes = network.widths[-1] if f1 else 0
         self.chunks = [
             (chain, x[rows], targets[rows], rows.stop - rows.start)
             for rows, chain in network.chunks(len(x))
@@ -231,19 +243,23 @@ class _Part:
         if network.loss == "squared-error":
             self.mean_loss = float(targets.var(axis=0, dtype=np.float64).sum()) / 2
 
-    def measure(self) -> tuple[float, float]:
-        """Mean loss, and accuracy or R²."""
+    def measure(self) -> tuple[float, float, float | None]:
+        """Mean loss, accuracy or R², and F1 if it is asked for."""
         loss, right = 0.0, 0
+        counts = np.zeros((3, self.classes), np.int64)
         for chain, x, targets, size in self.chunks:
             outputs = chain.forward(x)
             chain.loss.forward(outputs, targets)
             loss += chain.loss.value() * size
             if self.mean_loss is None:
-                right += int(np.count_nonzero(np.argmax(outputs, axis=1) == targets))
+                predicted = np.argmax(outputs, axis=1)
+                right += int(np.count_nonzero(predicted == targets))
+                if self.classes:
+                    counts += class_counts(predicted, np.asarray(targets, np.intp), self.classes)
         loss /= self.size
         if self.mean_loss is None:
-            return loss, right / self.size
-        return loss, 1 - loss / self.mean_loss if self.mean_loss else float(loss == 0)
+            return loss, right / self.size, macro_f1(counts) if self.classes else None
+        return loss, 1 - loss / self.mean_loss if self.mean_loss else float(loss == 0), None
 
 
 def clip(gradients: Array, norm: float) -> None:

@@ -84,7 +84,7 @@ def quantity(study: Study) -> str:
     kind = kind_of(study.search.metric)
     if study.objective is not None:
         return metric_name(kind)
-    return {"accuracy": ACCURACY, "loss": LOSS, "r2": "R²"}[kind]
+    return {"accuracy": ACCURACY, "loss": LOSS, "r2": "R²", "f1": "F1"}[kind]
 
 
 def part(path: str, value: object) -> str:

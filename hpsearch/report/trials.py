@@ -23,6 +23,8 @@ NAMES = {
     "val_accuracy": "validation accuracy",
     "train_r2": "training R²",
     "val_r2": "validation R²",
+    "train_f1": "training F1",
+    "val_f1": "validation F1",
 }
 PARTS = {"train_": "training", "val_": "validation"}
 """What the metrics of the two parts begin with."""

@@ -31,6 +31,8 @@ from hpsearch.study.space import grid as grid
 from hpsearch.study.space import same as same
 
 NETWORK_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+F1_METRICS = ("train_f1", "val_f1")
+"""What ``report = ["f1"]`` adds to these."""
 REGRESSION_METRICS = ("train_loss", "train_r2", "val_loss", "val_r2")
 """What a network's training reports after each epoch."""
 TEST_METRICS = {
@@ -85,6 +87,8 @@ class TrainingConfig(Section):
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     patience: Positive | None = None
     record: Literal["epoch", "step"] = "epoch"
+    report: Annotated[list[Literal["f1"]], Field(max_length=1)] = Field(default_factory=list)
+    """What a classification reports beside loss and accuracy: macro F1 of both parts."""
     seed: Seed | None = None
 
 
@@ -158,10 +162,11 @@ class Study:
         """The names of what a trial's training reports after each epoch, in order."""
         if self.objective:
             return tuple(self.objective.metrics)
-        if self.data is not None and self.given is not None and self.given.part == "test":
-            return TEST_METRICS[self.data.task]
-        regression = self.data is not None and self.data.task == "regression"
-        return REGRESSION_METRICS if regression else NETWORK_METRICS
+        assert self.data is not None
+        f1 = "f1" in self.fixed["training"].get("report", ())
+        if self.given is not None and self.given.part == "test":
+            return TEST_METRICS[self.data.task] + (("test_f1",) if f1 else ())
+        return network_metrics(self.data, f1=f1)
 
     @property
     def epochs(self) -> int | None:
@@ -281,6 +286,13 @@ class Study:
     def with_trials(self, trials: int) -> Study:
         """The same study with another budget."""
         return replace(self, search=self.search.model_copy(update={"trials": trials}))
+
+
+def network_metrics(data: DataConfig, *, f1: bool) -> tuple[str, ...]:
+    """What a network's training on the training and the validation part reports, in order."""
+    if data.task == "regression":
+        return REGRESSION_METRICS
+    return NETWORK_METRICS + (F1_METRICS if f1 else ())
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

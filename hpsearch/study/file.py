@@ -135,6 +135,7 @@ def parse(table: Mapping[str, Any]) -> Study:
         fixed, open_ = _divide(table)
         space = _space(data, fixed, open_)
         _require_batches_to_normalize(data, fixed, space)
+        _require_what_is_reported(data, fixed, space)
         if data.task == "regression":
             table = {**table, "search": {"metric": "val_r2", **table.get("search", {})}}
         search = read_section(SearchConfig, table, "search")
@@ -283,6 +284,17 @@ def _require_batches_to_normalize(
     trained = data.train - (round(data.train * part) if isinstance(part, float) else 0)
     if trained < 2:
         raise StudyFileError(f"data.train: leaves {trained} training examples, and {needs}")
+
+
+def _require_what_is_reported(
+    data: DataConfig, fixed: Mapping[str, Mapping[str, Any]], space: Space
+) -> None:
+    if "training.report" in space:
+        raise StudyFileError("training.report: must be the same for all trials; write a list")
+    if data.task == "regression" and "report" in fixed["training"]:
+        raise StudyFileError(
+            "training.report: only a classification has an F1; remove it from this regression"
+        )
 
 
 def _corner(

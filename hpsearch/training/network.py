@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import net
 from hpsearch.data.splits import Parts, Split
 from hpsearch.ledger.records import Outcomes, weights_digest
-from hpsearch.study.config import NETWORK_METRICS, REGRESSION_METRICS, AnyTrial, Study, TrialConfig
+from hpsearch.study.config import AnyTrial, Study, TrialConfig, network_metrics
 from hpsearch.training.seam import Row
 
 
@@ -109,8 +109,10 @@ class NetworkTraining:
             clip_norm=training.clip_norm,
             patience=training.patience,
             record_steps=training.record == "step",
+            f1="f1" in training.report,
         )
-        self.metrics = REGRESSION_METRICS if self._regression else NETWORK_METRICS
+        self._f1 = "f1" in training.report
+        self.metrics = network_metrics(config.data, f1=self._f1)
         self.log = b""
         self.diverged = False
         self.steps: list[float] = []
@@ -120,7 +122,9 @@ class NetworkTraining:
     def __iter__(self) -> Iterator[Row]:
         """The epochs; a diverging one is not among them, and is the end."""
         for epoch in self._epochs:
-            row = (epoch.train_loss, epoch.train_score, epoch.val_loss, epoch.val_score)
+            row: Row = (epoch.train_loss, epoch.train_score, epoch.val_loss, epoch.val_score)
+            if epoch.train_f1 is not None and epoch.val_f1 is not None:
+                row = (*row, epoch.train_f1, epoch.val_f1)
             if not all(map(math.isfinite, row)):
                 self.diverged = True
                 self.close()
@@ -146,6 +150,7 @@ class NetworkTraining:
 
     def _untrained(self) -> Row:
         measures: list[float] = []
+        scores: list[float] = []
         with np.errstate(all="ignore"):  # what it gives is judged by the result
             for part in (self._splits.train, self._splits.validation):
                 if self._regression:
@@ -154,10 +159,13 @@ class NetworkTraining:
                     measures += [loss, float(r2)]
                     continue
                 probabilities = self._network.predict_proba(part.x).astype(np.float64)
-                right = probabilities.argmax(axis=1) == part.y
-                losses = -np.log(_of_label(probabilities, part.y.astype(np.intp)))
-                measures += [float(losses.mean()), float(right.mean())]
-        return measures
+                predicted, labels = probabilities.argmax(axis=1), part.y.astype(np.intp)
+                losses = -np.log(_of_label(probabilities, labels))
+                measures += [float(losses.mean()), float((predicted == labels).mean())]
+                if self._f1:
+                    counts = net.class_counts(predicted, labels, self._splits.classes)
+                    scores.append(net.macro_f1(counts))
+        return measures + scores
 
     def _half_squares(self, part: Split) -> NDArray[np.float64]:
         """The loss of each example of a regression, (n,)."""
