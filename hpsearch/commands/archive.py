@@ -25,7 +25,6 @@ from hpsearch.text import word
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord
     from hpsearch.ledger.store import Store
-    from hpsearch.training.seam import Trainer
     from hpsearch.trust.archive import Archive
     from hpsearch.verify.findings import Findings
 
@@ -78,7 +77,7 @@ def _weights(store: Store, record: StudyRecord) -> bytes | None:
         return None
     try:
         trainer = trainer_of(record.study, record.folder)
-        again = confirm(store, record, best, trainer, settings.read().cache)
+        again = confirm(store, record, best, trainer, settings.read())
     except (NotComparableError, UsageError) as error:
         say(f"hpsearch: the archive has no weights: {error}")
         return None
@@ -107,13 +106,19 @@ def check(
     from hpsearch.verify import findings, look
 
     archive = read(file)
-    with _opened(archive, file) as (store, record, places):
+    with (
+        settings.scratch(settings.read()) as places,
+        _opened(archive, file, places) as (
+            store,
+            record,
+        ),
+    ):
         seen = look.take(store.database, record.name, places, tracking=False)
         found = findings.judge(seen, tracking=False, copies=False)
         found.notes.clear()  # they advise on a study that can be gone on with
         _judge_numbers(archive, store, record, found)
         if reproduce:
-            _train_again(seen, reproduce, store, record, places.cache, found)
+            _train_again(archive, file, reproduce, found)
     counts = archive.numbers
     if as_json:
         document(
@@ -152,19 +157,20 @@ def _tell_numbers(archive: Archive, record: StudyRecord) -> None:
 
 
 @contextmanager
-def _opened(archive: Archive, file: Path) -> Iterator[tuple[Store, StudyRecord, settings.Settings]]:
-    """The archive's study in a store that is gone afterwards."""
+def _opened(
+    archive: Archive, file: Path, places: settings.Settings
+) -> Iterator[tuple[Store, StudyRecord]]:
+    """The archive's study in the store of a workspace."""
     from hpsearch.ledger.database import Database
     from hpsearch.ledger.store import Store
 
-    with settings.scratch(settings.read()) as places:
-        database = Database(places.storage)
-        try:
-            _put(database, archive, file)
-            store = Store(database)
-            yield store, store.study(archive.taken.name), places
-        finally:
-            database.engine.dispose()
+    database = Database(places.storage)
+    try:
+        _put(database, archive, file)
+        store = Store(database)
+        yield store, store.study(archive.taken.name)
+    finally:
+        database.engine.dispose()
 
 
 def _judge_numbers(archive: Archive, store: Store, record: StudyRecord, found: Findings) -> None:
@@ -198,47 +204,55 @@ def _judge_numbers(archive: Archive, store: Store, record: StudyRecord, found: F
         )
 
 
-def _train_again(
-    seen: Any, count: int, store: Store, record: StudyRecord, cache: Path, found: Findings
-) -> None:
+def _train_again(archive: Archive, file: Path, count: int, found: Findings) -> None:
+    """Train some of its trials, in a workspace of their own: the data may have another name here.
+
+    Raises:
+        UsageError: If that would run a program of theirs.
+        NotComparableError: If its data is not found.
+    """
+    from hpsearch.training.make import trainer as make
     from hpsearch.trust.reproduce import reproduce
+    from hpsearch.verify import ledger_reading
     from hpsearch.verify.findings import some, train_again
 
-    moved, trainer = _trainer(record, cache)
-    more = train_again(
-        some(seen.ledger, count),
-        lambda number: reproduce(store, moved, store.trial(moved.id, number), trainer),
-    )
+    with (
+        settings.scratch(settings.read()) as places,
+        _opened(_with_data(archive, places), file, places) as (store, record),
+    ):
+        trainer = make(record.study, Path.cwd(), places.cache)
+        more = train_again(
+            some(ledger_reading.read(store.database, record.name), count),
+            lambda number: reproduce(
+                store, record, store.trial(record.id, number), trainer, places
+            ),
+        )
     found.violations += more.violations
     found.notes += more.notes
     found.uncompared += more.uncompared
 
 
-def _trainer(record: StudyRecord, cache: Path) -> tuple[StudyRecord, Trainer]:
-    """What trains the trials of somebody else's study here, and the study with its data found.
-
-    Raises:
-        UsageError: If it would run a program of theirs.
-        NotComparableError: If its data is not found.
-    """
+def _with_data(archive: Archive, places: settings.Settings) -> Archive:
+    """The same with the name that its data has here."""
     from hpsearch.data.again import found
-    from hpsearch.training.make import trainer
 
-    data = record.study.data
+    definition, name = archive.taken.definition, archive.taken.name
+    data = definition.get("data")
     if data is None:
         raise UsageError(
-            f"{record.name!r} runs a training of its own, and `check` runs nobody else's code; "
+            f"{name!r} runs a training of its own, and `check` runs nobody else's code; "
             f"`import` the file, look at `hpsearch config`, then use `hpsearch reproduce`"
         )
-    digest = record.data_digests.get("dataset", "")
-    spec = found(data.dataset, digest, Path.cwd(), cache=cache, task=data.task)
+    digest = str(archive.taken.data.get("dataset", ""))
+    task = data.get("task", "classification")
+    spec = found(data["dataset"], digest, Path.cwd(), cache=places.cache, task=task)
     if spec is None:
         raise NotComparableError(
-            f"the data {data.dataset} with sha256 {digest[:12]} is neither at its place nor below "
-            f"the current folder; change to a folder that has it"
+            f"the data {data['dataset']} with sha256 {digest[:12]} is neither at its place nor "
+            f"below the current folder; change to a folder that has it"
         )
-    here = replace(record.study, data=data.model_copy(update={"dataset": spec}))
-    return replace(record, study=here), trainer(here, Path.cwd(), cache)
+    moved = {**definition, "data": {**data, "dataset": spec}}
+    return replace(archive, taken=replace(archive.taken, definition=moved))
 
 
 @app.command(name="import", epilog="Example: hpsearch import book.zip --name book-of-ann")

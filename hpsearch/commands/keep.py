@@ -49,7 +49,7 @@ def sync(
 
     def retrain(record: StudyRecord) -> Callable[[Trial], Reproduction]:
         return lambda trial: confirm(
-            store, record, trial, trainer_of(record.study, record.folder), places.cache
+            store, record, trial, trainer_of(record.study, record.folder), places
         )
 
     def projector(record: StudyRecord) -> Projector:

@@ -102,7 +102,8 @@ def _again(
             other = Ledger(database)
             study = record.study.with_trials(trials)
             session = begin(other, study, trainer, folder, places, tracking=False)
-            launch = session.launch(workers or default_workers())
+            variables = _as_recorded(store, record)
+            launch = session.launch(workers or default_workers(), variables)
             show: Any = live if sys.stderr.isatty() else plain
             with signals(launch.stop, launch.kill) as received:
                 show(launch.watch(), session.record)
@@ -113,6 +114,23 @@ def _again(
             return differences((store, record), (other, session.record)), []
         finally:
             database.engine.dispose()
+
+
+def _as_recorded(store: Store, record: StudyRecord) -> dict[str, str] | None:
+    """With which variables workers may round as the recorded ones did; None for this process's.
+
+    Where the trials were run in several environments, those of the first count.
+    """
+    from hpsearch.trust import compute, environment
+
+    trials = store.trials(record.id)
+    first = next((trial.environment for trial in trials if trial.environment), None)
+    if record.study.compute is not None or first is None:
+        return None
+    with environment.single_thread():
+        here = environment.current()
+    there = store.environment(first)
+    return None if environment.rounds_alike(there, here) else compute.like(there, here)
 
 
 def _tell(name: str, trials: int, found: list[Difference]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +18,7 @@ from hpsearch.commands.wiring import (
     open_store,
     trainer_of,
 )
-from hpsearch.errors import UnknownTrialError, UsageError
+from hpsearch.errors import NotComparableError, UnknownTrialError, UsageError
 from hpsearch.text import short
 
 if TYPE_CHECKING:
@@ -31,11 +32,23 @@ app = typer.Typer()
 
 
 @app.command(epilog="Example: hpsearch reproduce book --trial 37")
-def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
-    """Train a trial again, and compare every epoch and the weights."""
+def reproduce(
+    name: Name,
+    trial: TrialNumber = None,
+    as_json: Json = False,
+    tied: Annotated[Path | None, typer.Option("--tied", metavar="FILE", hidden=True)] = None,
+) -> None:
+    """Train a trial again, and compare every epoch and the weights.
+
+    Where only the BLAS kernel or the CPU features differ from the recorded ones, and this CPU has
+    those, it is trained with them.
+    """
     from hpsearch.report import views
     from hpsearch.trust.reproduce import reproduce as train_again
 
+    if tied is not None:
+        _tied(name, trial or 0, tied)
+        return
     store = open_store()
     record = store.study(name)
     if trial is None:
@@ -44,16 +57,45 @@ def reproduce(name: Name, trial: TrialNumber = None, as_json: Json = False) -> N
             raise UnknownTrialError(f"{name!r} has no COMPLETE trial yet")
     else:
         found = store.trial(record.id, trial)
-    outcome = train_again(store, record, found, trainer_of(record.study, record.folder))
+    trainer = trainer_of(record.study, record.folder)
+    outcome = train_again(store, record, found, trainer, settings.read())
     if as_json:
         document(views.dumps(views.reproduction(outcome)))
     else:
-        _tell(outcome, name)
+        _tell(outcome, record)
     raise typer.Exit(outcome.exit_code)
 
 
-def _tell(outcome: Reproduction, name: str) -> None:
+def _tied(name: str, number: int, file: Path) -> None:
+    """What a process does that another has started because it rounds otherwise itself."""
+    from safetensors.numpy import save_file
+
+    from hpsearch.report import views
+    from hpsearch.trust.reproduce import reproduce as train_again
+    from hpsearch.trust.reproduce import rounds_here
+    from hpsearch.work.worker import tie
+
+    tie()
+    store = open_store()
+    record = store.study(name)
+    trial = store.trial(record.id, number)
+    if not rounds_here(store, trial):
+        raise typer.Exit(NotComparableError.exit_code)
+    outcome = train_again(store, record, trial, trainer_of(record.study, record.folder))
+    if outcome.state:
+        save_file(dict(outcome.state), file)
+    document(views.dumps(views.reproduction(outcome)))
+    raise typer.Exit(outcome.exit_code)
+
+
+def _tell(outcome: Reproduction, record: StudyRecord) -> None:
+    name = record.name
     out(f"trial {outcome.number} of {name}, trained again: {outcome.epochs} epochs compared")
+    if outcome.elsewhere and record.study.compute is None:
+        out(
+            "started again with the recorded BLAS kernel and CPU features, since this process uses "
+            "others"
+        )
     if outcome.identical:
         out("identical: every metric, bit for bit")
         out(f"weights sha256 {outcome.weights_sha256}")
@@ -62,10 +104,16 @@ def _tell(outcome: Reproduction, name: str) -> None:
     else:
         out(f"DIFFERENT: {outcome.first_difference}")
         out(f"weights sha256 {outcome.recorded_sha256} recorded, {outcome.weights_sha256} now")
+        apart = ", ".join(f"{metric} {gap:.2g}" for metric, gap in outcome.gaps.items())
+        out(f"largest differences: {apart}")
         for difference in outcome.environment_differences:
             out(f"environment: {difference}")
         if not outcome.rounds_alike:
-            out("this environment rounds differently: the difference says nothing about the trial")
+            out(
+                "this environment rounds differently, and this CPU or installation cannot do as "
+                "recorded: bits cannot be compared here, and the difference says nothing about "
+                "the trial"
+            )
 
 
 @app.command(epilog="Example: hpsearch verify book --reproduce 1/5")
@@ -135,15 +183,15 @@ def _train_again(
     from hpsearch.trust.turns import Turns
     from hpsearch.verify import findings
 
-    trainer = trainer_of(record.study, record.folder)
+    trainer, places = trainer_of(record.study, record.folder), settings.read()
 
     def train(number: int) -> Reproduction:
-        return reproduce(store, record, store.trial(record.id, number), trainer)
+        return reproduce(store, record, store.trial(record.id, number), trainer, places)
 
     if isinstance(share, int):
         return findings.train_again(findings.some(ledger, share), train)
     every = findings.trainable(ledger)
-    file = settings.read().cache / "turns" / f"{record.incarnation}.json"
+    file = places.cache / "turns" / f"{record.incarnation}.json"
     turns = Turns(file, every, record.study.search.seed)
     chosen = turns.next(share)
     found = findings.train_again(chosen, train)

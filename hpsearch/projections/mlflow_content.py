@@ -149,7 +149,8 @@ class Content:
     def fixed(self) -> dict[str, str]:
         """The study's fixed values by path. Not its number of trials: params cannot change."""
         search = self._study.search.model_dump(exclude={"trials", "enqueue"})
-        parts = {"data": self._study.data, "objective": self._study.objective}
+        study = self._study
+        parts = {"data": study.data, "objective": study.objective, "compute": study.compute}
         tables: dict[str, Mapping[str, Any]] = {
             key: part.model_dump() for key, part in parts.items() if part
         }

@@ -71,7 +71,7 @@ class Study:
         objective: More of a study file's ``[objective]``: ``epochs``, ``files``, ``timeout``, or
             a ``command`` in place of the function.
         data, network, training: In place of a function, a study file's tables of that name.
-        tracking: A study file's ``[tracking]``.
+        tracking, compute: A study file's ``[tracking]`` and ``[compute]``.
         folder: Where files of the study are; by default that of the function's module, or the
             current one.
         search: The keys of a study file's ``[search]``.
@@ -97,6 +97,7 @@ class Study:
         network: Mapping[str, Any] | None = None,
         training: Mapping[str, Any] | None = None,
         tracking: Mapping[str, Any] | None = None,
+        compute: Mapping[str, Any] | None = None,
         folder: str | os.PathLike[str] | None = None,
         **search: Unpack[Search],
     ) -> None:
@@ -111,6 +112,7 @@ class Study:
             own["metrics"] = [metrics] if isinstance(metrics, str) else metrics
         tables: dict[str, Any] = {"objective": own, "params": params, "data": data}
         tables |= {"network": network, "training": training, "tracking": tracking, "search": search}
+        tables["compute"] = compute
         given = {key: plain(table) for key, table in tables.items() if table}
         source.check(given)
         at = folder if folder is not None else known.folder if known is not None else None
@@ -287,7 +289,7 @@ class Study:
         found = store.best(record) if trial is None else store.trial(record.id, trial)
         if found is None:
             raise UnknownTrialError(f"{self.name!r} has no COMPLETE trial to reproduce")
-        return reproduce(store, record, found, self._trainer(here=False))
+        return reproduce(store, record, found, self._trainer(here=False), self._places)
 
     def report(self, folder: str | os.PathLike[str] | None = None) -> list[Path]:
         """Draw the study, as ``hpsearch report`` does.

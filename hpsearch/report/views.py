@@ -66,6 +66,10 @@ def reproduction(outcome: Reproduction) -> dict[str, Any]:
         "recorded_sha256": outcome.recorded_sha256,
         "first_difference": outcome.first_difference,
         "environment_differences": outcome.environment_differences,
+        "epochs": outcome.epochs,
+        "rounds_alike": outcome.rounds_alike,
+        "gaps": {name: gap if gap < float("inf") else None for name, gap in outcome.gaps.items()},
+        "elsewhere": outcome.elsewhere,
     }
 
 

@@ -132,6 +132,13 @@ class SearchConfig(Section):
         return self.sampler == "tpe" or self.pruner != "none"
 
 
+class ComputeConfig(Section):
+    """``[compute]``: how the processes compute that train the trials."""
+
+    profile: Literal["native", "portable"] = "native"
+    """The fastest kernel that the CPU has, or one whose bits any CPU of its kind gives."""
+
+
 class TrackingConfig(Section):
     """``[tracking]``: what MLflow is told beside the trials."""
 
@@ -156,6 +163,8 @@ class Study:
     given: GivenConfig | None = None
     """Of a study whose trials are given."""
     confirm: ConfirmConfig | None = None
+    compute: ComputeConfig | None = None
+    """None if it is native."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -250,6 +259,7 @@ class Study:
                 trials=1, metric=self.search.metric, direction=self.search.direction
             ),
             tracking=TrackingConfig(),
+            compute=self.compute,
         )
 
     def definition(self) -> dict[str, Any]:
@@ -272,6 +282,7 @@ class Study:
         data = {"data": plain(self.data)} if self.data else {}
         whole = {"name": self.name, **data, **tables}
         whole |= {"search": plain(self.search), "tracking": plain(self.tracking)}
+        whole |= {"compute": plain(self.compute)} if self.compute else {}
         whole |= {"given": plain(self.given)} if self.given else {}
         whole |= {"confirm": plain(self.confirm)} if self.confirm else {}
         return {key: value for key, value in whole.items() if value}

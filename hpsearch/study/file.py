@@ -22,6 +22,7 @@ from hpsearch.study.conditions import checked, grid_size, needed
 from hpsearch.study.config import (
     SEARCHABLE,
     Choices,
+    ComputeConfig,
     DataConfig,
     Range,
     SearchConfig,
@@ -108,7 +109,7 @@ def parse(table: Mapping[str, Any]) -> Study:
         StudyFileError: If it is no valid study; the message names the key.
     """
     known = ["name", "data", "network", "training", "objective", "params", "search", "tracking"]
-    known += ["given", "confirm"]
+    known += ["compute", "given", "confirm"]
     for key, section in table.items():
         if key not in known:
             raise StudyFileError(f"{short(key)}: unknown key{nearest(key, known)}")
@@ -140,6 +141,8 @@ def parse(table: Mapping[str, Any]) -> Study:
             table = {**table, "search": {"metric": "val_r2", **table.get("search", {})}}
         search = read_section(SearchConfig, table, "search")
     tracking = read_section(TrackingConfig, table, "tracking")
+    compute = read_section(ComputeConfig, table, "compute")
+    other = None if compute == ComputeConfig() else compute
     points = [
         _point(space, f"search.enqueue[{index}]", raw) for index, raw in enumerate(search.enqueue)
     ]
@@ -155,7 +158,9 @@ def parse(table: Mapping[str, Any]) -> Study:
     sections = MappingProxyType({key: MappingProxyType(entry) for key, entry in fixed.items()})
     open_places = MappingProxyType(space)
     confirm = _confirm(table, space)
-    study = Study(name, data, sections, open_places, search, tracking, objective, given, confirm)
+    study = Study(
+        name, data, sections, open_places, search, tracking, objective, given, confirm, other
+    )
     if given is not None and (study.seed is not None or "training.seed" in space):
         raise StudyFileError("given: has seeds of its own; remove the other seed")
     if search.metric not in study.metrics:

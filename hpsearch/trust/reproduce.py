@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
@@ -26,8 +27,24 @@ from hpsearch.ledger.records import (
 )
 from hpsearch.ledger.store import Store
 from hpsearch.search import race
+from hpsearch.settings import Settings
+from hpsearch.study.objective import LOCAL
 from hpsearch.training.seam import Row, Trainer, TrainingFailed
-from hpsearch.trust import environment
+from hpsearch.trust import compute, elsewhere, environment
+
+_TOLD = (
+    "number",
+    "identical",
+    "within_tolerance",
+    "epochs",
+    "weights_sha256",
+    "recorded_sha256",
+    "first_difference",
+    "environment_differences",
+    "rounds_alike",
+    "gaps",
+)
+"""What another process tells of a reproduction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,10 @@ class Reproduction:
     """Whether this environment must give the recorded one's bits."""
     state: Mapping[str, NDArray[Any]] = field(repr=False)
     """The trained arrays."""
+    gaps: Mapping[str, float] = field(default_factory=dict)
+    """By metric, how far the numbers are apart at most: infinitely where one is not a number."""
+    elsewhere: bool = False
+    """Whether another process trained it, which rounds as the recorded one did."""
 
     @property
     def agrees(self) -> bool:
@@ -73,8 +94,22 @@ class Reproduction:
         }
 
 
-def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer) -> Reproduction:
+def reproduce(
+    store: Store,
+    record: StudyRecord,
+    trial: Trial,
+    trainer: Trainer,
+    places: Settings | None = None,
+) -> Reproduction:
     """Train a finished trial again, to the epoch where it ended, and compare.
+
+    Args:
+        store: The ledger.
+        record: The study.
+        trial: The trial.
+        trainer: What trains it here.
+        places: The workspace. With it, where this process uses another kernel or other CPU features
+            than the recorded one, and this CPU can do those, another process trains it with them.
 
     Raises:
         UnknownTrialError: If it did not finish, or failed.
@@ -93,6 +128,9 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer)
             f"the data of {record.name!r} has changed since the study ran "
             f"({changes_of(record.data_digests, trainer.digests)}); restore the data"
         )
+    there = store.environment(trial.environment)
+    if places is not None and (told := _elsewhere(record, trial, there, places)) is not None:
+        return told
     recorded = store.curves(record.id, [trial.number])[trial.number]
     rows: list[Row] = []
     with environment.single_thread():
@@ -108,7 +146,6 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer)
                         break
         except TrainingFailed as error:
             failure = f"it failed: {error}"
-    there = store.environment(trial.environment)
     weights = training.sha256
     now = curve(rows, len(record.metrics))
     difference = failure or first_difference(record.metrics, recorded, now)
@@ -128,25 +165,60 @@ def reproduce(store: Store, record: StudyRecord, trial: Trial, trainer: Trainer)
         environment_differences=environment.differences(there, here),
         rounds_alike=environment.rounds_alike(there, here),
         state=training.state,
+        gaps=_gaps(record.metrics, recorded, now),
     )
 
 
+def rounds_here(store: Store, trial: Trial) -> bool:
+    """Whether this process must give a trial's bits."""
+    with environment.single_thread():
+        here = environment.current()
+    return trial.environment is not None and environment.rounds_alike(
+        store.environment(trial.environment), here
+    )
+
+
+def _elsewhere(
+    record: StudyRecord, trial: Trial, there: Mapping[str, Any], places: Settings
+) -> Reproduction | None:
+    """What another process says that rounds as the recorded one did; None if none is needed or can.
+
+    A function that only this process can call is trained in this one.
+    """
+    objective = record.study.objective
+    if objective is not None and (objective.function or "").startswith(LOCAL):
+        return None
+    with environment.single_thread():
+        here = environment.current()
+    if environment.rounds_alike(there, here):
+        return None
+    variables = compute.like(there, here)
+    if variables is None:
+        return None
+    told = elsewhere.reproduce(places, record.name, trial.number, variables)
+    if told is None:
+        return None
+    said = {key: told.document[key] for key in _TOLD}
+    gaps = {name: math.inf if gap is None else gap for name, gap in said.pop("gaps").items()}
+    return Reproduction(**said, gaps=gaps, state=told.state, elsewhere=True)
+
+
 def confirm(
-    store: Store, record: StudyRecord, trial: Trial, trainer: Trainer, cache: Path
+    store: Store, record: StudyRecord, trial: Trial, trainer: Trainer, places: Settings
 ) -> Reproduction:
     """Reproduce a trial where its bits must come out the same, once.
 
-    The weights are kept in ``cache`` until somebody needs them: MLflow may have been left out, or
-    away, when they were trained.
+    The weights are kept in the workspace's cache until somebody needs them: MLflow may have been
+    left out, or away, when they were trained.
 
     Raises:
         NotComparableError: Also if they differ and this environment rounds otherwise.
     """
-    kept = cache / "weights" / f"{trial.weights_sha256}.safetensors"
+    kept = places.cache / "weights" / f"{trial.weights_sha256}.safetensors"
     state = _kept(kept, trial)
     if state is not None:
         return _confirmed(trial, state)
-    outcome = reproduce(store, record, trial, trainer)
+    outcome = reproduce(store, record, trial, trainer, places)
     if outcome.identical and outcome.state:
         _keep(kept, outcome.state)
     if not outcome.agrees and not outcome.rounds_alike:
@@ -193,6 +265,16 @@ def _confirmed(trial: Trial, state: Mapping[str, NDArray[Any]]) -> Reproduction:
         rounds_alike=True,
         state=state,
     )
+
+
+def _gaps(names: Sequence[str], recorded: Curve, now: Curve) -> dict[str, float]:
+    """Over the epochs that both have."""
+    common = min(len(recorded), len(now))
+    old, new = recorded[:common], now[:common]
+    same = (old == new) | (np.isnan(old) & np.isnan(new))
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.where(same, 0.0, np.nan_to_num(abs(old - new), nan=np.inf))
+    return dict(zip(names, gap.max(axis=0, initial=0.0).tolist(), strict=True))
 
 
 def _near(recorded: Curve, now: Curve, tolerance: float | None) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from hpsearch.errors import HpsearchError
 from hpsearch.ledger.records import State, StudyRecord
 from hpsearch.ledger.store import Store
+from hpsearch.settings import Settings
 from hpsearch.training.seam import Trainer
 from hpsearch.trust.reproduce import reproduce
 
@@ -18,6 +19,7 @@ def watch_first(
     store: Store,
     record: StudyRecord,
     trainer: Callable[[], Trainer],
+    places: Settings,
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> None:
@@ -27,6 +29,7 @@ def watch_first(
         store: The ledger.
         record: The study.
         trainer: Gives what trains it, for this alone.
+        places: The workspace.
         stop: Set when nobody waits for that any more.
         say: Is told, in a line.
     """
@@ -34,7 +37,7 @@ def watch_first(
         while not (found := store.trials(record.id, [State.COMPLETE])):
             if stop.wait(_LOOK):
                 return
-        outcome = reproduce(store, record, found[0], trainer())
+        outcome = reproduce(store, record, found[0], trainer(), places)
     except HpsearchError:  # the store is away, or the study deleted: others say so
         return
     if not outcome.agrees and outcome.rounds_alike:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
@@ -27,7 +27,7 @@ from hpsearch.ledger.records import Counts, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.settings import Settings
 from hpsearch.threads import ONE_THREAD
-from hpsearch.trust import environment
+from hpsearch.trust import compute, environment
 
 if TYPE_CHECKING:
     from hpsearch.projections.projector import Projector
@@ -62,6 +62,7 @@ class Launch:
         workers: Number of processes.
         projector: What writes the projections beside them; none if another launch's does.
         beside: What else is done meanwhile, until the event is set; it may tell of something.
+        variables: Of the processes' environment; by default what the study's ``[compute]`` asks.
     """
 
     def __init__(
@@ -73,12 +74,14 @@ class Launch:
         workers: int,
         projector: Projector | None,
         beside: Callable[[threading.Event, Callable[[str], None]], None] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         self._store = store
         self._record = record
         self._settings = settings
         self._size = workers
         self._code = environment.code()
+        self._variables = compute.launching(record.study) if variables is None else variables
         self._workers: list[_Process] = []
         self._dead: list[_Process] = []
         self._deaths = 0  # with no trial finished since
@@ -180,6 +183,7 @@ class Launch:
             env={
                 **os.environ,
                 **ONE_THREAD,
+                **self._variables,
                 "HPSEARCH_HOME": str(self._settings.home),
                 "HPSEARCH_STORAGE": self._settings.storage,
             },

@@ -56,8 +56,13 @@ class Session:
             )
         return lines
 
-    def launch(self, workers: int) -> Launch:
-        """What runs it in so many processes, or in fewer if fewer trials are left."""
+    def launch(self, workers: int, variables: Mapping[str, str] | None = None) -> Launch:
+        """What runs it in so many processes, or in fewer if fewer trials are left.
+
+        Args:
+            workers: How many.
+            variables: Of their environment, in place of those of the study's ``[compute]``.
+        """
         counts = self.store.counts(self.record.id)
         return Launch(
             self.store,
@@ -66,6 +71,7 @@ class Session:
             workers=min(workers, counts.budget - counts.finished),
             projector=self.projector,
             beside=self._check_first if self._may_differ(counts) else None,
+            variables=variables,
         )
 
     def _may_differ(self, counts: Counts) -> bool:
@@ -78,7 +84,7 @@ class Session:
             folder = Path(self.record.folder or "").absolute()
             return make.trainer(self.record.study, folder, self.settings.cache)
 
-        watch_first(self.store, self.record, another, stop, say)
+        watch_first(self.store, self.record, another, self.settings, stop, say)
 
     def here(self) -> Here:
         """What runs it in this process."""
@@ -93,7 +99,7 @@ class Session:
         done = self.store.study(self.record.name).reproduced
         if done and done["number"] == best.number:
             return done
-        again = confirm(self.store, self.record, best, self.trainer, self.settings.cache)
+        again = confirm(self.store, self.record, best, self.trainer, self.settings)
         self.store.mark_reproduced(self.record.id, again.outcome)
         return again.outcome
 
@@ -153,7 +159,7 @@ def begin(
         record.name,
         settings,
         tracking=tracking,
-        retrain=lambda trial: confirm(store, record, trial, trainer, settings.cache),
+        retrain=lambda trial: confirm(store, record, trial, trainer, settings),
     )
     return Session(store, record, trainer, settings, projector)
 

@@ -24,7 +24,7 @@ from hpsearch.search.seeds import training_seed
 from hpsearch.search.suggest import suggest
 from hpsearch.study.config import Params, Study
 from hpsearch.training.seam import Row, Trainer, Training, TrainingFailed
-from hpsearch.trust import environment
+from hpsearch.trust import compute, environment
 
 OUTAGE = 300.0
 """Seconds that a store may be away before its workers give up."""
@@ -72,6 +72,7 @@ class Worker:
         """
         with environment.single_thread():
             here = environment.current()
+            compute.refuse_other(self._study, here)
             digest = environment.digest(here)
             patiently(stop, lambda: self._store.remember(here, digest))
             wait = _SHORTEST_WAIT

@@ -52,13 +52,13 @@ def test_what_was_confirmed_is_not_trained_again(
         return train(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(reproduce, "reproduce", counted)
-    again = reproduce.confirm(store, record, best, trainer, places.cache)
+    again = reproduce.confirm(store, record, best, trainer, places)
     assert trained == []
     assert again.identical
     assert best.weights_sha256 == weights_digest(again.state)
     assert record.reproduced == again.outcome
     (kept,) = (places.cache / "weights").iterdir()
     kept.write_bytes(kept.read_bytes()[:-1] + b"x")
-    assert reproduce.confirm(store, record, best, trainer, places.cache).identical
+    assert reproduce.confirm(store, record, best, trainer, places).identical
     assert trained == [1]  # what is kept and not the trial's is none of its weights
     store.database.engine.dispose()

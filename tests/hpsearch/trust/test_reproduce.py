@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hpsearch import settings
 from hpsearch.errors import NotComparableError, UnknownTrialError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
@@ -101,6 +102,11 @@ def ledger(tmp_path: Path) -> Iterator[Callable[..., Ledger]]:
 
     yield enter
     database.engine.dispose()
+
+
+def places(home: Path) -> settings.Settings:
+    """The workspace in a folder."""
+    return settings.read({"HPSEARCH_HOME": str(home)})
 
 
 def changed(at: tuple[int, int], by: float) -> NDArray[np.float64]:
@@ -217,7 +223,13 @@ def test_it_is_confirmed_once(ledger: Callable[..., Ledger], tmp_path: Path) -> 
     entered = ledger()
     trained = Trained()
     first, second = (
-        confirm(entered.store, entered.record, entered.trial, trained, tmp_path)  # type: ignore[arg-type]
+        confirm(
+            entered.store,
+            entered.record,
+            entered.trial,
+            trained,
+            places(tmp_path),
+        )  # type: ignore[arg-type]
         for _ in range(2)
     )
     assert trained.trained == 1
@@ -243,8 +255,8 @@ def test_what_differs_is_not_kept(
         trained = Trained(state={"W1": WEIGHTS["W1"] + 1})
         if elsewhere:
             with pytest.raises(NotComparableError, match="rounds differently"):
-                confirm(*arguments, trained, tmp_path)  # type: ignore[arg-type]
+                confirm(*arguments, trained, places(tmp_path))  # type: ignore[arg-type]
         else:
-            assert not confirm(*arguments, trained, tmp_path).identical  # type: ignore[arg-type]
+            assert not confirm(*arguments, trained, places(tmp_path)).identical  # type: ignore[arg-type]
         assert trained.trained == 1
-    assert not (tmp_path / "weights").exists()
+    assert not (tmp_path / "cache" / "weights").exists()

@@ -105,7 +105,7 @@ class Prepared:
 
         def retrain(trial: Trial) -> Reproduction:
             splits = data.split(load("digits"), train=60, validation=30, seed=0)
-            return confirm(store, record, trial, NetworkTrainer(splits), self.settings.cache)
+            return confirm(store, record, trial, NetworkTrainer(splits), self.settings)
 
         try:
             return mend(store, record, self.settings, retrain)
