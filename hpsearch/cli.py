@@ -20,6 +20,7 @@ from hpsearch.commands import (
     confirm,
     data,
     keep,
+    opening,
     replay,
     run,
     secret_files,
@@ -43,7 +44,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-for part in (run, show, confirm, data, trust, replay, archive, keep, ui):
+for part in (run, show, confirm, opening, data, trust, replay, archive, keep, ui):
     for registered in part.app.registered_commands:
         registered.cls = Command
     app.add_typer(part.app)

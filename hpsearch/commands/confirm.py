@@ -58,6 +58,8 @@ def confirm(
     own = run_given(
         store, record, definition, unchanged_trainer(record), workers, tracking=not no_tracking
     )
+    if not no_tracking:
+        tell(store, record)
     found = confirmation(store, record)
     if found is None:
         raise HpsearchError(
@@ -134,8 +136,7 @@ def run_given(
     *,
     tracking: bool,
 ) -> StudyRecord:
-    """Run a study whose trials are given, or go on with it; then bring the other one's MLflow run
-    up to date.
+    """Run a study whose trials are given, or go on with it.
 
     Args:
         store: The ledger.
@@ -149,11 +150,12 @@ def run_given(
         HpsearchError: If it did not come to its end.
     """
     from hpsearch.commands.display import watch
-    from hpsearch.projections.projector import Projector
     from hpsearch.work.launch import default_workers
     from hpsearch.work.session import begin
 
     places = settings.read()
+    if tracking and record.mlflow_run_id is None:  # the run that this study's is to be below
+        tell(store, record)
     folder = Path(record.folder) if record.folder else None
     session = begin(store, definition, trainer, folder, places, tracking=tracking)
     launch = session.launch(workers or default_workers())
@@ -169,9 +171,14 @@ def run_given(
     failure = session.failure(launch)
     if failure is not None:
         raise failure
-    if tracking:
-        try:
-            Projector(store, record.name, places).step()
-        except TrackingError as error:
-            say(f"hpsearch: {error}; to write it later: hpsearch sync {word(record.name)}")
     return session.record
+
+
+def tell(store: Store, record: StudyRecord) -> None:
+    """Bring the MLflow run of a study up to date."""
+    from hpsearch.projections.projector import Projector
+
+    try:
+        Projector(store, record.name, settings.read()).step()
+    except TrackingError as error:
+        say(f"hpsearch: {error}; to write it later: hpsearch sync {word(record.name)}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -154,6 +155,22 @@ def delete(
     for each in (*below, record):
         store.refuse_running(each.id)
     for each in (*below, record):
+        _end_opening(store, each)
         projector.delete(store, each, settings.read(), tracking=not no_tracking)
         store.delete(each.id)
         out(f"{each.name}: deleted")
+
+
+def _end_opening(store: Store, record: StudyRecord) -> None:
+    """A test part that was opened stays so, though what it showed is not to be known any more."""
+    from hpsearch.ledger import openings
+    from hpsearch.trust.confirming import find
+    from hpsearch.trust.opening import opened
+
+    given = record.study.given
+    above = find(store, given.study) if given is not None and given.part == "test" else None
+    if above is not None:
+        result = replace(
+            opened(store, above, record), value=None, low=None, high=None, out="it was deleted"
+        )
+        openings.close(store.database, above, record.name, result)

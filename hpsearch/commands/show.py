@@ -155,7 +155,7 @@ def trials(name: Name, as_json: Json = False) -> None:
 @app.command(epilog="Example: hpsearch best book")
 def best(name: Name, as_json: Json = False) -> None:
     """Show the best trial, and what to expect of it on other examples."""
-    from hpsearch.report import confirmed, views
+    from hpsearch.report import confirmed, opened, views
     from hpsearch.study import config
     from hpsearch.trust.confirming import confirmation
     from hpsearch.trust.estimate import correction
@@ -174,11 +174,13 @@ def best(name: Name, as_json: Json = False) -> None:
         shown = views.trial(trial) | {"config": config.resolved_table(resolved)}
         shown["corrected"] = views.correction(correction(store, record))
         shown["confirmed"] = None if again is None else confirmed.document(again)
+        shown["test"] = opened.document(record.openings)
         document(views.dumps(shown))
         return
-    if again is not None:
-        for line in [confirmed.winner(again), *confirmed.remarks(again)]:
-            out(line)
+    for line in opened.lines(record.openings):
+        out(line)
+    for line in [] if again is None else [confirmed.winner(again), *confirmed.remarks(again)]:
+        out(line)
     counts = store.counts(record.id)
     out(f"trial {trial.number} of {name}: {record.study.search.metric} {trial.value!r}")
     for path, value in trial.params.items():
@@ -211,6 +213,10 @@ def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> Non
         study = unrun
     if trial is not None:
         found = store.trial(record.id, trial)
+        if study.given is not None and study.given.part == "test":
+            raise UsageError(
+                f"trial {trial} of {name!r} was scored on the test part, as no study file can ask"
+            )
         if not filled(study.space, found.params):
             raise UnknownTrialError(f"trial {trial} is {found.state}; it has no values yet")
         study = study.of_trial(trial, study.resolve(found.params, found.seed))

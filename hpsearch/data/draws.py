@@ -35,7 +35,7 @@ def parts(
 
     ``train`` rows are drawn first. A fraction ``validation`` (a float within 0 … 1) of them becomes
     the validation part; a number (an int) is drawn beside them. The test part is the one that is
-    not drawn, or else all that is left; or ``test`` rows of it.
+    not drawn, or else all that is left; or ``test`` rows of it, which may be none.
 
     Each draw takes of every class its share of what is drawn from, rounded by largest remainder
     (ties to the lower class), so within one row. Where equal rows stay together, a draw takes no
@@ -61,7 +61,7 @@ def parts(
     if test is not None:
         test_rows, _ = _draw(test_rows, strata, test)
     drawn = {"training": train_rows, "validation": validation_rows, "test": test_rows}
-    empty = [name for name, rows in drawn.items() if not len(rows)]
+    empty = [name for name, rows in drawn.items() if not len(rows) and (name, test) != ("test", 0)]
     if empty:
         problem = f"no {empty[0]} examples are left when duplicates stay in one part"
         raise bad("data.duplicates", problem, "change the sizes in [data]")
@@ -91,9 +91,9 @@ def _validation_size(
     strata: Strata, pool: int, train: int, validation: float | int, test: int | None
 ) -> int:
     """The number of validation examples, when every part can be drawn."""
-    for key, number in (("train", train), ("test", test)):
-        if number is not None and number < 1:
-            raise bad(f"data.{key}", f"{number} examples", "use 1 or more")
+    for key, number, least in (("train", train, 1), ("test", test, 0)):
+        if number is not None and number < least:
+            raise bad(f"data.{key}", f"{number} examples", f"use {least} or more")
     beside = 0
     if isinstance(validation, float):
         number = round(train * validation) if 0 < validation < 1 else 0
@@ -106,12 +106,14 @@ def _validation_size(
             raise bad("data.validation", f"{number} examples", "use 1 or more")
     whole = len(strata.y[: strata.test_start])
     own_test = len(strata.y) - whole
-    asked = train + beside + (0 if own_test else test or 1)
-    if asked > pool or (own_test and (test or 1) > own_test):
+    sealed = 1 if test is None else test
+    asked = train + beside + (0 if own_test else sealed)
+    if asked > pool or (own_test and sealed > own_test):
         there = f"{pool} examples and {own_test} for testing" if own_test else f"{pool} examples"
         if pool < whole:
             there = f"{pool} examples without duplicates among the {own_test} for testing"
-        wanted = f"train = {train}, validation = {validation}, test = {test or 'the rest'}"
+        rest = "the rest" if test is None else test
+        wanted = f"train = {train}, validation = {validation}, test = {rest}"
         raise bad(strata.source, f"has {there}, too few for {wanted}", "ask for fewer in [data]")
     return number
 

@@ -36,6 +36,41 @@ def curve(rows: Iterable[Iterable[float]] = (), metrics: int = 0) -> Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """What an opening of the test part showed."""
+
+    metric: str
+    trial: int | None
+    """Whose configuration it was; None of the baseline."""
+    value: float | None
+    """Over the seeds, as are the ends of its 95 % interval; None if a seed came to no end."""
+    low: float | None
+    high: float | None
+    baseline: float | None
+    """The baseline's value; None where that was the chosen configuration, or came to none."""
+    better: float | None
+    """The probability that the chosen configuration is better than the baseline."""
+    seeds: int
+    examples: int
+    """Of the test part."""
+    trained: int
+    """Examples that were trained on."""
+    out: str | None
+    """Why there is no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One opening of a study's test part."""
+
+    study: str
+    """The name of the study whose trials were scored on it."""
+    opened: float
+    result: Opened | None
+    """None as long as it has not ended."""
+
+
+@dataclass(frozen=True, slots=True)
 class StudyRecord:
     """A study in the ledger."""
 
@@ -56,6 +91,8 @@ class StudyRecord:
     mlflow_run_id: str | None
     mlflow_summary: str | None
     reproduced: Mapping[str, Any] | None
+    openings: tuple[Opening, ...]
+    """Of the test part, in order."""
 
     @property
     def name(self) -> str:

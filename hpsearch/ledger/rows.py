@@ -6,28 +6,29 @@ column is looked at here, once, before anybody relies on what is in it.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from hpsearch.errors import HpsearchError, StoreError
+from hpsearch.errors import StoreError
 from hpsearch.ledger import tables
-from hpsearch.ledger.records import Curve, Outcomes, State, Steps, StudyRecord, Trial, unpack
-from hpsearch.study import file as study_file
-from hpsearch.study.config import Choices, Range, Study
+from hpsearch.ledger.columns import STUDY, TRIAL, UNFINISHED, Read, fits, json_object, show
+from hpsearch.ledger.records import (
+    Curve,
+    Outcomes,
+    State,
+    Steps,
+    StudyRecord,
+    Trial,
+    unpack,
+)
+from hpsearch.study.config import Study
 
 _Row: TypeAlias = "sa.Row[*tuple[Any, ...]]"
-_Read: TypeAlias = Callable[[Any], Any]
-"""Takes a column's content, and raises ValueError if it is not what stands there."""
-_LAST = 253402214400.0
-"""A time: the last day that a date can be of."""
 
 
 def raw(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]]:
@@ -83,7 +84,7 @@ class Reader:
         Raises:
             StoreError: If it is none: names the table, the study and the column.
         """
-        read = self._columns(tables.studies, _STUDY, row)
+        read = self._columns(tables.studies, STUDY, row)
         study: Study = read["definition"]
         if study.name != read["name"]:
             raise self.bad(tables.studies, None, "name", f"the definition says {study.name!r}")
@@ -100,6 +101,7 @@ class Reader:
             mlflow_run_id=read["mlflow_run_id"],
             mlflow_summary=read["mlflow_summary"],
             reproduced=read["reproduced"],
+            openings=read["openings"],
         )
 
     def trial(self, row: _Row, study: Study) -> Trial:
@@ -108,11 +110,11 @@ class Reader:
         Raises:
             StoreError: If it is none: names the table, the study, the trial and the column.
         """
-        read = self._columns(tables.trials, _TRIAL, row)
+        read = self._columns(tables.trials, TRIAL, row)
         number, state, params = read["number"], read["state"], read["params"]
         for path, value in params.items():
-            if not _fits(value, study.space.get(path)):
-                shown = f"{_show(path)} = {_show(value)} is no value of what is searched"
+            if not fits(value, study.space.get(path)):
+                shown = f"{show(path)} = {show(value)} is no value of what is searched"
                 raise self.bad(tables.trials, number, "params", shown)
         for column, needed in (("value", state is State.COMPLETE), ("ended", state.finished)):
             if needed and read[column] is None:
@@ -142,7 +144,7 @@ class Reader:
         Raises:
             StoreError: If they do not.
         """
-        return Unfinished(**self._columns(tables.trials, _UNFINISHED, row))
+        return Unfinished(**self._columns(tables.trials, UNFINISHED, row))
 
     def column(self, table: sa.Table, column: str, row: _Row) -> Any:
         """One column of a row.
@@ -150,7 +152,7 @@ class Reader:
         Raises:
             StoreError: If it is not what stands there.
         """
-        readers = {tables.studies: _STUDY, tables.trials: _TRIAL}[table]
+        readers = {tables.studies: STUDY, tables.trials: TRIAL}[table]
         return self._columns(table, {column: readers[column]}, row)[column]
 
     def curve(self, row: _Row, metrics: Sequence[str]) -> Curve:
@@ -179,13 +181,13 @@ class Reader:
         try:
             return unpack(row.data if isinstance(row.data, bytes) else b"")
         except ValueError:
-            why = f"{_show(row.data)} are no outcomes"
+            why = f"{show(row.data)} are no outcomes"
             raise self.bad(tables.curves, row.number, "outcomes", why) from None
 
     def bad(self, table: sa.Table, number: Any, column: str, why: str) -> StoreError:
         """What is to be raised of a column that does not parse."""
-        trial = "" if number is None else f", trial {_show(number)}"
-        place = f"{table.name}, study {_show(self.study, 140)}{trial}, {column}"
+        trial = "" if number is None else f", trial {show(number)}"
+        place = f"{table.name}, study {show(self.study, 140)}{trial}, {column}"
         return StoreError(f"{self.where}: {place}: {why}; {self.advice}")
 
     def _array(self, number: int, column: str, data: Any, width: int) -> NDArray[np.float64]:
@@ -195,7 +197,7 @@ class Reader:
             raise self.bad(tables.curves, number, column, f"holds no rows of {width} numbers")
         return np.frombuffer(data, dtype="<f8").astype(np.float64)
 
-    def _columns(self, table: sa.Table, readers: Mapping[str, _Read], row: _Row) -> dict[str, Any]:
+    def _columns(self, table: sa.Table, readers: Mapping[str, Read], row: _Row) -> dict[str, Any]:
         found = row._mapping
         read: dict[str, Any] = {}
         for column, reader in readers.items():
@@ -214,177 +216,8 @@ def environment(where: str, digest: str, content: Any) -> dict[str, Any]:
         StoreError: If it is no table.
     """
     try:
-        return _object(content)
+        return json_object(content)
     except ValueError as error:
         table = tables.environments.name
         said = "there is no such row" if content is None else str(error)
-        raise StoreError(f"{where}: {table}, {_show(digest)}, content: {said}") from None
-
-
-# -- what may stand in a column
-
-
-def _whole(value: Any, low: int = 0, high: int = 2**31 - 1) -> int:
-    if type(value) is not int or not low <= value <= high:
-        raise ValueError(f"{_show(value)} is no whole number from {low} to {high}")
-    return value
-
-
-def _real(value: Any) -> float:
-    if type(value) is not float or not math.isfinite(value):
-        raise ValueError(f"{_show(value)} is no finite number")
-    return value
-
-
-def _time(value: Any) -> float:
-    if not 0 <= _real(value) <= _LAST:
-        raise ValueError(f"{_show(value)} is no time")
-    return float(value)
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str or not _decoded(value):
-        raise ValueError(f"{_show(value)} is no text")
-    return value
-
-
-def _flag(value: Any) -> bool:
-    if value not in (0, 1) or isinstance(value, float):
-        raise ValueError(f"{_show(value)} is neither true nor false")
-    return bool(value)
-
-
-def _state(value: Any) -> State:
-    if value not in list(State):
-        raise ValueError(f"{_show(value)} is no state of a trial")
-    return State(value)
-
-
-def _object(value: Any) -> dict[str, Any]:
-    try:
-        found = json.loads(_text(value), parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict) or not all(map(_decoded, found)):
-        raise ValueError(f"{_show(value)} is no JSON object")
-    return found
-
-
-def _digests(value: Any) -> dict[str, Any]:
-    found = _object(value)
-    digests = [digest for part, digest in found.items() if part != "facts"]
-    facts = found.get("facts", {})
-    if not isinstance(facts, dict) or not all(isinstance(digest, str) for digest in digests):
-        raise ValueError(f"{_show(value)} holds no digests of data")
-    return found
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    try:
-        found = json.loads(_text(value))
-    except (ValueError, RecursionError):
-        found = None
-    named = isinstance(found, list) and all(isinstance(name, str) for name in found)
-    if not named or len(set(found)) < len(found) or not found:
-        raise ValueError(f"{_show(value)} is no list of names")
-    return tuple(found)
-
-
-def _rungs(value: Any) -> dict[str, float]:
-    found = _object(value)
-    for metric in found.values():
-        if isinstance(metric, bool) or not isinstance(metric, int | float):
-            raise ValueError(f"{_show(value)} holds no numbers by rung")
-    return found
-
-
-def _reproduced(value: Any) -> dict[str, Any]:
-    found = _object(value)
-    if not isinstance(found.get("number"), int) or not isinstance(found.get("identical"), bool):
-        raise ValueError(f"{_show(value)} is no outcome of a reproduction")
-    return found
-
-
-@lru_cache(maxsize=64)
-def _study(value: Any) -> Study:
-    try:
-        return study_file.parse(_object(value))
-    except HpsearchError as error:
-        raise ValueError(f"is no study: {error}") from None
-    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError):
-        raise ValueError(f"{_show(value)} is no study") from None
-
-
-def _maybe(reader: _Read, value: Any) -> Any:
-    return None if value is None else reader(value)
-
-
-def _fits(value: Any, open_: Range | Choices | None) -> bool:
-    """Whether a param is of the kind that is searched; how far it may go, ``verify`` judges."""
-    if isinstance(open_, Choices):
-        return value in open_
-    if open_ is None or isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return isinstance(value, int if isinstance(open_.low, int) else int | float) and (
-        abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value)
-    )
-
-
-def _no_number(said: str) -> float:
-    raise ValueError(said)
-
-
-def _decoded(text: str) -> bool:
-    """Whether it came out of UTF-8 whole: what did not is kept as surrogates."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _show(value: Any, most: int = 60) -> str:
-    text = ascii(value)
-    return text if len(text) <= most else text[: most - 3] + "..."
-
-
-_STUDY: Mapping[str, _Read] = {
-    "id": _whole,
-    "name": _text,
-    "definition": _study,
-    "metrics": _names,
-    "folder": partial(_maybe, _text),
-    "budget": partial(_whole, low=1),
-    "next_number": _whole,
-    "created": _time,
-    "data_digests": _digests,
-    "mlflow_run_id": partial(_maybe, _text),
-    "mlflow_summary": partial(_maybe, _text),
-    "reproduced": partial(_maybe, _reproduced),
-    "incarnation": _text,
-}
-_TRIAL: Mapping[str, _Read] = {
-    "number": _whole,
-    "state": _state,
-    "value": partial(_maybe, _real),
-    "params": _object,
-    "epochs": _whole,
-    "seed": partial(_whole, high=2**63 - 1),
-    "attempts": _whole,
-    "crashes": _whole,
-    "started": _time,
-    "ended": partial(_maybe, _time),
-    "weights_sha256": partial(_maybe, _text),
-    "reason": partial(_maybe, _text),
-    "rungs": _rungs,
-    "hidden": _flag,
-    "environment": partial(_maybe, _text),
-    "owner": partial(_maybe, _text),
-    "lease_until": partial(_maybe, _real),
-    "mlflow_run_id": partial(_maybe, _text),
-    "in_optuna": _flag,
-    "in_mlflow": _flag,
-}
-_UNFINISHED = {
-    name: _TRIAL[name] for name in ("number", "state", "seed", "hidden", "owner", "lease_until")
-}
+        raise StoreError(f"{where}: {table}, {show(digest)}, content: {said}") from None

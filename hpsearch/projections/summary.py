@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hpsearch.ledger.records import Counts, StudyRecord, Trial
+from collections.abc import Sequence
+
+from hpsearch.ledger.records import Counts, Opening, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.projections.mlflow_runs import Summary
 from hpsearch.study import file as study_file
@@ -51,6 +53,13 @@ def summary_of(
     if confirmed is not None and confirmed.name in (record.name, f"{record.name}/confirm"):
         metrics |= _confirmed(confirmed)
         lines.append(_winner(confirmed))
+    if record.openings:
+        metrics["test_openings"] = len(record.openings)
+        lines.append(_tested(record.openings))
+        first = record.openings[0].result
+        for key in ("value", "low", "high"):
+            if (end := getattr(first, key, None)) is not None:
+                metrics[f"test_{key}"] = end
     reproduced = None
     if given is None and best is not None and best.value is not None:  # no single one of given
         metrics["best_value"] = best.value
@@ -71,6 +80,20 @@ def summary_of(
         reproduced=reproduced,
         definition=study_file.toml(record.study),
         above=None if above is None else above.mlflow_run_id,
+    )
+
+
+def _tested(openings: Sequence[Opening]) -> str:
+    many = len(openings)
+    times = "once" if many == 1 else f"{many} times; this is what the first one showed"
+    first = openings[0].result
+    if first is None:
+        return f"The test part was opened {times}; that is not at its end."
+    if first.value is None or first.low is None or first.high is None:
+        return f"The test part was opened {times}: no value ({first.out})."
+    return (
+        f"The test part was opened {times}: {first.metric} {_digits(first.value)} "
+        f"({_digits(first.low)} to {_digits(first.high)}) on {first.examples} examples."
     )
 
 

@@ -50,6 +50,8 @@ def mistakes(
     trial = best.trial
     if study.data is None or study.data.task == "regression":
         return ""  # there are no classes
+    if study.given is not None:
+        return ""  # no trial of it is the best
     if trial.ended is None or trial.ended - trial.started > LONGEST:
         return f"the best trial took more than {LONGEST:.0f} s, and was not trained again for this"
     try:

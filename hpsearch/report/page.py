@@ -27,6 +27,7 @@ from hpsearch.report import (
     importance,
     learning,
     mistakes,
+    opened,
     parallel,
     searches,
     slices,
@@ -153,6 +154,8 @@ def write(text: str, name: str, folder: Path) -> Path:
 
 
 def _sections(known: _Known) -> Iterator[Section]:
+    if tested := opened.lines(known.record.openings):
+        yield Section("The test part", f"{_capital(tested[0])}.", [_capital(s) for s in tested[1:]])
     again = confirmation(known.store, known.record)
     if again is not None:
         text, said = f"{_capital(confirmed.winner(again))}.", confirmed.remarks(again)

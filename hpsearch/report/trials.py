@@ -25,9 +25,13 @@ NAMES = {
     "val_r2": "validation R²",
     "train_f1": "training F1",
     "val_f1": "validation F1",
+    "test_loss": "test loss",
+    "test_accuracy": "test accuracy",
+    "test_r2": "test R²",
+    "test_f1": "test F1",
 }
 PARTS = {"train_": "training", "val_": "validation"}
-"""What the metrics of the two parts begin with."""
+"""What the metrics of the two parts begin with; a study that opens the test part has neither."""
 
 
 class Ending(StrEnum):
@@ -109,7 +113,7 @@ def metric_name(metric: str) -> str:
 
 def kind_of(metric: str) -> str:
     """What a metric measures, whatever part of the data it is measured on."""
-    for start in PARTS:
+    for start in (*PARTS, "test_"):
         if metric.startswith(start):
             return metric.removeprefix(start)
     return metric

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hpsearch.study.config import Study
+from hpsearch.study.config import Params, Study
 
 
 def most_epochs(study: Study) -> int:
     """The epochs of the longest trial; 1 where that is not known, and nobody prunes."""
     return study.epochs or 1
+
+
+def own_epochs(study: Study, params: Params) -> int:
+    """The epochs of one trial: fewer than the most where they are searched."""
+    return int(str(params.get("training.epochs", most_epochs(study))))
 
 
 def rung_epochs(study: Study) -> Sequence[int]:

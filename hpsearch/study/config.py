@@ -50,7 +50,7 @@ class DataConfig(Section):
     task: Literal["classification", "regression"] = "classification"
     train: Positive
     validation: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, lt=1)] = 0.2
-    test: Positive | None = None
+    test: Count | None = None
     seed: Seed = 0
     scaling: Literal["minmax", "minmax-per-feature", "standard", "none"] | None = None
     """None: what suits the kind of data. ``run`` writes down which that is."""

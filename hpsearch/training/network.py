@@ -115,7 +115,6 @@ class NetworkTraining:
         self.metrics = network_metrics(config.data, f1=self._f1)
         self.log = b""
         self.diverged = False
-        self.ended = False
         self.steps: list[float] = []
         self._rows: list[Row] = []
         self._best = 0  # the epoch, from 1, whose weights the network has at the end
@@ -131,7 +130,7 @@ class NetworkTraining:
                 self.close()
                 return
             self._rows.append(row)
-            self._best, self.ended = epoch.best, epoch.last
+            self._best = epoch.best
             self.steps += epoch.step_losses or ()
             yield row
         if not self._rows:  # it is the first weights that count
@@ -150,23 +149,26 @@ class NetworkTraining:
         return self._rows[self._best - 1] if self._rows else self._untrained()
 
     def _untrained(self) -> Row:
-        measures: list[float] = []
-        scores: list[float] = []
+        train, validation = map(self.measures, (self._splits.train, self._splits.validation))
+        return [*train[:2], *validation[:2], *train[2:], *validation[2:]]
+
+    def measures(self, part: Split) -> Row:
+        """The mean loss on a part, and its accuracy or R², for the weights as they are.
+
+        And its macro F1, where that is asked for.
+        """
         with np.errstate(all="ignore"):  # what it gives is judged by the result
-            for part in (self._splits.train, self._splits.validation):
-                if self._regression:
-                    loss, mean_loss = float(self._half_squares(part).mean()), part.y.var() / 2
-                    r2 = 1 - loss / mean_loss if mean_loss else float(loss == 0)
-                    measures += [loss, float(r2)]
-                    continue
-                probabilities = self._network.predict_proba(part.x).astype(np.float64)
-                predicted, labels = probabilities.argmax(axis=1), part.y.astype(np.intp)
-                losses = -np.log(_of_label(probabilities, labels))
-                measures += [float(losses.mean()), float((predicted == labels).mean())]
-                if self._f1:
-                    counts = net.class_counts(predicted, labels, self._splits.classes)
-                    scores.append(net.macro_f1(counts))
-        return measures + scores
+            if self._regression:
+                loss, mean_loss = float(self._half_squares(part).mean()), part.y.var() / 2
+                return [loss, float(1 - loss / mean_loss if mean_loss else float(loss == 0))]
+            probabilities = self._network.predict_proba(part.x).astype(np.float64)
+            predicted, labels = probabilities.argmax(axis=1), part.y.astype(np.intp)
+            losses = -np.log(_of_label(probabilities, labels))
+            measures = [float(losses.mean()), float((predicted == labels).mean())]
+            if self._f1:
+                counts = net.class_counts(predicted, labels, self._splits.classes)
+                measures.append(net.macro_f1(counts))
+            return measures
 
     def _half_squares(self, part: Split) -> NDArray[np.float64]:
         """The loss of each example of a regression, (n,)."""
@@ -175,13 +177,21 @@ class NetworkTraining:
 
     def outcomes(self, metric: str) -> Outcomes | None:
         """Which validation examples are right, or their losses, for the weights at the end."""
-        part = self._splits.validation
-        if self._regression:
-            return self._half_squares(part).astype(np.float32) if metric == "val_loss" else None
-        if metric == "val_loss":
+        if not metric.startswith("val_"):
+            return None
+        return self.scores(self._splits.validation, metric.removeprefix("val_"))
+
+    def scores(self, part: Split, kind: str) -> Outcomes | None:
+        """What each example of a part contributes to its ``loss`` or ``accuracy``.
+
+        None of R², to which no example contributes by itself.
+        """
+        if kind == "loss" and self._regression:
+            return self._half_squares(part).astype(np.float32)
+        if kind == "loss":
             probabilities = self._network.predict_proba(part.x).astype(np.float64)
             return (-np.log(_of_label(probabilities, part.y.astype(np.intp)))).astype(np.float32)
-        if metric != "val_accuracy":
+        if kind != "accuracy":
             return None
         x = self._network.as_inputs(part.x)
         chunks = self._network.chunks(len(x))

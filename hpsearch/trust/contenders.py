@@ -48,7 +48,7 @@ def to_confirm(
         )
     chosen: dict[str, Configuration] = {}
     for trial in _ranked(study, complete):
-        values = _values(trial.params)
+        values = values_of(trial.params)
         chosen.setdefault(dumps(values), Configuration(trial=trial.number, values=values))
         if len(chosen) == top:
             break
@@ -72,7 +72,7 @@ def baseline(study: Study) -> dict[str, Value]:
     for path in order(study.space):
         if holds(study.space[path].when, point):
             point[path] = named.get(path, middle(study.space[path]))
-    return _values(point)
+    return values_of(point)
 
 
 def given(study: Study, trials: GivenConfig) -> Study:
@@ -116,7 +116,8 @@ def _ranked(study: Study, complete: Sequence[Trial]) -> list[Trial]:
     return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
 
 
-def _values(params: Params) -> dict[str, Value]:
+def values_of(params: Params) -> dict[str, Value]:
+    """The values of a configuration: without the seed, where that was searched."""
     return {path: params[path] for path in sorted(params) if path != _SEED}
 
 

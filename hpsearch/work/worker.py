@@ -192,8 +192,7 @@ def evaluate(
                 seam("training")
                 if interrupted():
                     return None
-                # At its end it is measured, too: others are compared with it at this rung.
-                if pruning.stops(len(rows), row[metric]) and not training.ended:
+                if pruning.stops(len(rows), row[metric]):
                     state, reason = State.PRUNED, study.search.pruner
                     break
             else:

@@ -286,7 +286,7 @@ WITH_TEST = dataset(SMALL.x, SMALL.y, 12)
         (SMALL, {"validation": math.nan}, "leaves one part empty"),
         (SMALL, {"validation": 0}, "data.validation: 0 examples"),
         (SMALL, {"train": 0}, "data.train: 0 examples"),
-        (SMALL, {"test": 0}, "data.test: 0 examples"),
+        (SMALL, {"test": -1}, "data.test: -1 examples"),
         (SMALL, {"seed": -1}, "data.seed: -1 is negative"),
         (SMALL, {"scaling": "log"}, "data.scaling: unknown 'log'; use one of minmax, minmax"),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.search.rungs import most_epochs, rung_epochs
+from hpsearch.search.rungs import most_epochs, own_epochs, rung_epochs
 from tests.conftest import study
 
 
@@ -27,8 +27,8 @@ def test_rungs(pruner: str, changes: dict[str, Any], expected: list[int]) -> Non
     assert expected == list(rung_epochs(of))
 
 
-def test_most_epochs() -> None:
-    """The rungs are those of the longest trial, where epochs are searched."""
-    of = study(training__epochs={"low": 2, "high": 9}, search__pruner="median")
-    assert (most_epochs(of), max(rung_epochs(of))) == (9, 8)
-    assert most_epochs(study(training__epochs=5)) == 5
+def test_epochs_of_a_trial() -> None:
+    """A trial has its own where they are searched; the most that any may have are the study's."""
+    of = study(training__epochs={"low": 2, "high": 9})
+    assert (most_epochs(of), own_epochs(of, {"training.epochs": 4})) == (9, 4)
+    assert own_epochs(study(training__epochs=5), {}) == 5
