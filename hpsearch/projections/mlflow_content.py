@@ -148,7 +148,7 @@ class Content:
 
     def fixed(self) -> dict[str, str]:
         """The study's fixed values by path. Not its number of trials: params cannot change."""
-        search = self._study.search.model_dump(exclude={"trials", "enqueue"})
+        search = self._study.search.model_dump(exclude={"trials", "enqueue", "history"})
         study = self._study
         parts = {"data": study.data, "objective": study.objective, "compute": study.compute}
         tables: dict[str, Mapping[str, Any]] = {

@@ -1,47 +1,59 @@
-"""What can a new study take over from one of Optuna's? Its ranges, and its best points."""
+"""What can a new study take over from one of Optuna's? Its ranges and its trials."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from hpsearch.errors import StoreOpenError, UnknownStudyError, UsageError, one_line
 from hpsearch.python.spaces import Choice, Float, Int
 from hpsearch.redact import redact
+from hpsearch.study.space import same
 
 if TYPE_CHECKING:
     import optuna
 
 
+_Place = Float | Int | Choice
+
+
 class Past(TypedDict):
     """Of another study, what a new one takes over; keywords of ``Study``."""
 
-    params: dict[str, Float | Int | Choice]
+    params: dict[str, _Place]
     direction: str
+    history: list[dict[str, Any]]
     enqueue: list[dict[str, Any]]
 
 
-def import_optuna(url: str, name: str, *, points: int = 10) -> Past:
+def import_optuna(url: str, name: str, *, points: int = 0) -> Past:
     """Take a study of Optuna's over as the history of a new one.
 
         >>> past = hpsearch.import_optuna("sqlite:///optuna.db", "old")
-        >>> hpsearch.Study("new", function=train, metrics=["val_loss"], **past)
+        >>> hpsearch.Study("new", function=train, metrics=["loss"], sampler="tpe", **past)
 
-    The new study gets the old one's parameters with their ranges and its direction, and its first
-    trials are the old one's best points, the best first. They stand in its definition, so it is the
-    same study wherever it is run. The old values do not come along: the new study trains these
-    points itself, with seeds of its own, and its sampler learns from what it has seen itself, so
-    that each of its trials can be reproduced.
+    The new study gets the old one's parameters with their ranges, its direction, and its COMPLETE
+    trials as ``history``: its sampler is shown them, before all trials of its own. They stand in
+    the new study's definition, so that it is the same study wherever it is run, and whatever
+    becomes of Optuna's storage. They are no trials of the new study: its best trial, its digest and
+    its report are of what it trained itself.
+
+    Where a parameter has a value in some trials only, and one of the choices says in which, that
+    becomes its condition. Where none does, trials without a value for it are left out.
 
     Args:
         url: The address of Optuna's storage, such as ``sqlite:///optuna.db``; nothing in it is
             changed.
         name: The study's name there.
-        points: How many of its COMPLETE trials are taken, at most; of equal points the first.
+        points: How many of its best points the new study trains itself, before all others; of
+            equal points the first. Their values then come from the new training.
 
     Returns:
-        The keywords ``params``, ``direction`` and ``enqueue`` of ``Study``.
+        The keywords ``params``, ``direction``, ``history`` and ``enqueue`` of ``Study``. Of a long
+        study, the history is the trials that a sampler is ever shown: the best and the newest.
 
     Raises:
         StoreOpenError: If there is no such storage, or it cannot be read.
@@ -52,18 +64,77 @@ def import_optuna(url: str, name: str, *, points: int = 10) -> Past:
     old = _load(url, name)
     if len(old.directions) > 1:
         raise UsageError(f"{name!r} has {len(old.directions)} objectives; a study here has one")
-    trials = [trial for trial in old.trials if trial.state.name == "COMPLETE"]
+    trials: list[Any] = [trial for trial in old.trials if trial.state.name == "COMPLETE"]
     if not trials:
         raise UsageError(f"{name!r} has no COMPLETE trial to take over")
     direction = old.direction.name.lower()
     sign = -1.0 if direction == "maximize" else 1.0
-    ranked = sorted(trials, key=lambda trial: (sign * float(trial.value or 0.0), trial.number))
+    space = _conditions(_space(trials), trials)
+    ranked = sorted(trials, key=lambda trial: (sign * trial.value, trial.number))
+    whole = [trial for trial in ranked if _whole(space, trial) and math.isfinite(trial.value)]
     distinct: dict[str, dict[str, Any]] = {}
     for trial in ranked:  # by how they are written: to Python, true is 1
-        distinct.setdefault(repr(sorted(trial.params.items())), trial.params)
-    best = list(distinct.values())[:points]
-    paths = [{f"params.{key}": value for key, value in point.items()} for point in best]
-    return Past(params=_space(trials), direction=direction, enqueue=paths)
+        distinct.setdefault(repr(sorted(trial.params.items())), _values(trial))
+    return Past(
+        params=space,
+        direction=direction,
+        history=[{"value": trial.value, "values": _values(trial)} for trial in _shown(whole)],
+        enqueue=list(distinct.values())[:points],
+    )
+
+
+def _shown(ranked: Sequence[Any]) -> list[Any]:
+    """Those that a sampler is ever shown, in the order of their numbers; given from the best on."""
+    from hpsearch.search.history import BEST, WINDOW
+
+    trials = sorted(ranked, key=lambda trial: trial.number)
+    if len(trials) <= WINDOW:
+        return trials
+    numbers = {trial.number for trial in (*ranked[:BEST], *trials[BEST - WINDOW :])}
+    return [trial for trial in trials if trial.number in numbers]
+
+
+def _values(trial: Any) -> dict[str, Any]:
+    """A trial's values by their paths."""
+    return {f"params.{name}": value for name, value in sorted(trial.params.items())}
+
+
+def _conditions(space: Mapping[str, _Place], trials: Sequence[Any]) -> dict[str, _Place]:
+    """The same, with a condition for each parameter that only some trials have a value for."""
+    counts = {name: sum(name in trial.params for trial in trials) for name in space}
+    found = dict(space)
+    for name, place in space.items():
+        if counts[name] == len(trials):
+            continue
+        for other, choice in space.items():
+            if isinstance(choice, Choice) and counts[other] > counts[name]:
+                values = _only(name, other, choice, trials)
+                if values:
+                    found[name] = replace(place, when={f"params.{other}": values})
+                    break
+    return found
+
+
+def _only(name: str, other: str, choice: Choice, trials: Sequence[Any]) -> list[Any]:
+    """With which choices of another parameter this one has a value; none if that does not tell."""
+    having = [trial.params.get(other) for trial in trials if name in trial.params]
+    lacking = [trial.params.get(other) for trial in trials if name not in trial.params]
+    values = [one for one in choice.choices if any(same(one, value) for value in having)]
+    told = all(any(same(one, value) for one in values) for value in having)
+    clear = not any(same(one, value) for one in values for value in lacking)
+    return values if told and clear else []
+
+
+def _whole(space: Mapping[str, _Place], trial: Any) -> bool:
+    """Whether a trial has exactly the values that its conditions ask for."""
+
+    def needs(place: _Place) -> bool:
+        return all(
+            any(same(value, trial.params.get(path.removeprefix("params."))) for value in values)
+            for path, values in (place.when or {}).items()
+        )
+
+    return {name for name, place in space.items() if needs(place)} == set(trial.params)
 
 
 def _load(url: str, name: str) -> optuna.Study:
@@ -91,19 +162,19 @@ def _load(url: str, name: str) -> optuna.Study:
         raise StoreOpenError(f"{shown}: cannot be read: {redact(one_line(error))}") from error
 
 
-def _space(trials: Sequence[Any]) -> dict[str, Float | Int | Choice]:
+def _space(trials: Sequence[Any]) -> dict[str, _Place]:
     """The parameters' ranges: of one whose range changed, all that it ever was."""
-    found: dict[str, Float | Int | Choice] = {}
+    found: dict[str, _Place] = {}
     for trial in trials:
         for name, distribution in _distributions(trial).items():
             found[name] = _joined(name, found.get(name, distribution), distribution)
     return dict(sorted(found.items()))
 
 
-def _distributions(trial: Any) -> Mapping[str, Float | Int | Choice]:
+def _distributions(trial: Any) -> Mapping[str, _Place]:
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
-    open_: dict[str, Float | Int | Choice] = {}
+    open_: dict[str, _Place] = {}
     for name, given in trial.distributions.items():
         if isinstance(given, CategoricalDistribution):
             open_[name] = Choice(given.choices)
@@ -115,9 +186,7 @@ def _distributions(trial: Any) -> Mapping[str, Float | Int | Choice]:
     return open_
 
 
-def _joined(
-    name: str, one: Float | Int | Choice, other: Float | Int | Choice
-) -> Float | Int | Choice:
+def _joined(name: str, one: _Place, other: _Place) -> _Place:
     if one == other:
         return one
     if isinstance(one, Float | Int) and isinstance(other, type(one)):

@@ -6,14 +6,37 @@ import math
 import operator
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, SupportsFloat, SupportsIndex
 
 from hpsearch.errors import UsageError
 
+When = Mapping[str, Iterable[Any]]
+"""A condition: the paths of other open places, and the values that each of them may have."""
+
 
 class _Open:
     """A place that the search fills."""
+
+    when: When | None
+
+    def _settle(self) -> None:
+        """Keep the condition as it is now, whoever changes what it was made of."""
+        if self.when is None:
+            return
+        name = type(self).__name__
+        if not isinstance(self.when, Mapping) or not self.when:
+            raise UsageError(
+                f'{name}: when must be a mapping such as {{"params.kind": ["a", "b"]}}, '
+                f"not {self.when!r}"
+            )
+        for path, values in self.when.items():
+            if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+                raise UsageError(f"{name}: when: {path} takes a list of values, not {values!r}")
+        object.__setattr__(self, "when", {path: tuple(v) for path, v in self.when.items()})
+
+    def _condition(self) -> dict[str, Any]:
+        return {} if self.when is None else {"when": plain(self.when)}
 
     def table(self) -> dict[str, Any]:
         """The place as a study file writes it."""
@@ -41,6 +64,7 @@ class _Range(_Open):
             if name != "step" or value is not None:
                 where = f"{type(self).__name__}: {name}"
                 object.__setattr__(self, name, self._number(where, value))
+        self._settle()
 
     def table(self) -> dict[str, Any]:
         """The range as a study file writes it, without what is left out."""
@@ -49,7 +73,7 @@ class _Range(_Open):
             table["log"] = self.log
         if self.step is not None:
             table["step"] = self.step
-        return table
+        return table | self._condition()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +81,15 @@ class Float(_Range):
     """A range of real numbers, both ends included.
 
     >>> Float(1e-5, 1e-1, log=True)
-    Float(low=1e-05, high=0.1, log=True, step=None)
+    Float(low=1e-05, high=0.1, log=True, step=None, when=None)
 
     Args:
         low: The lower end; above 0 with ``log``.
         high: The upper end.
         log: Whether it is searched by its logarithm.
         step: Search only ``low``, ``low + step``, …; not together with ``log``.
+        when: The condition under which it has a value at all: other open places by their paths, and
+            the values that each of them may have, such as ``{"params.kind": ["a", "b"]}``.
 
     Raises:
         UsageError: If one of them is no number.
@@ -73,6 +99,7 @@ class Float(_Range):
     high: float
     log: bool = False
     step: float | None = None
+    when: When | None = field(default=None, kw_only=True, hash=False)
 
     @staticmethod
     def _number(where: str, value: Any) -> float:
@@ -84,13 +111,15 @@ class Int(_Range):
     """A range of whole numbers, both ends included.
 
     >>> Int(2, 12)
-    Int(low=2, high=12, log=False, step=None)
+    Int(low=2, high=12, log=False, step=None, when=None)
 
     Args:
         low: The lower end; above 0 with ``log``.
         high: The upper end.
         log: Whether it is searched by its logarithm.
         step: Search only ``low``, ``low + step``, …; not together with ``log``.
+        when: The condition under which it has a value at all: other open places by their paths, and
+            the values that each of them may have, such as ``{"params.kind": ["a", "b"]}``.
 
     Raises:
         UsageError: If one of them is no whole number.
@@ -100,6 +129,7 @@ class Int(_Range):
     high: int
     log: bool = False
     step: int | None = None
+    when: When | None = field(default=None, kw_only=True, hash=False)
 
     @staticmethod
     def _number(where: str, value: Any) -> int:
@@ -111,25 +141,29 @@ class Choice(_Open):
     """A set of values without an order: numbers, texts, booleans, or lists of whole numbers.
 
     >>> Choice(["relu", "tanh"])
-    Choice(choices=('relu', 'tanh'))
+    Choice(choices=('relu', 'tanh'), when=None)
 
     Args:
         choices: The values.
+        when: The condition under which it has a value at all, as of ``Float``.
 
     Raises:
         UsageError: If it is one text, or nothing that has entries.
     """
 
     choices: tuple[Any, ...]
+    when: When | None = field(default=None, hash=False)
 
-    def __init__(self, choices: Iterable[Any]) -> None:
+    def __init__(self, choices: Iterable[Any], *, when: When | None = None) -> None:
         if isinstance(choices, str | Mapping) or not isinstance(choices, Iterable):
             raise UsageError(f"Choice: takes a list of values, not {choices!r}")
         object.__setattr__(self, "choices", tuple(choices))
+        object.__setattr__(self, "when", when)
+        self._settle()
 
     def table(self) -> dict[str, Any]:
         """The choices as a study file writes them."""
-        return {"choices": plain(list(self.choices))}
+        return {"choices": plain(list(self.choices))} | self._condition()
 
 
 def plain(value: Any) -> Any:

@@ -36,6 +36,7 @@ class Search(TypedDict, total=False):
     min_epochs: int
     reduction_factor: int
     enqueue: Sequence[Mapping[str, Any]]
+    history: Sequence[Mapping[str, Any]]
 
 
 class Study:

@@ -1,4 +1,8 @@
-"""Which finished trials may trial *n* look at?"""
+"""Which finished trials may trial *n* look at?
+
+Those of the study that are old enough; and its sampler, before all of them, at the trials of an
+earlier study that the study file lists. These have numbers below zero.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from itertools import islice
 from optuna.trial import FrozenTrial
 
 from hpsearch.ledger.records import Curve, Trial
-from hpsearch.search.optuna_terms import distributions, frozen
+from hpsearch.search.optuna_terms import distributions, earlier, frozen
 from hpsearch.search.race import last_seen
 from hpsearch.study.config import Study
 
@@ -39,6 +43,8 @@ class History:
         self._trials: dict[int, FrozenTrial] = {}
         self._numbers: list[int] = []  # in order
         self._ranked: list[tuple[float, int]] = []  # COMPLETE trials, from the best to the worst
+        for trial in earlier(study, self._distributions):
+            self._take(trial)
 
     def __contains__(self, number: int) -> bool:
         return number in self._trials
@@ -46,21 +52,27 @@ class History:
     def add(self, finished: Iterable[tuple[Trial, Curve]]) -> None:
         """Take in COMPLETE and PRUNED trials with their curves, in any order."""
         for trial, curve in finished:
-            self._trials[trial.number] = frozen(self._study, trial, curve, self._distributions)
-            insort(self._numbers, trial.number)
-            if trial.value is not None:
-                insort(self._ranked, (self._sign * trial.value, trial.number))
+            self._take(frozen(self._study, trial, curve, self._distributions))
+
+    def _take(self, trial: FrozenTrial) -> None:
+        self._trials[trial.number] = trial
+        insort(self._numbers, trial.number)
+        if trial.value is not None:
+            insort(self._ranked, (self._sign * trial.value, trial.number))
 
     def before(self, number: int) -> list[FrozenTrial]:
         """The trials that trial ``number`` may look at, in the order of their numbers."""
-        return [self._trials[n] for n in self._eligible(number)]
+        return [self._trials[n] for n in self._eligible(number) if n >= 0]
 
     def values(self, number: int) -> dict[int, float | None]:
         """What the trials that trial ``number`` may look at came to; None of one that did not."""
-        return {n: self._trials[n].value for n in self._eligible(number)}
+        return {n: self._trials[n].value for n in self._eligible(number) if n >= 0}
 
     def window(self, number: int) -> list[FrozenTrial]:
-        """Those that its sampler is shown: at most ``WINDOW``, the best and the newest of them."""
+        """Those that its sampler is shown: at most ``WINDOW``, the best and the newest of them.
+
+        Those of an earlier study come first. A pruner is not shown them: they have no epochs.
+        """
         numbers = self._eligible(number)
         if len(numbers) > WINDOW:
             last = numbers[-1]
@@ -70,4 +82,4 @@ class History:
         return [self._trials[n] for n in numbers]
 
     def _eligible(self, number: int) -> list[int]:
-        return self._numbers[: bisect_right(self._numbers, self._sees(number))]
+        return self._numbers[: bisect_right(self._numbers, max(self._sees(number), -1))]

@@ -85,6 +85,27 @@ def frozen(
     )
 
 
+def earlier(study: Study, known: dict[str, BaseDistribution]) -> list[FrozenTrial]:
+    """The trials of an earlier study that this one is to know of, under numbers below zero."""
+    first = -len(study.search.history)
+    return [
+        FrozenTrial(
+            number=number,
+            trial_id=number,
+            state=TrialState.COMPLETE,
+            value=one.value,
+            datetime_start=_local(0.0),
+            datetime_complete=_local(0.0),
+            params={path: outward(study.space[path], value) for path, value in one.values.items()},
+            distributions={path: known[path] for path in one.values},
+            user_attrs={},
+            system_attrs={},
+            intermediate_values={},
+        )
+        for number, one in enumerate(study.search.history, start=first)
+    ]
+
+
 def outward(open_: Range | Choices, value: Value) -> Any:
     """Optuna's categories are scalars, and those that are equal are one to it.
 

@@ -104,6 +104,14 @@ AnyTrial = TrialConfig | ObjectiveTrial
 """A trial's whole configuration, its seed included."""
 
 
+class Earlier(Section):
+    """A trial of an earlier study, of which the sampler is to know."""
+
+    value: float
+    values: dict[str, Any]
+    """Of all that is searched, by path."""
+
+
 class SearchConfig(Section):
     """``[search]``: how the open places are filled, and what is looked for."""
 
@@ -117,6 +125,7 @@ class SearchConfig(Section):
     min_epochs: Positive = 1
     reduction_factor: Annotated[int, Field(ge=2, le=2**31 - 1)] = 3
     enqueue: list[dict[str, Any]] = Field(default_factory=list)
+    history: Annotated[list[Earlier], Field(max_length=1000)] = Field(default_factory=list)
 
     @model_validator(mode="before")
     @classmethod

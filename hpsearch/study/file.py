@@ -150,11 +150,21 @@ def parse(table: Mapping[str, Any]) -> Study:
     if given is not None:
         given = _checked(space, given)
         trials = min(trials, given.trials) if "trials" in table["search"] else given.trials
+    if search.history and search.sampler != "tpe":
+        raise StudyFileError(
+            f'search.history: the {search.sampler} sampler looks at no trials; set sampler = "tpe"'
+        )
+    earlier = [
+        one.model_copy(
+            update={"values": _full_point(space, f"search.history[{index}].values", one.values)}
+        )
+        for index, one in enumerate(search.history)
+    ]
     if search.sampler == "grid":
         if points:
             raise StudyFileError("search.enqueue: a grid includes every point; remove it")
         trials = min(trials, grid_size(space))
-    search = search.model_copy(update={"enqueue": points, "trials": trials})
+    search = search.model_copy(update={"enqueue": points, "history": earlier, "trials": trials})
     sections = MappingProxyType({key: MappingProxyType(entry) for key, entry in fixed.items()})
     open_places = MappingProxyType(space)
     confirm = _confirm(table, space)
@@ -328,12 +338,17 @@ def _checked(space: Space, given: GivenConfig) -> GivenConfig:
     """The same with each value as its place has it."""
     configurations = []
     for index, one in enumerate(given.configurations):
-        where = f"given.configurations[{index}].values"
-        point = _point(space, where, one.values)
-        for path in sorted(needed(space, point) - point.keys()):
-            raise StudyFileError(f"{where}: {path} is missing")
+        point = _full_point(space, f"given.configurations[{index}].values", one.values)
         configurations.append(one.model_copy(update={"values": point}))
     return given.model_copy(update={"configurations": configurations})
+
+
+def _full_point(space: Space, where: str, raw: dict[str, Any]) -> dict[str, Value]:
+    """A point that says all that a trial there has."""
+    point = _point(space, where, raw)
+    for path in sorted(needed(space, point) - point.keys()):
+        raise StudyFileError(f"{where}: {path} is missing")
+    return point
 
 
 def _point(space: Space, where: str, raw: dict[str, Any]) -> dict[str, Value]:

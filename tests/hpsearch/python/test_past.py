@@ -1,4 +1,4 @@
-"""A study of Optuna's, taken over: its ranges and its best points."""
+"""A study of Optuna's, taken over: its ranges, its trials as history, and its best points."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def test_ranges_and_best_points(url: str, home: Path) -> None:
         "new",
         function=lambda params, seed: {"cost": params["lr"] * params["depth"]},
         metrics=["cost"],
+        sampler="tpe",
         trials=6,
         **past,
     )
@@ -71,24 +72,80 @@ def test_direction(url: str) -> None:
     """Of a study that maximizes, the best are the highest."""
     optimized(url, lambda trial: trial.suggest_int("x", 0, 100), direction="maximize")
     past = hpsearch.import_optuna(url, "old", points=3)
+    assert all("params.x" in trial["values"] for trial in past["history"])
     values = [point["params.x"] for point in past["enqueue"]]
     assert ("maximize", sorted(set(values), reverse=True)) == (past["direction"], values)
 
 
+def test_its_trials_are_the_samplers_history(url: str, home: Path) -> None:
+    """From the first trial on the sampler knows them: the new study begins where they were good."""
+
+    def parabola(x: float) -> float:
+        return (x - 0.7) ** 2
+
+    old = optimized(url, lambda trial: parabola(trial.suggest_float("x", 0, 1)), trials=40)
+    past = hpsearch.import_optuna(url, "old")
+    assert [trial.value for trial in old.trials] == [trial["value"] for trial in past["history"]]
+    assert past["enqueue"] == []
+    options: dict[str, Any] = {"metrics": ["cost"], "sampler": "tpe", "trials": 8}
+    alone = hpsearch.Study(
+        "alone",
+        function=lambda params, seed: {"cost": parabola(params["x"])},
+        params=past["params"],
+        **options,
+    ).run(tracking=False)
+    led = hpsearch.Study(
+        "led", function=lambda params, seed: {"cost": parabola(params["x"])}, **past, **options
+    ).run(tracking=False)
+    assert [trial.number for trial in led.trials] == list(range(8))
+    values = [[float(trial.value or 0) for trial in study.trials] for study in (alone, led)]
+    assert max(values[1]) < 0.05 < max(values[0])
+    assert led.reproduce().identical
+
+
 def test_conditional_parameters(url: str) -> None:
-    """A point that lacks a parameter leaves it to the sampler."""
+    """A parameter that goes with a choice gets that as its condition, and every trial comes."""
 
     def objective(trial: optuna.Trial) -> float:
-        if trial.suggest_categorical("which", [True, False]):
-            return trial.suggest_float("x", 0, 1)
+        if trial.suggest_categorical("which", [True, False, 2]) is True:
+            return trial.suggest_float("x", 0, 1) * trial.suggest_categorical("y", [1, 2])
         return 2.0
 
-    optimized(url, objective)
+    old = optimized(url, objective, trials=20)
     past = hpsearch.import_optuna(url, "old", points=100)
-    points = past["enqueue"]
-    assert {"params.which": False} in points
-    assert sum("params.x" not in point for point in points) == 1, "equal points come once"
-    hpsearch.Study("new", function="m:f", metrics=["cost"], **past)
+    assert past["params"]["x"] == Float(0, 1, when={"params.which": [True]})
+    assert past["params"]["y"] == Choice([1, 2], when={"params.which": [True]})
+    assert len(old.trials) == len(past["history"])
+    assert {"params.which": False} in past["enqueue"]
+    assert len(past["enqueue"]) < len(old.trials), "equal points come once"
+    hpsearch.Study("new", function="m:f", metrics=["cost"], sampler="tpe", **past)
+
+
+def test_a_parameter_that_no_choice_explains(url: str) -> None:
+    """The trials that have no value for it are left out of the history, not of the best points."""
+
+    def objective(trial: optuna.Trial) -> float:
+        x = trial.suggest_float("x", 0, 1)
+        return x + trial.suggest_float("y", 0, 1) if trial.number % 2 else x
+
+    optimized(url, objective, trials=6)
+    past = hpsearch.import_optuna(url, "old", points=100)
+    assert past["params"] == {"x": Float(0, 1), "y": Float(0, 1)}
+    assert (len(past["history"]), len(past["enqueue"])) == (3, 6)
+    hpsearch.Study("new", function="m:f", metrics=["cost"], sampler="tpe", **past)
+
+
+def test_a_long_study_is_what_a_sampler_is_shown_of_it(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best and the newest of its trials, in their order."""
+    monkeypatch.setattr("hpsearch.search.history.WINDOW", 8)
+    monkeypatch.setattr("hpsearch.search.history.BEST", 3)
+    old = optimized(url, lambda trial: trial.suggest_float("x", 0, 1), trials=30)
+    best = sorted(range(30), key=lambda number: old.trials[number].value or 0)[:3]
+    expected = sorted({*best, *range(25, 30)})
+    history = hpsearch.import_optuna(url, "old")["history"]
+    assert [old.trials[number].value for number in expected] == [one["value"] for one in history]
 
 
 def test_range_that_changed(url: str) -> None:
