@@ -25,11 +25,12 @@ from hpsearch.commands import (
     run,
     secret_files,
     show,
+    trials,
     trust,
     ui,
 )
 from hpsearch.commands.printing import begin, end, out, say
-from hpsearch.commands.usage import Command
+from hpsearch.commands.usage import Command, Group, arranged
 from hpsearch.errors import HpsearchError, UsageError
 from hpsearch.text import short
 from hpsearch.trust import environment
@@ -39,15 +40,16 @@ app = typer.Typer(
     help="Hyperparameter search you can trust: the same study file gives the same trials.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
+    cls=Group,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
-for part in (run, show, confirm, opening, data, trust, replay, archive, keep, ui):
-    for registered in part.app.registered_commands:
-        registered.cls = Command
-    app.add_typer(part.app)
+for part in (run, show, confirm, opening, data, trust, replay, archive, keep, ui, trials):
+    app.registered_commands += part.app.registered_commands
+for registered in arranged(app.registered_commands):
+    registered.cls = Command
 
 
 def main() -> None:

@@ -117,41 +117,6 @@ def _rate(store: Store, record: StudyRecord) -> float | None:
     return 60 * (len(ended) - 1) / (ended[-1] - ended[0])
 
 
-@app.command(epilog="Example: hpsearch trials book --json")
-def trials(name: Name, as_json: Json = False) -> None:
-    """List the trials of a study."""
-    from hpsearch.report import views
-
-    store = open_store()
-    record = store.study(name)
-    rows = store.trials(record.id)
-    if as_json:
-        document(views.dumps([views.trial(trial) for trial in rows]))
-        return
-    if not rows:
-        out(f"{name}: no trials yet")
-        return
-    column = record.metrics.index(record.study.search.metric)
-    stopped = store.curves(record.id, [t.number for t in rows if t.state == "PRUNED" and t.epochs])
-    values = {number: float(curve[-1, column]) for number, curve in stopped.items()}
-    keys = [path.partition(".")[2] for path in record.study.space]
-    reasons = ["reason"] if any(trial.reason for trial in rows) else []
-    table(
-        ["trial", "state", record.study.search.metric, "epochs", *keys, *reasons],
-        [
-            [
-                str(trial.number),
-                str(trial.state),
-                views.value_(values.get(trial.number, trial.value)),
-                str(trial.epochs),
-                *(views.value_(trial.params.get(path)) for path in record.study.space),
-                *[trial.reason or "" for _ in reasons],
-            ]
-            for trial in rows
-        ],
-    )
-
-
 @app.command(epilog="Example: hpsearch best book")
 def best(name: Name, as_json: Json = False) -> None:
     """Show the best trial, and what to expect of it on other examples."""

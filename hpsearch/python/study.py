@@ -267,7 +267,7 @@ class Study:
         as ``training.lr`` or ``params.lr``, and ``epochs``, ``seed``, ``attempts``, ``started``
         and ``ended`` (UTC), ``reason``, ``weights_sha256``, ``mlflow_run_id``.
         """
-        from hpsearch.python.frame import frame
+        from hpsearch.report.frame import frame
 
         return frame(self._definition, self.trials)
 
