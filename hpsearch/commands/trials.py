@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,7 +87,7 @@ def _table(
     def shown(trial: Trial, name: str) -> str:
         value = last.get(trial.number) if name == "value" and trial.value is None else None
         found = cell(trial, name) if value is None else value
-        return (found or "") if name == "reason" else views.value_(found)
+        return str(found or "") if name == "reason" else views.value_(found)
 
     table(
         [heads.get(name, short.get(name, name)) for name in names],
@@ -107,8 +108,14 @@ def _write(record: StudyRecord, rows: list[Trial], csv: Path | None, parquet: Pa
             if option == "csv":
                 found.to_csv(file, index=False)
             else:
-                text = found.select_dtypes(object).columns
-                found.astype(dict.fromkeys(text, "string")).to_parquet(file, index=False)
+                mixed = [name for name in found if found[name].dtype == object]
+                texts = {name: found[name].map(_text, na_action="ignore") for name in mixed}
+                found.assign(**texts).to_parquet(file, index=False)
         except OSError as error:
             raise HpsearchError(f"--{option} {file}: {error.strerror or error}") from error
         out(file)
+
+
+def _text(value: object) -> str:
+    """A value of a column whose values are of several kinds, or lists."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -96,7 +96,7 @@ def _condition(study: Study, text: str) -> Callable[[Trial], bool]:
     name, compare, wanted = column(study, match[1], option), match[2], match[3]
     number = _number(wanted)
     if number is None and compare not in ("=", "!="):
-        raise UsageError(f"{option}: {compare} compares numbers, and {short(wanted)} is none")
+        raise UsageError(f"{option}: {compare} compares numbers; {short(wanted)} is not one")
 
     def holds(trial: Trial) -> bool:
         given = cell(trial, name)
