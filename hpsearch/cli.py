@@ -17,8 +17,10 @@ from typer.exceptions import Abort, TyperException
 from hpsearch import settings
 from hpsearch.commands import (
     archive,
+    compare,
     confirm,
     data,
+    init,
     keep,
     opening,
     replay,
@@ -28,6 +30,7 @@ from hpsearch.commands import (
     trials,
     trust,
     ui,
+    watch,
 )
 from hpsearch.commands.printing import begin, end, out, say
 from hpsearch.commands.usage import Command, Group, arranged
@@ -41,12 +44,27 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     cls=Group,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
-for part in (run, show, confirm, opening, data, trust, replay, archive, keep, ui, trials):
+PARTS = (
+    run,
+    init,
+    data,
+    show,
+    trials,
+    watch,
+    compare,
+    confirm,
+    opening,
+    trust,
+    replay,
+    archive,
+    keep,
+    ui,
+)
+for part in PARTS:
     app.registered_commands += part.app.registered_commands
 for registered in arranged(app.registered_commands):
     registered.cls = Command

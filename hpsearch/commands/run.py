@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hpsearch import settings
+from hpsearch.commands import complete
 from hpsearch.commands.printing import out, say
 from hpsearch.commands.wiring import (
     Name,
@@ -44,7 +45,12 @@ app = typer.Typer()
 @app.command(epilog="Example: hpsearch run book --workers 2 --set training.epochs=20 --name mine")
 def run(
     study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="A study file, or the name of a study.")
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A study file, or the name of a study.",
+            autocompletion=complete.files_and_studies,
+        ),
     ],
     trials: Annotated[
         int | None, typer.Option(help="Run until this many trials have finished.")
@@ -59,6 +65,7 @@ def run(
             "--set",
             metavar="PATH=VALUE",
             help="Override a value in the study file.",
+            autocompletion=complete.keys,
         ),
     ] = None,
     no_tracking: Annotated[

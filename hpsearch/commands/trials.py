@@ -20,7 +20,7 @@ app = typer.Typer()
 File = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the trials to a file.")]
 
 
-@app.command(epilog="Example: hpsearch trials book --sort value --where 'lr>0.001' --limit 10")
+@app.command(epilog="Example: hpsearch trials book --sort value --where 'lr<0.01' --limit 10")
 def trials(
     name: Name,
     sort: Annotated[

@@ -41,9 +41,10 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """All commands, whose help does the same."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def get_params(self, ctx: Any) -> Any:
+        """The options, those among them by which a shell learns to complete."""
         _name(self.params)
+        return super().get_params(ctx)
 
     def get_help_option(self, ctx: Any) -> Any:
         """``--help``, which takes no value either."""

@@ -14,6 +14,7 @@ import typer
 from typer.exceptions import Abort
 
 from hpsearch import settings
+from hpsearch.commands import complete
 from hpsearch.commands.printing import question, say
 from hpsearch.errors import (
     HpsearchError,
@@ -32,10 +33,19 @@ if TYPE_CHECKING:
 
 MOST = 2**31 - 1  # trials of a study
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of a study.")]
+Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The name of a study.", autocompletion=complete.studies),
+]
 TrialNumber = Annotated[
     int | None,
-    typer.Option("--trial", min=0, max=MOST, help="A trial's number. Default: the best trial."),
+    typer.Option(
+        "--trial",
+        min=0,
+        max=MOST,
+        help="A trial's number. Default: the best trial.",
+        autocompletion=complete.numbers,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 

@@ -1,0 +1,69 @@
+"""Which command begins a study file?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpsearch import settings
+from hpsearch.commands.printing import out
+from hpsearch.errors import UsageError
+
+if TYPE_CHECKING:
+    from hpsearch.data.describe import Description
+
+app = typer.Typer()
+
+
+@app.command(epilog="Example: hpsearch init seals.toml --data csv:seals.csv#species")
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file to write.")],
+    data: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="Search the network on this dataset.")
+    ] = None,
+    function: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="Search a Python function of your own."),
+    ] = None,
+    task: Annotated[
+        str, typer.Option(metavar="TASK", help="classification, or regression: labels are numbers.")
+    ] = "classification",
+) -> None:
+    """Write a study file with comments, to begin with."""
+    from hpsearch.study import template
+
+    if (data is None) == (function is None):
+        raise UsageError("name a dataset with --data, or a function with --function")
+    if file.exists():
+        raise UsageError(f"{file}: already exists; use another name")
+    name = file.stem
+    if data is not None:
+        from hpsearch.data.datasets import load
+        from hpsearch.data.describe import describe
+
+        if task not in ("classification", "regression"):
+            raise UsageError(f"--task {task}: use classification or regression")
+        found = describe(load(data, cache=settings.read().cache, task=task))
+        rest = found.examples - (found.test_examples or 0)
+        test = bool(found.test_examples)
+        text = template.network(str(file), name, data, _about(found), rest, test=test, task=task)
+    else:
+        if not re.fullmatch(r"[\w.]+:[\w.]+", str(function)):
+            raise UsageError(f"--function {function}: expected MODULE:FUNCTION")
+        text = template.function(str(file), name, str(function))
+    try:
+        with file.open("x", encoding="utf-8") as opened:
+            opened.write(text)
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be written: {error.strerror}") from None
+    out(file)
+
+
+def _about(found: Description) -> str:
+    size = " × ".join(map(str, found.shape)) or "1"
+    classes = f", {len(found.classes)} classes" if found.classes else ""
+    missing = f", {found.missing} missing values" if found.missing else ""
+    return f"{found.examples} examples of {size}{classes}{missing}"
