@@ -128,7 +128,7 @@ def _as_recorded(store: Store, record: StudyRecord) -> dict[str, str] | None:
     if record.study.compute is not None or first is None:
         return None
     with environment.single_thread():
-        here = environment.current()
+        here = environment.rounding()
     there = store.environment(first)
     return None if environment.rounds_alike(there, here) else compute.like(there, here)
 

@@ -24,9 +24,11 @@ from hpsearch.study.config import Choices, Range, Value, dumps
 
 STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
 STATE, SEED, REASON = "hpsearch.state", "hpsearch.seed", "hpsearch.reason"
+ENVIRONMENT = "hpsearch.environment"
 WEIGHTS, REPRODUCED = "hpsearch.weights_sha256", "hpsearch.reproduced"
 PARENT, NOTE, SOURCE = "mlflow.parentRunId", "mlflow.note.content", "mlflow.source.name"
 WEIGHTS_FILE, REPORT_FOLDER = "weights.safetensors", "report"
+ENVIRONMENT_FOLDER = "environments"
 
 STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
 """MLflow's status of a finished trial."""
@@ -82,6 +84,7 @@ class Content:
             SEED: str(trial.seed),
             WEIGHTS: trial.weights_sha256,
             REASON: trial.reason and trial.reason[:TAG],
+            ENVIRONMENT: trial.environment,
             "mlflow.source.git.commit": commit,
         }
         return self.common() | {key: value for key, value in known.items() if value}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from uuid import uuid4
 
 from hpsearch.ledger.records import Curve, State, Steps, StudyRecord, Trial
 from hpsearch.projections.mlflow_content import (
+    ENVIRONMENT_FOLDER,
     LEDGER,
     NOTE,
     PARENT,
@@ -37,6 +38,7 @@ from hpsearch.settings import Settings
 from hpsearch.study import file as study_file
 from hpsearch.study.conditions import filled
 from hpsearch.study.config import dumps
+from hpsearch.trust.environment import DIFF
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -61,6 +63,8 @@ class Summary:
     reproduced: bool | None
     definition: str
     """The study file."""
+    environments: Sequence[str]
+    """Digests of those that its trials were trained in."""
     above: str | None
     """The run of the study whose configurations these are; None of any other study."""
 
@@ -189,6 +193,15 @@ class Tracking(Reader):
             else:
                 self._client.set_terminated(run_id, summary.status, summary.end)
             return run_id
+
+    def write_environment(self, run_id: str, digest: str, content: Mapping[str, Any]) -> None:
+        """Keep what an environment consists of with the study's own run, over what is there."""
+        plain = {key: value for key, value in content.items() if key != DIFF}
+        place = f"{ENVIRONMENT_FOLDER}/{digest}"
+        with self._mlflow.failures():
+            self._client.log_text(run_id, dumps(plain), f"{place}.json")
+            if DIFF in content:
+                self._client.log_text(run_id, str(content[DIFF]), f"{place}.diff")
 
     def write_weights(self, run_id: str, state: Mapping[str, Any] | None, identical: bool) -> None:
         """Say whether a trial reproduced; ``state``, if given, becomes its artifact."""

@@ -108,6 +108,7 @@ class Runs:
         self._parent: str | None = None
         self._told: str | None = None
         self._told_at = 0.0
+        self._kept: set[str] = set()  # digests of the environments that the parent run describes
         self._held_since: dict[int, float] = {}
 
     def bring(
@@ -284,6 +285,9 @@ class Runs:
             return 0
         self._alone()
         self._parent = tracking.write_parent(self._parent, summary)
+        for digest in [d for d in summary.environments if d not in self._kept]:
+            tracking.write_environment(self._parent, digest, self._store.environment(digest))
+            self._kept.add(digest)
         self._told = text
         self._store.mark_parent(record.id, self._parent, text)
         return 1

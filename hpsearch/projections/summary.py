@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hpsearch.ledger.environments import of_study
 from hpsearch.ledger.records import Counts, Opening, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.projections.mlflow_runs import Summary
@@ -79,6 +80,7 @@ def summary_of(
         step=counts.finished,
         reproduced=reproduced,
         definition=study_file.toml(record.study),
+        environments=of_study(store.database, record.id),
         above=None if above is None else above.mlflow_run_id,
     )
 

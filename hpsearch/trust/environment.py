@@ -11,8 +11,9 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from importlib.metadata import version
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from importlib.metadata import distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ from hpsearch.threads import THREAD_VARIABLES as THREAD_VARIABLES
 NUMERIC = ("machine", "numpy", "blas", "cpu_features", "threads")
 """The entries that decide how the same program rounds."""
 
+DIFF = "diff"
+"""The entry that holds what was changed since the commit."""
+LONGEST = 2**18
+"""Bytes of a diff that is kept."""
 ROOT = Path(__file__).resolve().parents[2]
 """Where this program is imported from."""
 
@@ -47,15 +52,27 @@ def single_thread() -> Iterator[None]:
 
 def current() -> dict[str, Any]:
     """This process's environment, to be called within ``single_thread``."""
-    import numpy as np
-    from threadpoolctl import threadpool_info
-
-    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas" and _numpys(pool)]
     return {
         "hpsearch": version("hpsearch"),
         "code_sha256": code(),
         "python": platform.python_version(),
         "optuna": version("optuna"),
+        **rounding(),
+        "cpu": _cpu(),
+        "system": platform.system(),
+        "packages": dict(_packages()),
+        "locks": _locks(ROOT),
+        **_source(ROOT),
+    }
+
+
+def rounding() -> dict[str, Any]:
+    """The entries of ``NUMERIC`` alone, which are quicker to find out."""
+    import numpy as np
+    from threadpoolctl import threadpool_info
+
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas" and _numpys(pool)]
+    return {
         "numpy": np.__version__,
         "blas": [
             f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip()
@@ -64,8 +81,6 @@ def current() -> dict[str, Any]:
         "threads": max((pool["num_threads"] for pool in pools), default=1),
         "cpu_features": _cpu_features(),
         "machine": platform.machine(),
-        "system": platform.system(),
-        **_source(ROOT),
     }
 
 
@@ -88,7 +103,12 @@ def digest(environment: Mapping[str, Any]) -> str:
 
 
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs, an entry each, those that decide about rounding first."""
+    """What differs, an entry each, those that decide about rounding first.
+
+    A table, such as the packages' versions, counts as its entries. What a diff says is left to its
+    digest.
+    """
+    recorded, now = (dict(_entries(each)) for each in (recorded, now))
     keys = sorted(recorded.keys() | now.keys(), key=lambda key: (key not in NUMERIC, key))
     return [
         f"{key}: recorded {_show(recorded.get(key))}, here {_show(now.get(key))}"
@@ -100,6 +120,37 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
 def rounds_alike(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether the same program must give the same bits in both."""
     return all(recorded.get(key) == now.get(key) for key in NUMERIC)
+
+
+def _entries(environment: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in environment.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{key}.{name}", entry) for name, entry in value.items())
+        elif key != DIFF:
+            yield key, value
+
+
+def _cpu() -> str:
+    """What the CPU calls itself; nothing where the system does not say."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor()
+
+
+@lru_cache(maxsize=1)
+def _packages() -> tuple[tuple[str, str], ...]:
+    """All packages that this Python can import, with their versions."""
+    found = {package.name.lower(): package.version for package in distributions() if package.name}
+    return tuple(sorted(found.items()))
+
+
+def _locks(root: Path) -> dict[str, str]:
+    """The digests of the lock files beside this program; nothing where it is installed."""
+    files = (root / name for name in ("requirements.lock", "requirements-dev.lock"))
+    return {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()}
 
 
 def _cpu_features() -> list[str]:
@@ -114,8 +165,12 @@ def _numpys(pool: Mapping[str, Any]) -> bool:
     return "scipy.libs" not in str(pool["filepath"])
 
 
-def _source(root: Path) -> dict[str, str]:
-    """The commit of a checkout and a digest of what was changed since; nothing elsewhere."""
+def _source(root: Path) -> dict[str, Any]:
+    """The commit of a checkout, and what was changed since; nothing elsewhere.
+
+    Only files that git tracks and that compute a trial are looked at. A diff that is longer than
+    ``LONGEST`` has its digest alone.
+    """
     if not (root / ".git").exists():
         return {}
     commit = _git(root, "rev-parse", "HEAD")
@@ -123,9 +178,11 @@ def _source(root: Path) -> dict[str, str]:
     changed = _git(root, "diff", *plainly, "HEAD", "--", "hpsearch", "net")
     if not commit:
         return {}
-    source = {"commit": commit.decode().strip()}
+    source: dict[str, Any] = {"commit": commit.decode().strip(), "dirty": bool(changed)}
     if changed:
         source["diff_sha256"] = hashlib.sha256(changed).hexdigest()
+    if 0 < len(changed) <= LONGEST:
+        source[DIFF] = changed.decode(errors="replace")
     return source
 
 

@@ -172,7 +172,7 @@ def reproduce(
 def rounds_here(store: Store, trial: Trial) -> bool:
     """Whether this process must give a trial's bits."""
     with environment.single_thread():
-        here = environment.current()
+        here = environment.rounding()
     return trial.environment is not None and environment.rounds_alike(
         store.environment(trial.environment), here
     )
@@ -189,7 +189,7 @@ def _elsewhere(
     if objective is not None and (objective.function or "").startswith(LOCAL):
         return None
     with environment.single_thread():
-        here = environment.current()
+        here = environment.rounding()
     if environment.rounds_alike(there, here):
         return None
     variables = compute.like(there, here)

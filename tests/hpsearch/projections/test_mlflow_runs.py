@@ -228,6 +228,24 @@ def test_commit_that_trained_it(book: Workspace) -> None:
     assert book.runs()[number].data.tags["mlflow.source.git.commit"] == "c0ffee"
 
 
+def test_environments_are_kept_once(book: Workspace) -> None:
+    """With the study's own run: each of them, and the diff of one whose checkout was changed."""
+    for digest, content in (("e1", {"numpy": "1"}), ("e2", {"numpy": "2", "diff": "+new"})):
+        book.store.remember(content, digest)
+        for _ in range(2):
+            number = book.claim()
+            book.finish(number, environment=digest)
+            book.sync()
+            assert book.runs()[number].data.tags["hpsearch.environment"] == digest
+    assert not book.sync()
+    found = {
+        file.name: file.read_text()
+        for file in book.settings.artifacts.rglob("*")
+        if file.parent.name == "environments"
+    }
+    assert found == {"e1.json": '{"numpy":"1"}', "e2.json": '{"numpy":"2"}', "e2.diff": "+new"}
+
+
 @pytest.mark.parametrize("how", [shutil.move, shutil.copytree], ids=["moved", "copied"])
 def test_artifacts_follow_the_workspace(workspace: Make, tmp_path: Path, how: Any) -> None:
     """A workspace that was moved or copied keeps its artifacts in itself; verify sees if not."""

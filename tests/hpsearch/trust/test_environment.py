@@ -51,7 +51,7 @@ def checkout(tmp_path: Path) -> Path:
 def test_git_settings_run_nothing_and_change_nothing(checkout: Path) -> None:
     """The record of a checkout is the same, whatever programs and colours its settings name."""
     plain = environment._source(checkout)
-    assert set(plain) == {"commit", "diff_sha256"}
+    assert set(plain) == {"commit", "dirty", "diff_sha256", "diff"}
     ran = checkout / "ran"
     program = checkout / "program.sh"
     program.write_text(f'#!/bin/sh\ntouch {ran}\ncat "$1" 2>/dev/null\nexit 0\n')
@@ -79,8 +79,23 @@ def test_change_of_the_source_is_recorded(checkout: Path) -> None:
     second = environment._source(checkout)
     assert first["commit"] == second["commit"]
     assert first["diff_sha256"] != second["diff_sha256"]
+    assert (first["dirty"], "+after" in first["diff"]) == (True, True)
     (checkout / "net" / "layers.py").write_text("before\n")
-    assert "diff_sha256" not in environment._source(checkout)
+    assert environment._source(checkout) == {"commit": first["commit"], "dirty": False}
+
+
+def test_what_git_does_not_track_is_not_recorded(checkout: Path) -> None:
+    """A diff shows files that compute a trial and that git tracks, and no others."""
+    before = environment._source(checkout)
+    (checkout / "net" / "secret.py").write_text("password\n")
+    (checkout / "secret.env").write_text("password\n")
+    assert environment._source(checkout) == before
+
+
+def test_a_long_diff_has_its_digest_alone(checkout: Path) -> None:
+    """What is kept has a bounded size."""
+    (checkout / "net" / "layers.py").write_text("x" * environment.LONGEST)
+    assert set(environment._source(checkout)) == {"commit", "dirty", "diff_sha256"}
 
 
 @pytest.mark.parametrize("key", HERE)
@@ -108,6 +123,16 @@ def test_rounding_depends_on_these_alone(key: str) -> None:
     assert rounds_alike({**HERE, key: "another"}, HERE) is (key not in numeric)
 
 
+def test_tables_are_compared_by_their_entries() -> None:
+    """Of hundreds of packages, those that differ are named; a diff is left to its digest."""
+    old = {**HERE, "packages": {"a": "1", "b": "1"}, "diff": "+a"}
+    new = {**HERE, "packages": {"a": "1", "b": "2", "c": "3"}, "diff": "+b"}
+    assert differences(old, new) == [
+        'packages.b: recorded "1", here "2"',
+        'packages.c: recorded nothing, here "3"',
+    ]
+
+
 def test_those_that_decide_about_rounding_come_first() -> None:
     """They explain a difference of bits."""
     other = dict.fromkeys(HERE, "another")
@@ -120,7 +145,10 @@ def test_record_names_every_package_that_computes() -> None:
     with environment.single_thread():
         here = environment.current()
     assert {"hpsearch", "python", "optuna", "numpy", "blas", "threads"} <= here.keys()
-    assert {"cpu_features", "machine", "system"} <= here.keys()
+    assert {"cpu_features", "machine", "system", "cpu"} <= here.keys()
+    assert here["packages"]["numpy"] == here["numpy"]
+    assert set(here["locks"]) == {"requirements.lock", "requirements-dev.lock"}
+    assert {"dirty", "commit"} <= here.keys()
     assert here["threads"] == 1
     assert environment.digest(here) == environment.digest(dict(reversed(here.items())))
     for key in here:
