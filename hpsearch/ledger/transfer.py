@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -68,6 +68,8 @@ class Taken:
     data: Mapping[str, Any]
     """The digests of the data, and the facts that were found of it."""
     reproduced: Mapping[str, Any] | None
+    openings: Sequence[Mapping[str, Any]]
+    """Of the test part, in order."""
     environments: Mapping[str, Mapping[str, Any]]
     """By digest."""
     trials: Sequence[Mapping[str, Any]]
@@ -115,6 +117,7 @@ def take(database: Database, record: StudyRecord) -> Taken:
         created=record.created,
         data={**record.data_digests, **facts},
         reproduced=None if record.reproduced is None else dict(record.reproduced),
+        openings=[asdict(opening) for opening in record.openings],
         environments=environments,
         trials=[_plain(row) for row in rows],
         bits={
@@ -156,6 +159,7 @@ def put(database: Database, taken: Taken, where: str) -> None:
             "next_number": len(taken.trials),
             "created": taken.created,
             "data_digests": dumps(taken.data),
+            "openings": dumps(list(taken.openings)) if taken.openings else None,
             "reproduced": None if taken.reproduced is None else dumps(taken.reproduced),
         }
         connection.execute(sa.insert(tables.studies).values(**values))

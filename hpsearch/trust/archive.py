@@ -37,7 +37,16 @@ _LARGEST = {MANIFEST: 2**16, STUDY: 2**24, ENVIRONMENTS: 2**26, TRIALS: 2**28}
 _LINE = 2**20
 """Bytes of a trial's line."""
 _TRIALS = 10**6
-_KEYS = {"name", "definition", "metrics", "budget", "created", "data", "reproduced"}
+_KEYS = {
+    "name",
+    "definition",
+    "metrics",
+    "budget",
+    "created",
+    "data",
+    "reproduced",
+    "openings",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +165,7 @@ def _taken(path: Path, members: Mapping[str, bytes]) -> tuple[Taken, Mapping[str
         "created": float,
         "data": dict,
         "reproduced": dict | None,
+        "openings": list,
     }
     if study.keys() != _KEYS or not isinstance(numbers, dict):
         raise UsageError(f"{path}: {STUDY}: does not have the keys of a study")

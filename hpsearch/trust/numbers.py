@@ -26,11 +26,5 @@ def numbers(store: Store, record: StudyRecord) -> dict[str, Any]:
             "weights_sha256": best.weights_sha256,
         },
         "corrected": honest and [honest.value, honest.low, honest.high],
-        "test_opened": _opened(store, record),
+        "test_opened": len(record.openings),
     }
-
-
-def _opened(store: Store, record: StudyRecord) -> int:
-    """How often the test part was opened."""
-    given = [other.study.given for other in store.studies()]
-    return sum(g is not None and (g.study, g.part) == (record.name, "test") for g in given)

@@ -50,7 +50,7 @@ def test_checked_and_entered_elsewhere(
     assert checked.code == 0
     assert checked.out.count("trained again: identical") == 2
     assert "every byte and every number agrees" in checked.out
-    assert "the test part was opened 0 times" in checked.out
+    assert "times that the test part was opened: 0" in checked.out
     assert not (place / "home").exists()
     assert call("import", str(exported)).code == 0
     assert call("digest", "small").out == before
@@ -117,6 +117,11 @@ def forge(file: Path, change: Callable[[dict[str, Any], list[dict[str, Any]]], N
         (lambda s, t: t[0].update(value=0.99), "values: trial 0 has value 0.99"),
         (lambda s, t: t[0].update(value=0.99), "numbers: digest is "),
         (lambda s, t: s["numbers"].update(complete=9), "numbers: complete is 9"),
+        (lambda s, t: s["numbers"].update(test_opened=9), "numbers: test_opened is 9"),
+        (
+            lambda s, t: s["openings"].append({"study": "t", "opened": 1.0, "result": None}),
+            "numbers: test_opened is 0",
+        ),
         (lambda s, t: s["numbers"].update(corrected=[1.0, 1.0, 1.0]), "numbers: corrected is "),
         (
             lambda s, t: [trial.update(weights_sha256="a" * 64) for trial in t],
@@ -146,6 +151,7 @@ def test_numbers_have_to_follow_from_the_trials(
         (lambda s, t: t[0].update(epochs="many"), "trial 0, epochs"),
         (lambda s, t: s["definition"].update(search=None), "definition: is no study"),
         (lambda s, t: s.update(budget=-1), "budget"),
+        (lambda s, t: s["openings"].append("one"), "openings"),
     ],
 )
 def test_rows_that_are_none_are_not_entered(

@@ -54,6 +54,7 @@ def taken() -> Taken:
         created=1.0,
         data={"dataset": "d"},
         reproduced=None,
+        openings=[{"study": "small/test", "opened": 2.5, "result": None}],
         environments={DIGEST: ENVIRONMENT},
         trials=trials,
         bits={
