@@ -7,7 +7,7 @@ READY  := $(VENV)/.ready
 .PHONY: run test lint types unit soak bench lock secrets clean
 
 run: $(READY)
-	$(BIN)/hpsearch run book
+	$(BIN)/hpsearch run book-rounds
 
 test: lint types unit
 

@@ -146,6 +146,8 @@ def _names() -> list[str]:
 def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     """Say what came out, that it reproduces, and how to go on."""
     from hpsearch.report import views
+    from hpsearch.search.edges import edges
+    from hpsearch.search.known import widened
     from hpsearch.trust.estimate import correction
 
     store = session.store
@@ -159,6 +161,8 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     if caution:
         out(caution)
     out(views.corrected(study, correction(store, record)))
+    for edge in edges(study, widened(store, record).study.space, best.params):
+        out(views.edge(edge))
     if counts.done:
         out(_confirmed(session, best))
     if tracking and best.mlflow_run_id:

@@ -80,18 +80,22 @@ def studies(as_json: Json = False) -> None:
 
 @app.command(epilog="Example: hpsearch status book")
 def status(name: Name, as_json: Json = False) -> None:
-    """Show how far a study is, and its best trial."""
+    """Show how far a study is, its best trial, and the ranges of its rounds."""
     from hpsearch.report import views
+    from hpsearch.search.known import rounds_of
 
     store = open_store()
     record = store.study(name)
     counts = store.counts(record.id)
     trial, rate = store.best(record), _rate(store, record) if counts.running else None
+    known = rounds_of(store, record)
+    rounds = views.rounds(known, store.trials(record.id) if known else [], counts.budget)
     if as_json:
         more = {
             "best": None if trial is None else trial.value,
             "best_trial": None if trial is None else trial.number,
             "trials_per_minute": rate,
+            **({"rounds": rounds} if known else {}),
         }
         document(views.dumps(views.status(name, counts) | more))
         return
@@ -100,6 +104,12 @@ def status(name: Name, as_json: Json = False) -> None:
         out(f"best: trial {trial.number}, {record.study.search.metric} {views.value_(trial.value)}")
     if rate is not None:
         out(f"{views.value_(rate, 3)} trials a minute")
+    for each, told in zip(known, rounds, strict=True):
+        epochs = f", {each.epochs} epochs each" if each.epochs is not None else ""
+        of = f"{each.number} of {len(record.study.search.rounds)}"
+        out(f"round {of}: {told['finished']} of {told['trials']} trials{epochs}")
+        for path, open_ in each.space.items():
+            out(f"  {path}: {views.searched(open_)}")
     if counts.unprojected and not counts.running:
         out(
             f"{counts.unprojected} trials are not in Optuna's storage or MLflow yet; to add them, "
@@ -121,6 +131,8 @@ def _rate(store: Store, record: StudyRecord) -> float | None:
 def best(name: Name, as_json: Json = False) -> None:
     """Show the best trial, and what to expect of it on other examples."""
     from hpsearch.report import confirmed, opened, views
+    from hpsearch.search.edges import edges
+    from hpsearch.search.known import widened
     from hpsearch.study import config
     from hpsearch.trust.confirming import confirmation
     from hpsearch.trust.estimate import correction
@@ -157,6 +169,8 @@ def best(name: Name, as_json: Json = False) -> None:
     if caution:
         out(caution)
     out(views.corrected(record.study, correction(store, record)))
+    for edge in edges(record.study, widened(store, record).study.space, trial.params):
+        out(views.edge(edge))
     out(f"configuration:  {settings.program()} config --trial {trial.number} {word(name)}")
 
 

@@ -11,6 +11,7 @@ import typer
 from hpsearch.commands.printing import document, out, table
 from hpsearch.commands.wiring import MOST, Json, Name, open_store
 from hpsearch.errors import HpsearchError, UsageError
+from hpsearch.study.rounds import EPOCHS
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
@@ -78,7 +79,9 @@ def _table(
     study = record.study
     if columns is None:
         reason = ["reason"] if any(trial.reason for trial in rows) else []
-        names = ["number", "state", "value", "epochs", *study.space, *reason]
+        given = EPOCHS if study.epochs_by_round else ""  # a column of its own
+        paths = [path for path in study.space if path != given]
+        names = ["number", "state", "value", "epochs", *paths, *reason]
     else:
         names = [column(study, each.strip(), "--columns") for each in columns.split(",")]
     heads = {"number": "trial", "value": study.search.metric}

@@ -23,6 +23,8 @@ from hpsearch.ledger.records import (
 from hpsearch.study.config import Choices, Range, Value, dumps
 
 STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
+ROUND = "hpsearch.round"
+"""From 1 on: of the run that stands between a study's and those of a round's trials."""
 STATE, SEED, REASON = "hpsearch.state", "hpsearch.seed", "hpsearch.reason"
 ENVIRONMENT = "hpsearch.environment"
 WEIGHTS, REPRODUCED = "hpsearch.weights_sha256", "hpsearch.reproduced"

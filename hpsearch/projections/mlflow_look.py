@@ -14,6 +14,7 @@ from hpsearch.projections.mlflow_content import (
     NUMBER,
     PARENT,
     REASON,
+    ROUND,
     SEED,
     STATE,
     STATUS,
@@ -55,6 +56,7 @@ class Index:
     """The runs of a study, found by their tags."""
 
     parent: Found | None = None
+    rounds: dict[int, Found] = field(default_factory=dict)
     children: dict[int, Found] = field(default_factory=dict)
     surplus: list[tuple[str, str]] = field(default_factory=list)
     """Runs that are one too many: id, and what is wrong with it."""
@@ -118,8 +120,14 @@ class Reader:
             if self._strayed(run_id):
                 index.surplus.append((run_id, "it does not say whose it is"))
         for found in found_runs:
-            number = found.tags.get(NUMBER)
-            if number is None and (PARENT not in found.tags or self._study.given is not None):
+            number, place = found.tags.get(NUMBER), found.tags.get(ROUND, "")
+            above = PARENT not in found.tags or self._study.given is not None
+            if place.isdecimal() and number is None and not above:
+                if int(place) in index.rounds:
+                    index.surplus.append((found.run_id, f"a second run of round {place}"))
+                else:
+                    index.rounds[int(place)] = found
+            elif number is None and above:
                 if index.parent is None:
                     index.parent = found
                 else:

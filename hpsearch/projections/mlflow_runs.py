@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -25,6 +24,7 @@ from hpsearch.projections.mlflow_content import (
     PARENT,
     REPORT_FOLDER,
     REPRODUCED,
+    ROUND,
     STATE,
     STATUS,
     STUDY,
@@ -33,6 +33,8 @@ from hpsearch.projections.mlflow_content import (
     milliseconds,
 )
 from hpsearch.projections.mlflow_look import Reader
+from hpsearch.projections.round_summary import RoundSummary
+from hpsearch.projections.summary import Summary
 from hpsearch.seams import seam
 from hpsearch.settings import Settings
 from hpsearch.study import file as study_file
@@ -48,29 +50,6 @@ _ABOUT = (
     "and which trial is the best; each trial is a run below it. The study's own store is what "
     "counts: `hpsearch sync` brings these runs to what it says."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What the parent run says of the study."""
-
-    status: str
-    end: int | None
-    note: str
-    metrics: Mapping[str, float]
-    step: int
-    """Trials finished; where in ``metrics`` this one stands."""
-    reproduced: bool | None
-    definition: str
-    """The study file."""
-    environments: Sequence[str]
-    """Digests of those that its trials were trained in."""
-    above: str | None
-    """The run of the study whose configurations these are; None of any other study."""
-
-    def text(self) -> str:
-        """One text for one summary."""
-        return dumps(asdict(self))
 
 
 class Tracking(Reader):
@@ -138,12 +117,12 @@ class Tracking(Reader):
             self._client.log_batch(run_id, self._content.metrics(trial, curve, steps), params, tags)
             if filled(self._study.space, trial.params) and not self._unsealed:
                 resolved = self._study.resolve(trial.params, trial.seed)
-                text = study_file.toml(self._study.of_trial(trial.number, resolved))
+                file = study_file.toml(self._study.of_trial(trial.number, resolved))
                 if folder:  # 3 ms less than asking for the run again, to find the same folder
                     folder.mkdir(parents=True, exist_ok=True)
-                    (folder / "config.toml").write_text(text, encoding="utf-8")
+                    (folder / "config.toml").write_text(file, encoding="utf-8")
                 else:
-                    self._client.log_text(run_id, text, "config.toml")
+                    self._client.log_text(run_id, file, "config.toml")
             if log:
                 self._client.log_text(run_id, log.decode(errors="replace"), "log.txt")
             self._client.log_inputs(run_id, [self._content.dataset()])
@@ -203,6 +182,35 @@ class Tracking(Reader):
             if DIFF in content:
                 self._client.log_text(run_id, str(content[DIFF]), f"{place}.diff")
 
+    def write_round(self, run_id: str | None, parent: str, summary: RoundSummary) -> str:
+        """Write a round's run. Returns its id."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        with self._mlflow.failures():
+            if run_id is None:
+                tags = self._content.common() | {
+                    "mlflow.runName": summary.name,
+                    PARENT: parent,
+                    ROUND: str(summary.number),
+                }
+                run_id = self._client.create_run(
+                    self._here(), start_time=summary.start, tags=tags, run_name=summary.name
+                ).info.run_id
+            self._client.log_batch(
+                run_id,
+                [
+                    Metric(key, value, summary.start + summary.step, summary.step)
+                    for key, value in summary.metrics.items()
+                ],
+                [Param(path, told) for path, told in summary.params.items()],
+                [RunTag(NOTE, summary.note[:TAG]), RunTag(PARENT, parent)],
+            )
+            if summary.status == "RUNNING":
+                self._client.update_run(run_id, status="RUNNING")
+            else:
+                self._client.set_terminated(run_id, summary.status, summary.end)
+            return run_id
+
     def write_weights(self, run_id: str, state: Mapping[str, Any] | None, identical: bool) -> None:
         """Say whether a trial reproduced; ``state``, if given, becomes its artifact."""
         with self._mlflow.failures():
@@ -234,7 +242,8 @@ class Tracking(Reader):
         """
         index = self.look(known)
         children = [found.run_id for found in index.children.values()]
-        parents = [index.parent.run_id] if index.parent else []
+        parents = [found.run_id for found in index.rounds.values()]
+        parents += [index.parent.run_id] if index.parent else []
         for run_id in [run_id for run_id, _ in index.surplus] + children + parents:
             self.delete(run_id)
         if self.experiment is None:

@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from math import isnan
 from typing import Any
 
@@ -37,7 +38,10 @@ from hpsearch.ledger.address import connecting, patience
 from hpsearch.ledger.database import Database, immediate, repeated
 from hpsearch.ledger.records import FINISHED, Curve, StudyRecord, Trial
 from hpsearch.ledger.store import Store
+from hpsearch.search.known import Round, rounds_of, space_of
 from hpsearch.search.optuna_terms import frozen
+from hpsearch.study.config import Study
+from hpsearch.study.rounds import round_of
 
 _BATCH = 100
 """Trials that are read, or marked, at once."""
@@ -60,6 +64,8 @@ class OptunaCopy:
         self._length: int | None = None
         """Trials that are there and agree; None until it has been looked."""
         self._alone: Callable[[], None] = lambda: None
+        self._rounds: Sequence[Round] = ()
+        """Those that have begun, as they were last seen."""
 
     def forget(self) -> None:
         """Believe nothing of what was seen: the next ``bring`` compares every trial."""
@@ -177,12 +183,20 @@ class OptunaCopy:
         return len(next_in_line)
 
     def _frozen(self, batch: Sequence[Trial]) -> list[FrozenTrial]:
+        study, last = self._record.study, batch[-1].number if batch else -1
+        place = round_of(study.search.rounds, last)
+        if study.search.rounds and place >= len(self._rounds):
+            self._rounds = rounds_of(self._store, self._record)
         curves = self._store.curves(self._record.id, [trial.number for trial in batch])
         if len(curves) < len(batch):
             raise StoreError(
                 f"{self._store.database.where}: another process wrote trials at the same time"
             )
-        return [_copy(self._record, trial, curves[trial.number]) for trial in batch]
+        copies = []
+        for trial in batch:
+            own = replace(study, space=space_of(study, self._rounds, trial.number))
+            copies.append(_copy(own, trial, curves[trial.number]))
+        return copies
 
     def _mark(self, trials: Iterable[Trial], there: bool) -> None:
         for batch in _batches([trial for trial in trials if trial.in_optuna is not there]):
@@ -269,8 +283,8 @@ def _spread(epochs: int) -> Sequence[int]:
     return every if epochs <= _SHOWN else [every[i * epochs // _SHOWN] for i in range(_SHOWN)]
 
 
-def _copy(record: StudyRecord, trial: Trial, curve: Curve) -> FrozenTrial:
-    copied = frozen(record.study, trial, curve, more=_spread(len(curve)))
+def _copy(study: Study, trial: Trial, curve: Curve) -> FrozenTrial:
+    copied = frozen(study, trial, curve, more=_spread(len(curve)))
     known = {"weights_sha256": trial.weights_sha256, "reason": trial.reason}
     copied.user_attrs = {key: value for key, value in known.items() if value is not None}
     return copied

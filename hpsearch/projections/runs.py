@@ -23,9 +23,12 @@ from hpsearch.ledger.store import Store
 from hpsearch.projections.mlflow_content import NOTE, PARENT
 from hpsearch.projections.mlflow_look import Found, Index
 from hpsearch.projections.mlflow_runs import Tracking
+from hpsearch.projections.round_summary import params
 from hpsearch.projections.summary import reproduction_of, summary_of
 from hpsearch.seams import seam
+from hpsearch.search.known import rounds_of
 from hpsearch.settings import Settings
+from hpsearch.study.rounds import round_of
 
 _BATCH = 100
 """Trials whose curves are in memory at once."""
@@ -106,6 +109,8 @@ class Runs:
         self._tracking: Tracking | None = None
         self._runs: dict[int, _Run] = {}
         self._parent: str | None = None
+        self._rounds: dict[int, str] = {}
+        self._live = True
         self._told: str | None = None
         self._told_at = 0.0
         self._kept: set[str] = set()  # digests of the environments that the parent run describes
@@ -131,19 +136,20 @@ class Runs:
         try:
             # Before the trials are read: one that is held no longer has then ended or is free.
             held = self._store.held(self._record.id)
+            self._live = bool(held) or not ending
             other = 0
             if self._tracking is None:
                 self._alone()
                 self._tracking = Tracking(self._settings, self._store.study(self._record.name))
-                other += self._compare(self._tracking, removed, live=bool(held) or not ending)
+                other += self._compare(self._tracking, removed)
                 seam("syncing")
             lacking = self._store.unprojected(self._record.id) if other else lacking
             written = self._write(self._tracking, lacking, removed)
             other += self._show_running(self._tracking, lacking, held, removed)
             if ending or time.monotonic() > self._told_at + _SUMMARY:
-                other += self._tell(self._tracking, live=bool(held) or not ending)
+                other += self._tell(self._tracking)
             if ending and self._keep_best(self._tracking):
-                other += 1 + self._tell(self._tracking, live=bool(held))
+                other += 1 + self._tell(self._tracking)
             whole = True
             return Written(mlflow=written, removed=removed, other=other)
         except HpsearchError:
@@ -156,14 +162,15 @@ class Runs:
 
     # -- comparing
 
-    def _compare(self, tracking: Tracking, removed: list[str], *, live: bool) -> int:
+    def _compare(self, tracking: Tracking, removed: list[str]) -> int:
         """Look at every run once. Returns how many things were put right beside deletions."""
         trials = self._store.trials(self._record.id)
         index = tracking.look({trial.mlflow_run_id for trial in trials if trial.mlflow_run_id})
         for run_id, why in index.surplus:
             self._remove(tracking, run_id, why, removed)
+        self._judge_rounds(tracking, index, trials, removed)
         self._find_parent(index)
-        changes = 0 if self._parent else self._tell(tracking, live=live)
+        changes = 0 if self._parent else self._tell(tracking)
         for number in sorted(index.children.keys() - {trial.number for trial in trials}):
             why = f"there is no trial {number}"
             self._remove(tracking, index.children[number].run_id, why, removed)
@@ -177,6 +184,21 @@ class Runs:
             changes += self._judge(tracking, trial, found, removed, whole=whole)
         return changes + len(removed)
 
+    def _judge_rounds(
+        self, tracking: Tracking, index: Index, trials: Sequence[Trial], removed: list[str]
+    ) -> None:
+        """Delete the runs of rounds that are none, or have other ranges: params stay for ever."""
+        known = rounds_of(self._store, self._record) if index.rounds else []
+        for number, found in sorted(index.rounds.items()):
+            begun = [each for each in known if each.number == number and each.among(trials)]
+            if begun and all(
+                found.params.get(path, told) == told for path, told in params(begun[0]).items()
+            ):
+                continue
+            why = "it has other ranges" if begun else f"there is no round {number}"
+            self._remove(tracking, found.run_id, why, removed)
+            del index.rounds[number]
+
     def _find_parent(self, index: Index) -> None:
         record = self._store.study(self._record.name)
         if index.parent is None:
@@ -186,7 +208,14 @@ class Runs:
         tags = index.parent.tags
         shown = (index.parent.run_id, index.parent.status, tags.get(NOTE), tags.get(PARENT))
         told_of = (told.get("status"), told.get("note"), told.get("above"))
-        if shown == (record.mlflow_run_id, *told_of):
+        expected = {each["number"]: each for each in told.get("rounds", ())}
+        whole = expected.keys() == index.rounds.keys() and all(
+            (run.status, run.tags.get(NOTE), run.tags.get(PARENT))
+            == (expected[number]["status"], expected[number]["note"], self._parent)
+            for number, run in index.rounds.items()
+        )
+        self._rounds = {number: run.run_id for number, run in index.rounds.items()}
+        if whole and shown == (record.mlflow_run_id, *told_of):
             self._told = record.mlflow_summary
 
     def _judge(
@@ -206,9 +235,9 @@ class Runs:
             found = None
         if found is not None:
             self._runs[trial.number] = _Run(found.run_id, found.status == "RUNNING", whole)
-            if found.tags.get(PARENT) != self._parent:
+            if found.tags.get(PARENT) != self._above(tracking, trial.number):
                 self._alone()
-                tracking.adopt(found.run_id, self._parent or "")
+                tracking.adopt(found.run_id, self._above(tracking, trial.number))
                 changes += 1
         run_id = found.run_id if found is not None else None
         if (trial.mlflow_run_id, trial.in_mlflow) != (run_id, whole):
@@ -231,7 +260,8 @@ class Runs:
             run_id = run.id if run else None
             commit = self._commit(trial)
             log = self._store.log(self._record.id, trial.number)
-            run_id = tracking.write(trial, curve, steps, run_id, self._parent or "", commit, log)
+            parent = self._above(tracking, trial.number)
+            run_id = tracking.write(trial, curve, steps, run_id, parent, commit, log)
             self._runs[trial.number] = _Run(run_id, ended=True)
             self._store.mark_mlflow(self._record.id, trial.number, run_id, True)
         return len(finished)
@@ -258,7 +288,8 @@ class Runs:
             run = self._standing(tracking, trial, removed)
             if run is None or not run.running:
                 self._alone()
-                run_id = tracking.begin(trial, run.id if run else None, self._parent or "")
+                parent = self._above(tracking, trial.number)
+                run_id = tracking.begin(trial, run.id if run else None, parent)
                 self._runs[trial.number] = _Run(run_id, running=True)
                 self._store.mark_mlflow(self._record.id, trial.number, run_id, False)
                 changes += 1
@@ -272,20 +303,34 @@ class Runs:
 
     # -- the study as a whole
 
-    def _tell(self, tracking: Tracking, *, live: bool) -> int:
-        """Bring the parent run up to date. Returns whether that took a write."""
+    def _above(self, tracking: Tracking, number: int) -> str:
+        """The run that a trial's stands below: its round's, or the study's."""
+        rounds = self._record.study.search.rounds
+        if not rounds:
+            return self._parent or ""
+        place = round_of(rounds, number) + 1
+        if place not in self._rounds:
+            self._tell(tracking)
+        return self._rounds[place]
+
+    def _tell(self, tracking: Tracking) -> int:
+        """Bring the runs of the study and its rounds up to date. Whether that took a write."""
         self._told_at = time.monotonic()
         record = self._store.study(self._record.name)
         best = self._store.best(record)
         run = self._runs.get(best.number) if best is not None else None
         page = tracking.page_of(run.id).lstrip("/") if run is not None and run.ended else None
-        summary = summary_of(self._store, record, best, page, live=live)
-        text = summary.text()
+        now = summary_of(self._store, record, best, page, live=self._live)
+        text = now.text()
         if text == self._told and self._parent:
             return 0
         self._alone()
-        self._parent = tracking.write_parent(self._parent, summary)
-        for digest in [d for d in summary.environments if d not in self._kept]:
+        self._parent = tracking.write_parent(self._parent, now)
+        for each in now.rounds:
+            self._alone()
+            known_as = self._rounds.get(each.number)
+            self._rounds[each.number] = tracking.write_round(known_as, self._parent, each)
+        for digest in [d for d in now.environments if d not in self._kept]:
             tracking.write_environment(self._parent, digest, self._store.environment(digest))
             self._kept.add(digest)
         self._told = text

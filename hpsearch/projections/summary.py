@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from hpsearch.ledger.environments import of_study
 from hpsearch.ledger.records import Counts, Opening, StudyRecord, Trial
 from hpsearch.ledger.store import Store
-from hpsearch.projections.mlflow_runs import Summary
+from hpsearch.projections.round_summary import RoundSummary, round_summaries
+from hpsearch.search.known import rounds_of
 from hpsearch.study import file as study_file
 from hpsearch.study.config import Value, dumps
 from hpsearch.trust.confirming import Confirmation, confirmation, find
 from hpsearch.trust.estimate import correction
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the parent run says of the study."""
+
+    status: str
+    end: int | None
+    note: str
+    metrics: Mapping[str, float]
+    step: int
+    """Trials finished; where in ``metrics`` this one stands."""
+    reproduced: bool | None
+    definition: str
+    """The study file."""
+    environments: Sequence[str]
+    """Digests of those that its trials were trained in."""
+    above: str | None
+    """The run of the study whose configurations these are; None of any other study."""
+    rounds: tuple[RoundSummary, ...] = ()
+    """Those that have begun."""
+
+    def text(self) -> str:
+        """One text for one summary."""
+        return dumps(asdict(self))
 
 
 def reproduction_of(record: StudyRecord, best: Trial) -> bool | None:
@@ -82,6 +109,7 @@ def summary_of(
         definition=study_file.toml(record.study),
         environments=of_study(store.database, record.id),
         above=None if above is None else above.mlflow_run_id,
+        rounds=_rounds(store, record, live=live),
     )
 
 
@@ -97,6 +125,11 @@ def _tested(openings: Sequence[Opening]) -> str:
         f"The test part was opened {times}: {first.metric} {_digits(first.value)} "
         f"({_digits(first.low)} to {_digits(first.high)}) on {first.examples} examples."
     )
+
+
+def _rounds(store: Store, record: StudyRecord, *, live: bool) -> tuple[RoundSummary, ...]:
+    rounds = rounds_of(store, record)
+    return round_summaries(record, rounds, store.trials(record.id), live=live) if rounds else ()
 
 
 def _counted(counts: Counts) -> str:

@@ -37,6 +37,8 @@ class Search(TypedDict, total=False):
     reduction_factor: int
     enqueue: Sequence[Mapping[str, Any]]
     history: Sequence[Mapping[str, Any]]
+    rounds: int | Sequence[int]
+    limits: Mapping[str, Any]
 
 
 class Study:

@@ -19,6 +19,7 @@ from hpsearch.report import searches, words
 from hpsearch.report.comparisons import compared
 from hpsearch.report.style import drawn
 from hpsearch.report.trials import trained
+from hpsearch.search.known import widened
 from hpsearch.settings import Settings
 from hpsearch.study.config import Choices, Study
 from hpsearch.training.seam import Trainer
@@ -35,6 +36,7 @@ def draw(store: Store, record: StudyRecord, trainer: Callable[[], Trainer]) -> d
         record: The study.
         trainer: Gives what trains it, if a network has to be built again.
     """
+    record = widened(store, record)
     study = record.study
     finished = trained(store, record)
     if not finished:

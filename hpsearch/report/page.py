@@ -23,6 +23,7 @@ from hpsearch.errors import HpsearchError
 from hpsearch.ledger.records import State, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.report import (
+    by_round,
     confirmed,
     importance,
     learning,
@@ -50,6 +51,7 @@ from hpsearch.report.trials import (
     titled,
     trained,
 )
+from hpsearch.search.known import Round, rounds_of, widened
 from hpsearch.search.rungs import rung_epochs
 from hpsearch.study.conditions import conditional
 from hpsearch.study.config import Study
@@ -95,6 +97,7 @@ class _Known:
     order: list[Finished]
     """Those with a value, the best first."""
     band: Estimate | None
+    rounds: list[Round]
 
     @property
     def study(self) -> Study:
@@ -115,6 +118,7 @@ def html(store: Store, record: StudyRecord, trainer: Callable[[], Trainer]) -> s
     Raises:
         HpsearchError: If no trial has ended yet.
     """
+    rounds, record = rounds_of(store, record), widened(store, record)
     study, counts = record.study, store.counts(record.id)
     finished = trained(store, record)
     failed = store.trials(record.id, [State.FAIL])
@@ -128,7 +132,7 @@ def html(store: Store, record: StudyRecord, trainer: Callable[[], Trainer]) -> s
     validating = study.search.metric.startswith("val_")
     band = learning.noise(outcomes, measured[1] if measured and validating else None)
     order = ranked(study, finished)
-    known = _Known(store, record, finished, failed, trainer, outcomes, order, band)
+    known = _Known(store, record, finished, failed, trainer, outcomes, order, band, rounds)
     best = order[0] if order else None
     corrected = correction(store, record)
     environment = jinja2.Environment(
@@ -163,6 +167,8 @@ def _sections(known: _Known) -> Iterator[Section]:
         yield Section("Confirmed", text, cautions, confirmed.HEAD, confirmed.rows(again))
     if known.order:
         yield _best(known)
+    if known.rounds:
+        yield _rounds(known)
     if known.finished:
         yield from _comparison(known) if compares(known.study) else _search(known)
         if known.order and len(known.order[0].curve):
@@ -305,6 +311,16 @@ def _best(known: _Known) -> Section:
     if len(head) > MOST_COLUMNS:  # a row a parameter, a column a trial
         head, *rows = [list(row) for row in zip(head, *rows, strict=True)]
     return Section("The best trials", head=head, rows=rows)
+
+
+def _rounds(known: _Known) -> Section:
+    """The ranges by round, and what came out of each."""
+    text = (
+        "Each round searches where the best trials of the one before lie, and past an end of a "
+        "range that they lie at."
+    )
+    head, *rows = by_round.table(known.study, known.rounds, known.order)
+    return Section("Ranges by round", text, head=head, rows=rows)
 
 
 def _effort(known: _Known) -> Section:

@@ -19,15 +19,15 @@ from hpsearch.report.trials import (
     metric_name,
     parts,
 )
-from hpsearch.study.config import Choices, Range, Study
+from hpsearch.search.edges import edges
+from hpsearch.study.config import Choices, Study
+from hpsearch.study.rounds import EPOCHS
 from hpsearch.trust.estimate import Correction
 from hpsearch.trust.selection import Estimate
 from hpsearch.trust.tuning_curve import tuning_curve
 
 FEWEST = 20
 """Trials, below which half of them say nothing of what more are worth."""
-EDGE = 0.05
-"""Of a range: a best trial nearer to its end may want more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +118,14 @@ def cautions(
             "trials. This makes the values more optimistic."
         )
     yield from worth(study, [f.trial.value for f in finished if f.trial.value is not None])
-    yield from edges(study, best.trial)
+    for edge in edges(study, study.space, best.trial.params):
+        yield f"The best trial's {views.edge(edge)}."
 
 
 def worth(study: Study, values: Sequence[float]) -> Iterator[str]:
     """What the second half of the trials was worth, where each was drawn for itself."""
     search = study.search
-    if search.sampler != "random" or search.looks_back or len(values) < FEWEST:
+    if search.sampler != "random" or search.led or len(values) < FEWEST:
         return
     curve = tuning_curve(np.array(values, dtype=np.float64), maximize=maximizes(study))
     half = (len(values) + 1) // 2
@@ -132,26 +133,6 @@ def worth(study: Study, values: Sequence[float]) -> Iterator[str]:
         f"Of {len(values)} trials, {half} would have found {words.value(curve.expected[half - 1])} "
         f"on average. The other half was worth {words.value(curve.doubling)}."
     )
-
-
-def edges(study: Study, best: Trial) -> Iterator[str]:
-    """Where the best trial lies at the end of a range, a sentence each."""
-    for path, open_ in study.space.items():
-        if not isinstance(open_, Range) or open_.low == open_.high or path not in best.params:
-            continue
-        low, high, value = (float(str(x)) for x in (open_.low, open_.high, best.params[path]))
-        if open_.log:
-            low, high, value = (float(np.log(x)) for x in (low, high, value))
-        place = (value - low) / (high - low)
-        name = path.partition(".")[2]
-        bounded = place < EDGE and open_.low == 0  # there is nothing below, as a rule
-        if (place < EDGE or place > 1 - EDGE) and not bounded:
-            end = words.value(open_.low if place < EDGE else open_.high)
-            where = "low" if place < EDGE else "high"
-            yield (
-                f"The best trial's {name}, {words.value(best.params[path])}, lies at the {where} "
-                f"end of its range ({end}). No value beyond it was tried."
-            )
 
 
 def efforts(finished: Sequence[Finished], failed: Sequence[Trial]) -> list[Effort]:
@@ -182,6 +163,8 @@ def _searched(study: Study) -> str:
     told = []
     for path, open_ in study.space.items():
         name = path.partition(".")[2]
+        if study.epochs_by_round and path == EPOCHS:
+            continue
         if isinstance(open_, Choices):
             choices = words.several([words.value(choice) for choice in open_.choices], 8)
             told.append(f"{name} ({words.listed(choices)})")
@@ -190,7 +173,13 @@ def _searched(study: Study) -> str:
             told.append(f"{name} ({words.value(open_.low)} to {words.value(open_.high)}{log})")
     better = "highest" if maximizes(study) else "lowest"
     kind = metric_name(study.search.metric)
-    return f"Study {study.name} searched for the {better} {kind} over {words.listed(told)}."
+    rounds = ""
+    if study.search.rounds:
+        rounds = f", in {len(study.search.rounds)} rounds"
+    if study.epochs_by_round:
+        rounds += f" of {words.listed(map(str, study.epochs_by_round))} epochs"
+    over = words.listed(told) if told else "nothing else"
+    return f"Study {study.name} searched for the {better} {kind} over {over}{rounds}."
 
 
 def _trained_on(study: Study) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from hpsearch.ledger.records import Counts, Curve, Trial
-from hpsearch.study.config import Params, Study
+from hpsearch.search.edges import Edge
+from hpsearch.search.known import Round
+from hpsearch.study.config import Choices, Params, Range, Study
+from hpsearch.study.file import inline
 from hpsearch.trust.estimate import Correction
 from hpsearch.trust.reproduce import Reproduction
 from hpsearch.trust.selection import Estimate
@@ -144,6 +147,37 @@ def estimate(found: Estimate | None, digits: int = 3) -> str:
         return "-"
     value, low, high = (value_(each, digits) for each in (found.value, found.low, found.high))
     return f"{value} ({low} to {high})"
+
+
+def edge(found: Edge) -> str:
+    """That a value lies at the end of its range, and the range to try, in one sentence."""
+    end = "low" if found.low else "high"
+    return (
+        f"{found.path} = {value_(found.value)} lies at the {end} end of its range, "
+        f"{value_(found.searched.low)} to {value_(found.searched.high)}; a range to try: "
+        f"{inline(found.wider.table())}"
+    )
+
+
+def rounds(known: Sequence[Round], trials: Sequence[Trial], budget: int) -> list[dict[str, Any]]:
+    """A study's rounds as ``status --json`` gives them."""
+    return [
+        {
+            "round": each.number,
+            "trials": each.planned(budget),
+            "finished": sum(trial.state.finished for trial in each.among(trials)),
+            "epochs": each.epochs,
+            "ranges": {path: open_.table() for path, open_ in each.space.items()},
+        }
+        for each in known
+    ]
+
+
+def searched(open_: Range | Choices) -> str:
+    """A range or choices as a person reads them."""
+    if isinstance(open_, Choices):
+        return ", ".join(map(str, open_.choices))
+    return f"{value_(open_.low, 3)} to {value_(open_.high, 3)}"
 
 
 def caution(study: Study, counts: Counts, validation: int | None) -> str:

@@ -16,6 +16,7 @@ from hpsearch.ledger.records import Curve, Trial
 from hpsearch.search.optuna_terms import distributions, earlier, frozen
 from hpsearch.search.race import last_seen
 from hpsearch.study.config import Study
+from hpsearch.study.rounds import first_of
 
 WINDOW = 512
 """Trials that a sampler is shown at most; see docs/decisions/0005-a-window-for-tpe.md."""
@@ -28,16 +29,26 @@ def sees(study: Study) -> Callable[[int], int] | None:
     given = study.given
     if given is not None:
         return lambda number: last_seen(given, number)
-    lag = study.search.lag
-    return (lambda number: number - lag) if study.search.looks_back else None
+    search = study.search
+    if search.rounds:
+        return lambda number: max(
+            number - search.lag if search.looks_back else -1, first_of(search.rounds, number) - 1
+        )
+    return (lambda number: number - search.lag) if search.looks_back else None
 
 
 class History:
-    """The outcomes that trials may look at, kept in Optuna's form as they come in."""
+    """The outcomes that trials may look at, kept in Optuna's form as they come in.
 
-    def __init__(self, study: Study) -> None:
+    Args:
+        study: The study, or one of its rounds.
+        first: The number from which on trials wait for the lag alone: those before have ended.
+    """
+
+    def __init__(self, study: Study, first: int = 0) -> None:
         self._study = study
         self._sees = sees(study) or (lambda number: number - study.search.lag)
+        self._first = first
         self._distributions = distributions(study)
         self._sign = -1.0 if study.search.direction == "maximize" else 1.0
         self._trials: dict[int, FrozenTrial] = {}
@@ -82,4 +93,5 @@ class History:
         return [self._trials[n] for n in numbers]
 
     def _eligible(self, number: int) -> list[int]:
-        return self._numbers[: bisect_right(self._numbers, max(self._sees(number), -1))]
+        last = max(self._sees(number), self._first - 1, -1)
+        return self._numbers[: bisect_right(self._numbers, last)]

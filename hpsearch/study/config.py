@@ -126,6 +126,10 @@ class SearchConfig(Section):
     reduction_factor: Annotated[int, Field(ge=2, le=2**31 - 1)] = 3
     enqueue: list[dict[str, Any]] = Field(default_factory=list)
     history: Annotated[list[Earlier], Field(max_length=1000)] = Field(default_factory=list)
+    rounds: list[Positive] = Field(default_factory=list)
+    """The trials of each round; none where the ranges stay as they are."""
+    limits: dict[str, Any] = Field(default_factory=dict)
+    """By path ``low`` and ``high``: how far a round's range may grow."""
 
     @model_validator(mode="before")
     @classmethod
@@ -137,8 +141,13 @@ class SearchConfig(Section):
 
     @property
     def looks_back(self) -> bool:
-        """Whether a trial depends on earlier ones, and so must wait for them."""
+        """Whether a trial depends on those that are older by the lag, and so must wait for them."""
         return self.sampler == "tpe" or self.pruner != "none"
+
+    @property
+    def led(self) -> bool:
+        """Whether what later trials try depends on the values of earlier ones."""
+        return self.looks_back or bool(self.rounds)
 
 
 class ComputeConfig(Section):
@@ -174,6 +183,8 @@ class Study:
     confirm: ConfirmConfig | None = None
     compute: ComputeConfig | None = None
     """None if it is native."""
+    epochs_by_round: tuple[int, ...] = ()
+    """The epochs of the trials of each round, which ``space`` has as choices; none if not so."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -285,6 +296,8 @@ class Study:
             searched = {k: self.space[p].table() for k, p in paths.items() if p in self.space}
             table = {**self.fixed[section], **searched}
             tables[section] = nested({key: table[key] for key in paths if key in table})
+        if self.epochs_by_round:
+            tables["training"]["epochs"] = list(self.epochs_by_round)
         return self._whole(tables)
 
     def _whole(self, tables: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import tomli_w
 from pydantic import ValidationError
 
 from hpsearch.errors import StudyFileError
-from hpsearch.study import source
-from hpsearch.study.conditions import checked, grid_size, needed
+from hpsearch.study import rounds, source
+from hpsearch.study.conditions import checked, grid_size
 from hpsearch.study.config import (
     SEARCHABLE,
     Choices,
@@ -43,7 +42,10 @@ from hpsearch.study.objective_file import objective as read_objective
 from hpsearch.study.objective_file import params as read_params
 from hpsearch.study.objective_file import ranked_by
 from hpsearch.study.placeholders import check_command
+from hpsearch.study.points import checked_given, read_full_point, read_point
 from hpsearch.study.ranges import open_place, typed
+from hpsearch.study.spelling import inline as inline
+from hpsearch.study.spelling import spelt
 from hpsearch.study.words import explain, nearest, read_section, show
 from hpsearch.text import short
 
@@ -61,8 +63,9 @@ def load(path: Path, overrides: Iterable[str] = (), name: str | None = None) -> 
     """
     table = source.read(path)
     given = copy.deepcopy(table)
-    _change(table, overrides, name)
     try:
+        table = rounds.settled(table)
+        _change(table, overrides, name)
         return parse(table)
     except StudyFileError as error:
         where = _COMMAND_LINE if _valid(given) else f"{short(str(path), 300)}: "
@@ -117,12 +120,14 @@ def parse(table: Mapping[str, Any]) -> Study:
             raise StudyFileError(f"{short(key)}: must be a table, such as [{short(key)}]")
     given = read_given(table)
     name = _name(table.get("name"), given)
+    table = rounds.settled(table)
     if "params" in table and "objective" not in table:
         raise StudyFileError(
             "params: requires [objective]; put a network's ranges in [network] and [training]"
         )
     data: DataConfig | None = None
     objective: ObjectiveConfig | None = None
+    by_round: list[int] | None = None
     if "objective" in table:
         objective = read_objective(table)
         fixed, space = read_params(table.get("params", {}))
@@ -134,6 +139,10 @@ def parse(table: Mapping[str, Any]) -> Study:
     else:
         data = read_section(DataConfig, table, "data")
         fixed, open_ = _divide(table)
+        by_round = rounds.epochs_of(table, len(table.get("search", {}).get("rounds", [])))
+        if by_round is not None:
+            del fixed["training"]["epochs"]
+            open_[rounds.EPOCHS] = {"choices": sorted(set(by_round))}
         space = _space(data, fixed, open_)
         _require_batches_to_normalize(data, fixed, space)
         _require_what_is_reported(data, fixed, space)
@@ -143,12 +152,14 @@ def parse(table: Mapping[str, Any]) -> Study:
     tracking = read_section(TrackingConfig, table, "tracking")
     compute = read_section(ComputeConfig, table, "compute")
     other = None if compute == ComputeConfig() else compute
+    rounds.check(space, search, by_round)
     points = [
-        _point(space, f"search.enqueue[{index}]", raw) for index, raw in enumerate(search.enqueue)
+        read_point(space, f"search.enqueue[{index}]", raw)
+        for index, raw in enumerate(search.enqueue)
     ]
     trials = search.trials
     if given is not None:
-        given = _checked(space, given)
+        given = checked_given(space, given)
         trials = min(trials, given.trials) if "trials" in table["search"] else given.trials
     if search.history and search.sampler != "tpe":
         raise StudyFileError(
@@ -156,7 +167,7 @@ def parse(table: Mapping[str, Any]) -> Study:
         )
     earlier = [
         one.model_copy(
-            update={"values": _full_point(space, f"search.history[{index}].values", one.values)}
+            update={"values": read_full_point(space, f"search.history[{index}].values", one.values)}
         )
         for index, one in enumerate(search.history)
     ]
@@ -164,13 +175,18 @@ def parse(table: Mapping[str, Any]) -> Study:
         if points:
             raise StudyFileError("search.enqueue: a grid includes every point; remove it")
         trials = min(trials, grid_size(space))
-    search = search.model_copy(update={"enqueue": points, "history": earlier, "trials": trials})
+    limits = rounds.limits(search.limits, space)
+    found = {"enqueue": points, "history": earlier, "trials": trials, "limits": limits}
+    search = search.model_copy(update=found)
     sections = MappingProxyType({key: MappingProxyType(entry) for key, entry in fixed.items()})
     open_places = MappingProxyType(space)
     confirm = _confirm(table, space)
     study = Study(
         name, data, sections, open_places, search, tracking, objective, given, confirm, other
     )
+    if by_round is not None:
+        study = replace(study, epochs_by_round=tuple(by_round))
+    rounds.check_limits(study)
     if given is not None and (study.seed is not None or "training.seed" in space):
         raise StudyFileError("given: has seeds of its own; remove the other seed")
     if search.metric not in study.metrics:
@@ -210,7 +226,7 @@ def toml(study: Study) -> str:
     for key, value in study.definition().items():
         if isinstance(value, dict):
             lines += ["", f"[{key}]"]
-            lines += [f"{_key(inner)} = {inline(entry)}" for inner, entry in value.items()]
+            lines += [f"{spelt(inner)} = {inline(entry)}" for inner, entry in value.items()]
         else:
             lines.append(f"{key} = {inline(value)}")
     return "\n".join(lines) + "\n"
@@ -330,62 +346,5 @@ def _confirm(table: Mapping[str, Any], space: Space) -> ConfirmConfig | None:
     if "confirm" not in table:
         return None
     given = read_section(ConfirmConfig, table, "confirm")
-    point = _point(space, "confirm.baseline", given.baseline)
+    point = read_point(space, "confirm.baseline", given.baseline)
     return given.model_copy(update={"baseline": point})
-
-
-def _checked(space: Space, given: GivenConfig) -> GivenConfig:
-    """The same with each value as its place has it."""
-    configurations = []
-    for index, one in enumerate(given.configurations):
-        point = _full_point(space, f"given.configurations[{index}].values", one.values)
-        configurations.append(one.model_copy(update={"values": point}))
-    return given.model_copy(update={"configurations": configurations})
-
-
-def _full_point(space: Space, where: str, raw: dict[str, Any]) -> dict[str, Value]:
-    """A point that says all that a trial there has."""
-    point = _point(space, where, raw)
-    for path in sorted(needed(space, point) - point.keys()):
-        raise StudyFileError(f"{where}: {path} is missing")
-    return point
-
-
-def _point(space: Space, where: str, raw: dict[str, Any]) -> dict[str, Value]:
-    """One point of the space, its paths dotted (``{training = {lr = 1}}`` says the same)."""
-    point = dict(flat(raw))
-    for path, value in point.items():
-        if path not in space:
-            hint = nearest(path, list(space))
-            raise StudyFileError(f"{where}: {short(path)} is not searched{hint}")
-        open_ = space[path]
-        meant = open_.meant(value) if isinstance(open_, Choices) else value
-        if meant is None or meant not in open_:
-            raise StudyFileError(
-                f"{where}: {path} = {show(value)} is not in {short(inline(open_.table()), 200)}"
-            )
-        real = isinstance(open_, Range) and isinstance(open_.low, float)
-        point[path] = float(value) if real else meant
-    for path in sorted(point.keys() - needed(space, point)):
-        raise StudyFileError(
-            f"{where}: {path} has a value only under its condition; "
-            f"name what that asks for as well, or leave it out"
-        )
-    return point
-
-
-# -- writing
-
-
-def _key(key: str) -> str:
-    bare = key.isascii() and key.replace("-", "_").replace("_", "a").isalnum()
-    return key if bare else inline(key)
-
-
-def inline(value: Any) -> str:
-    """A value in TOML, on one line."""
-    if isinstance(value, dict):
-        return f"{{ {', '.join(f'{_key(k)} = {inline(v)}' for k, v in value.items())} }}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(inline, value))}]"
-    return tomli_w.dumps({"_": value}).removeprefix("_ = ").rstrip("\n")

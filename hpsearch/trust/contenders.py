@@ -7,6 +7,7 @@ in its definition, and follows from the other study's definition and trials alon
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hpsearch.errors import UsageError
@@ -14,8 +15,9 @@ from hpsearch.ledger.records import StudyRecord, Trial
 from hpsearch.search.seeds import Purpose, seed
 from hpsearch.study import file as study_file
 from hpsearch.study.conditions import holds, order
-from hpsearch.study.config import Params, Study, Value, dumps
+from hpsearch.study.config import Params, Range, Study, Value, dumps
 from hpsearch.study.given import Configuration, GivenConfig
+from hpsearch.study.rounds import EPOCHS
 from hpsearch.study.section import plain
 from hpsearch.study.space import middle
 
@@ -72,6 +74,8 @@ def baseline(study: Study) -> dict[str, Value]:
     for path in order(study.space):
         if holds(study.space[path].when, point):
             point[path] = named.get(path, middle(study.space[path]))
+    if study.epochs_by_round:
+        point[EPOCHS] = study.epochs_by_round[-1]
     return values_of(point)
 
 
@@ -86,7 +90,7 @@ def given(study: Study, trials: GivenConfig) -> Study:
             f"{trials.name!r}: has {len(trials.name)} characters; the maximum is {_LONGEST}; give "
             f"the study a shorter name"
         )
-    table: dict[str, Any] = study.definition()
+    table: dict[str, Any] = _holding(study, trials).definition()
     table.pop("confirm", None)
     for section in ("training", "objective"):
         table.get(section, {}).pop("seed", None)
@@ -109,6 +113,19 @@ def given(study: Study, trials: GivenConfig) -> Study:
         "given": plain(trials),
     }
     return study_file.parse(table)
+
+
+def _holding(study: Study, trials: GivenConfig) -> Study:
+    """The study with ranges that hold what is given: those of its rounds may have grown."""
+    if not study.search.rounds:
+        return study
+    space = dict(study.space)
+    for path, open_ in study.space.items():
+        given = [each.values[path] for each in trials.configurations if path in each.values]
+        if isinstance(open_, Range):
+            low, high = min([open_.low, *given]), max([open_.high, *given])
+            space[path] = replace(open_, low=low, high=high)
+    return replace(study, space=space, epochs_by_round=())
 
 
 def _ranked(study: Study, complete: Sequence[Trial]) -> list[Trial]:

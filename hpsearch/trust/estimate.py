@@ -32,7 +32,7 @@ def correction(store: Store, record: StudyRecord) -> Correction:
     search = record.study.search
     complete = store.counts(record.id).complete
     outcomes = store.outcomes(record.id)
-    led = search.looks_back
+    led = search.led
     reason = None
     if not search.metric.startswith("val_"):
         reason = f"{search.metric} is not measured on a validation part"

@@ -50,6 +50,7 @@ TRIAL: Mapping[str, _Kind] = {
     "weights_sha256": _NO_WORDS,
     "reason": _NO_WORDS,
     "environment": _NO_WORDS,
+    "hidden": _FLAG,
     "owner": _NO_WORDS,
     "lease_until": _REAL,
     "mlflow_run_id": _NO_WORDS,

@@ -13,6 +13,7 @@ from hpsearch.ledger.records import State
 from hpsearch.study.config import dumps
 from hpsearch.verify.ledger_reading import CurveRow, Ledger, TrialRow
 from hpsearch.verify.look import Check, Look
+from hpsearch.verify.round_reading import rounds_of, searched
 
 _TOLD = 100  # of the trials that are missing
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -164,8 +165,9 @@ def _digests(seen: Look) -> Iterator[str]:
 
 def _params(seen: Look) -> Iterator[str]:
     """A trained trial has a value for all that it leaves open, no more, and it lies within."""
-    space = seen.ledger.space
+    rounds = rounds_of(seen.ledger)
     for trial in seen.ledger.trials.values():
+        space = searched(seen.ledger, rounds, trial)
         if trial.params is None:
             yield f"the params of trial {trial.number} are not a JSON object"
             continue
@@ -177,8 +179,9 @@ def _params(seen: Look) -> Iterator[str]:
             )
             continue
         for path, value in trial.params.items():
-            if not _within(value, space[path]):
-                yield f"trial {trial.number} has {path} = {dumps(value)}, outside its range"
+            if path not in space or not _within(value, space[path]):
+                of = " in its round" if rounds else ""
+                yield f"trial {trial.number} has {path} = {dumps(value)}, outside its range{of}"
 
 
 def _given(seen: Look) -> Iterator[str]:

@@ -43,6 +43,8 @@ class TrialRow:
     weights_sha256: str | None
     reason: str | None
     environment: str | None
+    hidden: bool
+    """It has failed once, and so no other trial goes by it."""
     owner: str | None
     lease_until: float | None
     leased: bool
@@ -136,7 +138,16 @@ class Ledger:
         """What the study leaves open, by path: tables of a range or of choices."""
         sections = ("network", "training", "params")
         found = {key: self.definition[key] for key in sections if key in self.definition}
-        return {path: entry for path, entry in _tables(found, "") if _is_open(entry)}
+        space = {path: entry for path, entry in _tables(found, "") if _is_open(entry)}
+        epochs = self.definition.get("training", {}).get("epochs")
+        if isinstance(epochs, list):  # one for each round
+            space["training.epochs"] = {"choices": epochs}
+        return space
+
+    @property
+    def rounds(self) -> list[int]:
+        """The trials of each round; none of a study without rounds."""
+        return list(self.definition["search"].get("rounds", []))
 
     @property
     def objective(self) -> Mapping[str, Any] | None:
@@ -302,6 +313,7 @@ def _trial(row: sa.Row[Any], now: float) -> TrialRow:
         weights_sha256=row.weights_sha256,
         reason=row.reason,
         environment=row.environment,
+        hidden=bool(row.hidden),
         owner=row.owner,
         lease_until=row.lease_until,
         leased=row.state == "RUNNING" and holds(row.owner, row.lease_until, now),

@@ -13,7 +13,7 @@ from hpsearch.ledger.database import Database
 from hpsearch.settings import Settings
 from hpsearch.verify import ledger_reading, tracking_reading
 from hpsearch.verify.ledger_reading import Ledger, TrialRow
-from hpsearch.verify.tracking_reading import NUMBER, PARENT, Run
+from hpsearch.verify.tracking_reading import NUMBER, PARENT, ROUND, Run
 
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -48,6 +48,15 @@ class Look:
         for run in self.runs:
             if run.tags.get(NUMBER, "").isdecimal():
                 found[int(run.tags[NUMBER])].append(run)
+        return found
+
+    @property
+    def by_round(self) -> dict[int, list[Run]]:
+        """The runs of each round, from 1 on."""
+        found: dict[int, list[Run]] = defaultdict(list)
+        for run in self.runs:
+            if run.tags.get(ROUND, "").isdecimal() and NUMBER not in run.tags:
+                found[int(run.tags[ROUND])].append(run)
         return found
 
     def pairs(self) -> Iterator[tuple[TrialRow, Run]]:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from hpsearch.errors import TrackingError
 from hpsearch.ledger.records import STEP_LOSS, weights_digest
 from hpsearch.study.config import dumps
+from hpsearch.study.rounds import round_of
 from hpsearch.verify.ledger_reading import TrialRow
 from hpsearch.verify.look import WEIGHTS_FILE, Check, Look
-from hpsearch.verify.tracking_reading import NUMBER, PARENT, STUDY, Points, Run, as_kept
+from hpsearch.verify.round_invariants import begun, rounds
+from hpsearch.verify.tracking_reading import NUMBER, PARENT, ROUND, STUDY, Points, Run, as_kept
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 """MLflow's status of a finished trial."""
@@ -49,6 +51,9 @@ def _stray(seen: Look) -> Iterator[tuple[Run, str]]:
             yield run, f"is in experiment {run.experiment!r}, not {experiment!r}"
         elif run.tags.get(STUDY) is None:
             yield run, "does not name its study"
+        elif number is None and ROUND in run.tags:
+            if run.tags[ROUND] not in map(str, range(1, begun(seen.ledger) + 1)):
+                yield run, f"belongs to round {run.tags[ROUND]}, which has not begun"
         elif number is None and run not in seen.parents:
             yield run, "does not name its trial"
         elif number is not None and not number.isdecimal():
@@ -109,8 +114,11 @@ def _run_tags(seen: Look) -> Iterator[str]:
             "hpsearch.weights_sha256": trial.weights_sha256,
             "hpsearch.reason": trial.reason and trial.reason[:_TAG],
         }
-        if len(parents) == 1:
-            wanted[PARENT] = parents[0].id
+        above = parents
+        if seen.ledger.rounds:
+            above = seen.by_round[round_of(seen.ledger.rounds, trial.number) + 1]
+        if len(above) == 1:
+            wanted[PARENT] = above[0].id
         for key, value in wanted.items():
             if run.tags.get(key) != value:
                 yield f"{_of(run, trial)} has {key} {run.tags.get(key)!r}, not {value!r}"
@@ -260,6 +268,7 @@ def _milliseconds(seconds: float) -> int:
 
 
 INVARIANTS: Mapping[str, Check] = {
+    "rounds": rounds,
     "one-run": _one_run,
     "orphans": _orphans,
     "running": _running,

@@ -34,6 +34,7 @@ from hpsearch.verify.rest import Rest
 
 LARGEST = np.finfo(np.float64).max
 STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
+ROUND = "hpsearch.round"
 PARENT, SOURCE = "mlflow.parentRunId", "mlflow.source.name"
 
 _RUNS, _ROWS = 100, 25_000

@@ -20,6 +20,7 @@ from hpsearch.seams import seam
 from hpsearch.search import race
 from hpsearch.search.history import History, sees
 from hpsearch.search.pruning import Pruning
+from hpsearch.search.rounds import Rounds
 from hpsearch.search.seeds import training_seed
 from hpsearch.search.suggest import suggest
 from hpsearch.study.config import Params, Study
@@ -50,7 +51,7 @@ class Worker:
         self._study_id = record.id
         self._study = record.study
         self._trainer = trainer
-        self._history = History(record.study)
+        self._rounds = Rounds(record.study)
         self._sees = sees(record.study)
         self._known = -1  # the history reaches to this number
         self._leases = Leases(
@@ -92,12 +93,13 @@ class Worker:
         seam("claimed")
         try:
             with _renewed(leases, number) as held:
-                params = patiently(stop, lambda: self._suggest(number))
+                study, history = patiently(stop, lambda: self._at(number))
+                params = suggest(study, history, number)
                 patiently(stop, lambda: leases.show(number, params))
                 seam("shown")
                 result = evaluate(
-                    self._study,
-                    self._history,
+                    study,
+                    history,
                     claim,
                     params,
                     self._trainer,
@@ -121,14 +123,15 @@ class Worker:
                 f"space, then run the same command again"
             ) from error
 
-    def _suggest(self, number: int) -> Params:
+    def _at(self, number: int) -> tuple[Study, History]:
+        """What a trial's round searches, and what the trial may look at."""
         if self._sees is not None:
             last = self._sees(number)
             while self._known < last:
                 up_to = min(self._known + _AT_ONCE, last)
-                self._history.add(self._store.history(self._study_id, self._known, up_to))
+                self._rounds.add(self._store.history(self._study_id, self._known, up_to))
                 self._known = up_to
-        return suggest(self._study, self._history, number)
+        return self._rounds.at(number)
 
 
 def patiently(stop: threading.Event, step: Callable[[], _Outcome]) -> _Outcome:

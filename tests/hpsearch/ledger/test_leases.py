@@ -522,3 +522,22 @@ def test_each_way_of_failing_hides_by_itself(
     leases.finish(0, COMPLETE)
     assert store.trial(record.id, 0).state is State.COMPLETE
     assert store.history(record.id, -1, 5) == []
+
+
+def test_a_round_waits_for_all_before_it(database: Database, record: StudyRecord) -> None:
+    """The first trial of a round waits until every earlier one has ended, without a lag."""
+    leases, other = (
+        Leases(
+            database,
+            record,
+            lag=lambda number: -1 if number < 2 else 1,
+            seed=int,
+            owner=replace(HERE, host=host),
+        )
+        for host in ("a", "b")
+    )
+    assert [number(leases.claim()), number(other.claim())] == [0, 1]
+    leases.finish(0, COMPLETE)
+    assert Idle.WAIT is leases.claim()
+    other.finish(1, COMPLETE)
+    assert [number(leases.claim()), number(other.claim())] == [2, 3]

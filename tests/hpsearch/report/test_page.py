@@ -204,7 +204,7 @@ def test_nothing_to_show_is_said(book: Workspace) -> None:
         ({"search__trials": 1}, "95 % interval", "is optimistic"),
         ({"search__metric": "train_accuracy"}, "nothing about other examples", "is optimistic"),
         ({"training__patience": 2}, "Patience chose the epoch", "nothing about other examples"),
-        ({"network__dropout": 0.0}, "lies at the high end of its range (1)", "dropout"),
+        ({"network__dropout": 0.0}, "lies at the high end of its range, 0.001 to 1;", "dropout"),
     ],
 )
 def test_cautions_fit_the_study(
