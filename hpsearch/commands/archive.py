@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
 
 from hpsearch import settings
 from hpsearch.commands.printing import document, out, say
+from hpsearch.commands.scratch import enter, opened, with_data
 from hpsearch.commands.wiring import MOST, Json, Name, open_store, trainer_of
 from hpsearch.errors import (
     NotComparableError,
-    StoreError,
     UsageError,
 )
 from hpsearch.text import word
@@ -108,7 +106,7 @@ def check(
     archive = read(file)
     with (
         settings.scratch(settings.read()) as places,
-        _opened(archive, file, places) as (
+        opened(archive.taken, str(file), places) as (
             store,
             record,
         ),
@@ -156,23 +154,6 @@ def _tell_numbers(archive: Archive, record: StudyRecord) -> None:
     out(f"times that the test part was opened: {archive.numbers.get('test_opened')}")
 
 
-@contextmanager
-def _opened(
-    archive: Archive, file: Path, places: settings.Settings
-) -> Iterator[tuple[Store, StudyRecord]]:
-    """The archive's study in the store of a workspace."""
-    from hpsearch.ledger.database import Database
-    from hpsearch.ledger.store import Store
-
-    database = Database(places.storage)
-    try:
-        _put(database, archive, file)
-        store = Store(database)
-        yield store, store.study(archive.taken.name)
-    finally:
-        database.engine.dispose()
-
-
 def _judge_numbers(archive: Archive, store: Store, record: StudyRecord, found: Findings) -> None:
     """Compare what the archive says of its trials with what they give, and the best's weights."""
     from safetensors import SafetensorError
@@ -218,7 +199,7 @@ def _train_again(archive: Archive, file: Path, count: int, found: Findings) -> N
 
     with (
         settings.scratch(settings.read()) as places,
-        _opened(_with_data(archive, places), file, places) as (store, record),
+        opened(with_data(archive.taken, places), str(file), places) as (store, record),
     ):
         trainer = make(record.study, Path.cwd(), places.cache)
         more = train_again(
@@ -230,29 +211,6 @@ def _train_again(archive: Archive, file: Path, count: int, found: Findings) -> N
     found.violations += more.violations
     found.notes += more.notes
     found.uncompared += more.uncompared
-
-
-def _with_data(archive: Archive, places: settings.Settings) -> Archive:
-    """The same with the name that its data has here."""
-    from hpsearch.data.again import found
-
-    definition, name = archive.taken.definition, archive.taken.name
-    data = definition.get("data")
-    if data is None:
-        raise UsageError(
-            f"{name!r} runs a training of its own, and `check` runs nobody else's code; "
-            f"`import` the file, look at `hpsearch config`, then use `hpsearch reproduce`"
-        )
-    digest = str(archive.taken.data.get("dataset", ""))
-    task = data.get("task", "classification")
-    spec = found(data["dataset"], digest, Path.cwd(), cache=places.cache, task=task)
-    if spec is None:
-        raise NotComparableError(
-            f"the data {data['dataset']} with sha256 {digest[:12]} is neither at its place nor "
-            f"below the current folder; change to a folder that has it"
-        )
-    moved = {**definition, "data": {**data, "dataset": spec}}
-    return replace(archive, taken=replace(archive.taken, definition=moved))
 
 
 @app.command(name="import", epilog="Example: hpsearch import book.zip --name book-of-ann")
@@ -269,17 +227,7 @@ def import_(
     if name is not None:
         definition = {**archive.taken.definition, "name": name}
         archive = replace(archive, taken=replace(archive.taken, name=name, definition=definition))
-    _put(open_store(create=True).database, archive, file)
+    enter(open_store(create=True).database, archive.taken, str(file))
     name, program = archive.taken.name, settings.program()
     out(f"{name}: {len(archive.taken.trials)} trials imported from {file}")
     out(f"next:  {program} sync {word(name)}  |  {program} reproduce {word(name)}")
-
-
-def _put(database: Any, archive: Archive, file: Path) -> None:
-    """Enter the archive's study; what is none is the archive's fault."""
-    from hpsearch.ledger.transfer import put
-
-    try:
-        put(database, archive.taken, str(file))
-    except StoreError as error:
-        raise UsageError(str(error)) from error

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from hpsearch import settings
 from hpsearch.commands.printing import document, out, say
+from hpsearch.commands.scratch import opened, with_data
 from hpsearch.commands.wiring import (
     MOST,
     Json,
@@ -33,8 +34,14 @@ app = typer.Typer()
 
 @app.command(epilog="Example: hpsearch reproduce book --trial 37")
 def reproduce(
-    name: Name,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The name of a study; not with --run.")
+    ] = None,
     trial: TrialNumber = None,
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="RUN_ID", help="A trial's run in MLflow. Needs nothing but MLflow."),
+    ] = None,
     as_json: Json = False,
     tied: Annotated[Path | None, typer.Option("--tied", metavar="FILE", hidden=True)] = None,
 ) -> None:
@@ -43,12 +50,15 @@ def reproduce(
     Where only the BLAS kernel or the CPU features differ from the recorded ones, and this CPU has
     those, it is trained with them.
     """
-    from hpsearch.report import views
     from hpsearch.trust.reproduce import reproduce as train_again
 
+    if (name is None) == (run is None) or (run is not None and trial is not None):
+        raise UsageError("hpsearch reproduce: name a study, or a run in MLflow with --run alone")
+    if run is not None:
+        _from_mlflow(run, as_json)
+    assert name is not None
     if tied is not None:
         _tied(name, trial or 0, tied)
-        return
     store = open_store()
     record = store.study(name)
     if trial is None:
@@ -58,7 +68,28 @@ def reproduce(
     else:
         found = store.trial(record.id, trial)
     trainer = trainer_of(record.study, record.folder)
-    outcome = train_again(store, record, found, trainer, settings.read())
+    _end(train_again(store, record, found, trainer, settings.read()), record, as_json)
+
+
+def _from_mlflow(run: str, as_json: bool) -> NoReturn:
+    """Train a trial again of which nothing is known but its run in MLflow."""
+    from hpsearch.projections.recorded import recorded
+    from hpsearch.training.make import trainer
+    from hpsearch.trust.reproduce import reproduce as train_again
+
+    taken = recorded(settings.read(), run)
+    with (
+        settings.scratch(settings.read()) as places,
+        opened(with_data(taken, places), f"MLflow run {short(run)}", places) as (store, record),
+    ):
+        found = store.trial(record.id, taken.trials[0]["number"])
+        trains = trainer(record.study, Path.cwd(), places.cache)
+        _end(train_again(store, record, found, trains, places), record, as_json)
+
+
+def _end(outcome: Reproduction, record: StudyRecord, as_json: bool) -> NoReturn:
+    from hpsearch.report import views
+
     if as_json:
         document(views.dumps(views.reproduction(outcome)))
     else:
@@ -66,7 +97,7 @@ def reproduce(
     raise typer.Exit(outcome.exit_code)
 
 
-def _tied(name: str, number: int, file: Path) -> None:
+def _tied(name: str, number: int, file: Path) -> NoReturn:
     """What a process does that another has started because it rounds otherwise itself."""
     from safetensors.numpy import save_file
 

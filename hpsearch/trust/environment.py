@@ -10,7 +10,7 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import distributions, version
@@ -105,10 +105,11 @@ def digest(environment: Mapping[str, Any]) -> str:
 def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs, an entry each, those that decide about rounding first.
 
-    A table, such as the packages' versions, counts as its entries. What a diff says is left to its
-    digest.
+    A table, such as the packages' versions, counts as its entries where both have it. What a diff
+    says is left to its digest.
     """
-    recorded, now = (dict(_entries(each)) for each in (recorded, now))
+    tables = {key for key in recorded.keys() & now.keys() if isinstance(recorded[key], Mapping)}
+    recorded, now = (dict(_entries(each, tables)) for each in (recorded, now))
     keys = sorted(recorded.keys() | now.keys(), key=lambda key: (key not in NUMERIC, key))
     return [
         f"{key}: recorded {_show(recorded.get(key))}, here {_show(now.get(key))}"
@@ -122,9 +123,9 @@ def rounds_alike(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return all(recorded.get(key) == now.get(key) for key in NUMERIC)
 
 
-def _entries(environment: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _entries(environment: Mapping[str, Any], tables: Set[str]) -> Iterator[tuple[str, Any]]:
     for key, value in environment.items():
-        if isinstance(value, Mapping):
+        if key in tables and isinstance(value, Mapping):
             yield from ((f"{key}.{name}", entry) for name, entry in value.items())
         elif key != DIFF:
             yield key, value
@@ -202,4 +203,6 @@ def _git(root: Path, *arguments: str) -> bytes:
 
 
 def _show(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return f"{len(value)} entries"
     return "nothing" if value is None else dumps(value)

@@ -212,7 +212,7 @@ def test_nobodys_program_is_run(call: Call, write: Write, tmp_path: Path) -> Non
     assert call("check", str(tmp_path / "own.zip")).code == 0
     outcome = call("check", str(tmp_path / "own.zip"), "--reproduce", "1")
     assert outcome.code == 2
-    assert "runs nobody else's code" in one_line(outcome)
+    assert "nobody else's code is run from here" in one_line(outcome)
 
 
 def test_what_cannot_be_exported(call: Call, write: Write, tmp_path: Path) -> None:

@@ -131,6 +131,7 @@ def test_tables_are_compared_by_their_entries() -> None:
         'packages.b: recorded "1", here "2"',
         'packages.c: recorded nothing, here "3"',
     ]
+    assert differences(HERE, new) == ["packages: recorded nothing, here 3 entries"]
 
 
 def test_those_that_decide_about_rounding_come_first() -> None:
