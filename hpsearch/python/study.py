@@ -32,9 +32,14 @@ class Search(TypedDict, total=False):
     direction: str
     seed: int
     lag: int
+    startup: int
     pruner: str
     min_epochs: int
     reduction_factor: int
+    percentile: float
+    stall: int
+    lower: float
+    upper: float
     enqueue: Sequence[Mapping[str, Any]]
     history: Sequence[Mapping[str, Any]]
     rounds: int | Sequence[int]

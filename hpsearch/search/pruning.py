@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import optuna
 
 from hpsearch.search.history import History
@@ -9,6 +11,13 @@ from hpsearch.search.optuna_terms import outward
 from hpsearch.search.rungs import most_epochs, own_epochs, rung_epochs
 from hpsearch.search.view import NAME, View
 from hpsearch.study.config import Params, Study
+
+PRUNER_STARTUP = 5
+"""Complete trials that the median and the percentile pruner have seen before they prune."""
+PERCENTILE = 25.0
+"""Of the percentile pruner: the share of trials, in percent, that goes on."""
+STALL = 5
+"""Of the patient pruner: epochs without a better value."""
 
 
 class Pruning:
@@ -23,7 +32,9 @@ class Pruning:
             path: outward(study.space[path], value) for path, value in params.items()
         }
         self._end = own_epochs(study, params)
-        self._pruner = pruner(study)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Optuna calls the patient pruner experimental
+            self._pruner = pruner(study)
         self._asker = optuna.Study(NAME, self._view, pruner=self._pruner)
 
     def stops(self, epoch: int, metric: float) -> bool:
@@ -43,13 +54,34 @@ class Pruning:
 
 
 def pruner(study: Study) -> optuna.pruners.BasePruner:
+    """Optuna's pruner, new for each trial."""
     search = study.search
-    if search.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner(
-            min_resource=min(search.min_epochs, most_epochs(study)),
-            max_resource=most_epochs(study),
-            reduction_factor=search.reduction_factor,
-        )
-    if search.pruner == "median":
-        return optuna.pruners.MedianPruner(n_warmup_steps=search.min_epochs)
-    return optuna.pruners.NopPruner()
+    match search.pruner:
+        case "hyperband":
+            return optuna.pruners.HyperbandPruner(
+                min_resource=min(search.min_epochs, most_epochs(study)),
+                max_resource=most_epochs(study),
+                reduction_factor=search.reduction_factor,
+            )
+        case "halving":
+            return optuna.pruners.SuccessiveHalvingPruner(
+                min_resource=search.min_epochs, reduction_factor=search.reduction_factor
+            )
+        case "median":
+            return optuna.pruners.MedianPruner(
+                n_startup_trials=PRUNER_STARTUP, n_warmup_steps=search.min_epochs
+            )
+        case "percentile":
+            return optuna.pruners.PercentilePruner(
+                PERCENTILE if search.percentile is None else search.percentile,
+                n_startup_trials=PRUNER_STARTUP,
+                n_warmup_steps=search.min_epochs,
+            )
+        case "patient":
+            return optuna.pruners.PatientPruner(None, patience=search.stall or STALL)
+        case "threshold":
+            return optuna.pruners.ThresholdPruner(
+                lower=search.lower, upper=search.upper, n_warmup_steps=search.min_epochs
+            )
+        case "none":
+            return optuna.pruners.NopPruner()

@@ -23,9 +23,9 @@ def rung_epochs(study: Study) -> Sequence[int]:
     They are computed, not listed: of 10⁸ epochs they may be nearly all.
     """
     search, most = study.search, most_epochs(study)
-    if search.pruner == "median":
+    if search.pruner in ("median", "percentile", "patient", "threshold"):
         return range(search.min_epochs, most)
-    if search.pruner == "hyperband":
+    if search.pruner in ("halving", "hyperband"):
         epochs, epoch = [], search.min_epochs
         while epoch < most:
             epochs.append(epoch)

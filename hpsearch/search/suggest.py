@@ -23,9 +23,13 @@ from hpsearch.search.history import History
 from hpsearch.search.optuna_terms import distribution, distributions, inward, outward
 from hpsearch.search.pruning import pruner
 from hpsearch.search.seeds import Purpose, seed
+from hpsearch.search.sobol import Sobol
 from hpsearch.search.view import NAME, View
 from hpsearch.study.conditions import conditional, holds, order, points
 from hpsearch.study.config import Params, Study, Value, grid
+
+SAMPLER_STARTUP = 10
+"""Trials that TPE has seen before it learns from them: Optuna's own number."""
 
 
 def suggest(study: Study, history: History, number: int) -> Params:
@@ -90,11 +94,20 @@ def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:
         # One shuffle of the grid for the whole study; the trial's number is its place in it.
         return optuna.samplers.GridSampler(points, seed=study.search.seed % 2**32)
     own = seed(study, number, Purpose.SAMPLER) % 2**32
-    if study.search.sampler == "tpe" and conditional(study.space):
+    if study.search.sampler == "qmc":
+        return Sobol(study, number)
+    if study.search.sampler == "tpe":
+        startup = study.search.startup or SAMPLER_STARTUP
+        if not conditional(study.space):
+            return optuna.samplers.TPESampler(
+                seed=own, n_startup_trials=startup, warn_independent_sampling=False
+            )
         # Those that occur together are looked at together.
         return optuna.samplers.TPESampler(
-            seed=own, multivariate=True, group=True, warn_independent_sampling=False
+            seed=own,
+            n_startup_trials=startup,
+            multivariate=True,
+            group=True,
+            warn_independent_sampling=False,
         )
-    if study.search.sampler == "tpe":
-        return optuna.samplers.TPESampler(seed=own, warn_independent_sampling=False)
     return optuna.samplers.RandomSampler(seed=own)

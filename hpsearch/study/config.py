@@ -115,15 +115,25 @@ class Earlier(Section):
 class SearchConfig(Section):
     """``[search]``: how the open places are filled, and what is looked for."""
 
-    sampler: Literal["random", "grid", "tpe", "given"] = "random"
+    sampler: Literal["random", "grid", "qmc", "tpe", "given"] = "random"
     trials: Positive = 100
     metric: str = "val_accuracy"
     direction: Literal["maximize", "minimize"] = "maximize"
     seed: Seed = 0
     lag: Positive = 8
-    pruner: Literal["none", "median", "hyperband"] = "none"
+    startup: Positive | None = None
+    """Trials that a sampler which learns has seen before it does; None: Optuna's own number."""
+    pruner: Literal[
+        "none", "median", "percentile", "halving", "hyperband", "patient", "threshold"
+    ] = "none"
     min_epochs: Positive = 1
     reduction_factor: Annotated[int, Field(ge=2, le=2**31 - 1)] = 3
+    percentile: Annotated[float, Field(gt=0, lt=100)] | None = None
+    stall: Positive | None = None
+    """Of the patient pruner: epochs without a better value."""
+    lower: float | None = None
+    upper: float | None = None
+    """Of the threshold pruner: beyond these values a trial is pruned."""
     enqueue: list[dict[str, Any]] = Field(default_factory=list)
     history: Annotated[list[Earlier], Field(max_length=1000)] = Field(default_factory=list)
     rounds: list[Positive] = Field(default_factory=list)
@@ -142,7 +152,8 @@ class SearchConfig(Section):
     @property
     def looks_back(self) -> bool:
         """Whether a trial depends on those that are older by the lag, and so must wait for them."""
-        return self.sampler == "tpe" or self.pruner != "none"
+        learns = self.sampler == "tpe"
+        return learns or self.pruner in ("median", "percentile", "halving", "hyperband")
 
     @property
     def led(self) -> bool:

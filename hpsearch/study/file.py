@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.errors import StudyFileError
-from hpsearch.study import rounds, source
+from hpsearch.study import rounds, search_keys, source
 from hpsearch.study.conditions import checked, grid_size
 from hpsearch.study.config import (
     SEARCHABLE,
@@ -152,6 +152,7 @@ def parse(table: Mapping[str, Any]) -> Study:
     tracking = read_section(TrackingConfig, table, "tracking")
     compute = read_section(ComputeConfig, table, "compute")
     other = None if compute == ComputeConfig() else compute
+    search_keys.check(search)
     rounds.check(space, search, by_round)
     points = [
         read_point(space, f"search.enqueue[{index}]", raw)

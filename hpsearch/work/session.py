@@ -14,6 +14,7 @@ from hpsearch.ledger.leases import FAILS_IN_A_ROW, stopped
 from hpsearch.ledger.records import Counts, State, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.projections.projector import Projector
+from hpsearch.search.delay import delays
 from hpsearch.settings import Settings
 from hpsearch.study.config import Study
 from hpsearch.text import word
@@ -54,7 +55,7 @@ class Session:
                 f"with lag {search.lag}, only {search.lag} trials can run at the same time; "
                 f"{workers - search.lag} of {workers} workers will often wait"
             )
-        return lines
+        return lines + list(delays(self.record.study, least=0.25))
 
     def launch(self, workers: int, variables: Mapping[str, str] | None = None) -> Launch:
         """What runs it in so many processes, or in fewer if fewer trials are left.

@@ -16,8 +16,8 @@ from hpsearch.work.worker import Worker
 
 
 def ran(of: Study, folder: Path, workers: int) -> tuple[Store, StudyRecord]:
-    """The study, run to its end by so many workers in a store of its own."""
-    folder.mkdir(parents=True)
+    """The study, run to its end by so many workers in the store of a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     store = Store(Database(f"sqlite:///{folder / 'studies.db'}"))
     trains = trainer(of, folder, folder / "cache")
     record = store.register(trains.settled(of), trains.digests)

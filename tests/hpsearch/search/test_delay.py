@@ -1,0 +1,73 @@
+"""What the lag costs is said with the figure, and the figure is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hpsearch.errors import StudyFileError
+from hpsearch.search.delay import delays, learns_from, prunes_from
+from hpsearch.study.config import Study
+from tests.conftest import study
+from tests.hpsearch.search.test_suggest import in_order, searched
+
+
+def first_that_differs(of: Study, other: Study) -> int:
+    """The number of the first trial that tries something else, or ends otherwise."""
+    pairs = zip(in_order(of), in_order(other), strict=True)
+    return next(
+        number
+        for number, ((one, _), (two, _)) in enumerate(pairs)
+        if (one.params, one.state) != (two.params, two.state)
+    )
+
+
+@pytest.mark.parametrize(("lag", "startup"), [(1, None), (8, None), (8, 3), (20, 4)])
+def test_tpe_is_random_until_then(lag: int, startup: int | None) -> None:
+    """Up to that trial it draws what the random sampler draws."""
+    more = {} if startup is None else {"search__startup": startup}
+    tpe = searched(search__lag=lag, search__sampler="tpe", **more)
+    first = first_that_differs(tpe, searched(search__lag=lag))
+    assert learns_from(tpe) == first == lag + (startup or 10) - 1
+
+
+@pytest.mark.parametrize("pruner", ["median", "percentile", "halving", "hyperband"])
+def test_nothing_is_pruned_before(pruner: str) -> None:
+    """The first trial that may be pruned is not before that one."""
+    of = searched(search__pruner=pruner, search__lag=6)
+    first = first_that_differs(of, searched(search__lag=6))
+    assert prunes_from(of) == {"median": 10, "percentile": 10}.get(pruner, 6)
+    assert first >= (prunes_from(of) or 0)
+
+
+def test_in_words() -> None:
+    """Only what costs a good part of the trials is said at the start of a run."""
+    of = study(search__sampler="tpe", search__pruner="hyperband", search__lag=32, search__trials=40)
+    assert list(delays(of, least=0.25)) == [
+        "with lag 32, the tpe sampler draws the first 40 of 40 trials at random; a smaller `lag` "
+        "or `startup` lets it learn earlier",
+        "with lag 32, the hyperband pruner prunes none of the first 32 of 40 trials; a smaller "
+        "`lag` lets it begin earlier",
+    ]
+    assert list(delays(study(search__sampler="tpe", search__trials=100), least=0.25)) == []
+    assert list(delays(study())) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"startup": 3}, "search.startup: the random sampler does not learn; remove it"),
+        ({"stall": 3}, 'search.stall: is for the patient pruner; set `pruner = "patient"`, or'),
+        ({"pruner": "threshold"}, "search.pruner: threshold needs `lower` or `upper`, or both"),
+        (
+            {"pruner": "threshold", "lower": 0.5, "upper": 0.2},
+            "search.lower: 0.5 is above upper, 0.2",
+        ),
+    ],
+)
+def test_a_key_that_changes_nothing_is_an_error(changes: dict[str, Any], message: str) -> None:
+    """It is a mistake, and says what it is for."""
+    with pytest.raises(StudyFileError) as raised:
+        study(**{f"search__{key}": value for key, value in changes.items()})
+    assert str(raised.value)[: len(message)] == message
