@@ -11,17 +11,29 @@ import importlib
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
-from hpsearch.training.calling import State, Trial, epochs, frozen, said, seed_all, takes_trial
+from hpsearch.training.calling import (
+    State,
+    Trial,
+    epochs,
+    frozen,
+    packages,
+    said,
+    seed_all,
+    takes_trial,
+)
 from hpsearch.training.wire import receive, send
 
 
 def main() -> None:
     """Serve until the other end is gone."""
-    channel = socket.socket(fileno=os.dup(0))
+    mine, channel = os.getpid(), socket.socket(fileno=os.dup(0))
+    os.register_at_fork(after_in_child=channel.close)  # what a function forks does not report
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     folder, name = sys.argv[1:]
@@ -30,9 +42,11 @@ def main() -> None:
         function = _function(name)
         third = takes_trial(function)
     except BaseException as error:
+        if os.getpid() != mine:
+            _leave(error)
         send(channel, {"wrong": said(error, folder)})
         return
-    send(channel, {"trial": third})
+    send(channel, {"trial": third, "packages": packages(sys.modules)})
     while True:
         try:
             request = receive(channel)
@@ -45,8 +59,27 @@ def main() -> None:
             result = function(frozen(request["params"]), request["seed"], *more)
             _train(channel, result, trial, ahead=request["ahead"])
         except BaseException as error:
-            send(channel, {"failed": said(error, folder)})
+            if os.getpid() != mine:
+                _leave(error)
+            send(channel, {"failed": said(error, folder), "busy": _busy()})
         sys.stdout.flush()
+
+
+def _leave(error: BaseException) -> NoReturn:
+    """End a process that the function has forked, and that came back here."""
+    code = error.code if isinstance(error, SystemExit) else 1
+    sys.stdout.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
+def _busy() -> bool:
+    """Whether something that the function has started is still there."""
+    if threading.active_count() > 1:
+        return True
+    try:
+        return any(file.read_text() for file in Path("/proc/self/task").glob("*/children"))
+    except OSError:  # a thread that has ended meanwhile
+        return True
 
 
 def _function(name: str) -> Callable[..., Any]:

@@ -6,7 +6,7 @@ import inspect
 import random
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Container, Generator, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 State = dict[str, NDArray[Any]]
+
+PACKAGES = {
+    "jax": "jax",
+    "lightgbm": "lightgbm",
+    "numba": "numba",
+    "pandas": "pandas",
+    "scipy": "scipy",
+    "sklearn": "scikit-learn",
+    "tensorflow": "tensorflow",
+    "torch": "torch",
+    "xgboost": "xgboost",
+}
+"""Modules on whose version a training depends, beside NumPy, and what they are installed as."""
 
 
 class Trial:
@@ -56,6 +69,11 @@ def takes_trial(function: Callable[..., Any]) -> bool:
 def frozen(params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Parameters as a function gets them: nobody can change them."""
     return MappingProxyType({name: _frozen(value) for name, value in params.items()})
+
+
+def packages(imported: Container[str]) -> list[str]:
+    """Those of ``PACKAGES`` that are imported, by the names they are installed as."""
+    return [name for module, name in PACKAGES.items() if module in imported]
 
 
 def seed_all(seed: int) -> None:

@@ -7,7 +7,7 @@ import socket
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +25,7 @@ from hpsearch.training.wire import read, receive, send
 
 _LOOK = 0.1  # seconds between two looks at whether to stop
 _FAREWELL = 10.0  # seconds that a generator has to close
+_LAST = 2.0  # seconds that a process has to end which nobody hears from any more
 
 
 class FunctionTrainer(OwnTrainer):
@@ -48,6 +49,7 @@ class FunctionTrainer(OwnTrainer):
             self._caller.channel()
         except TrainingFailed as error:
             raise UsageError(f"objective.function: {objective.function}: {error}") from None
+        self.packages = self._caller.packages
 
     def train(
         self, config: AnyTrial, number: int = 0, interrupted: Callable[[], bool] = lambda: False
@@ -67,6 +69,8 @@ class Caller:
         self._channel: socket.socket | None = None
         self.takes_trial = False
         """Whether the function has a third parameter."""
+        self.packages: Collection[str] = ()
+        """Those that its module has imported."""
 
     def channel(self) -> socket.socket:
         """The way to it, which is begun with.
@@ -87,7 +91,7 @@ class Caller:
         if "wrong" in answer:
             self.end()
             raise TrainingFailed(answer["wrong"])
-        self.takes_trial = answer["trial"]
+        self.takes_trial, self.packages = answer["trial"], answer["packages"]
         return self._channel
 
     def hear(self, look: Callable[[], None]) -> Any:
@@ -132,11 +136,15 @@ class Caller:
         self.processes.stop()
 
     def _die(self) -> NoReturn:
-        while self.processes.running:
-            self.processes.wait(1.0)
+        deadline = time.monotonic() + _LAST
+        while self.processes.running and time.monotonic() < deadline:
+            self.processes.wait(_LOOK)
+        how = "" if self.processes.running else self.processes.ended()
         self.end()
         raise TrainingFailed(
-            f"the process of the function ended during the training: {self.processes.ended()}"
+            f"the process of the function ended during the training: {how}"
+            if how
+            else "the process of the function closed its connection during the training"
         )
 
 
@@ -189,6 +197,8 @@ class FunctionTraining(OwnTraining):
                 continue
             self._open = False
             if "failed" in answer:
+                if answer["busy"]:  # its threads or processes would go on beside the next trial
+                    caller.end()
                 raise TrainingFailed(answer["failed"])
             self._take(answer["state"])
             if answer["outcomes"] is not None:

@@ -7,9 +7,10 @@ of a module, which a process of its own calls, is kept apart from all others.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,7 +19,7 @@ from hpsearch.errors import UsageError
 from hpsearch.ledger.records import Outcomes, weights_digest
 from hpsearch.study.config import AnyTrial, Study
 from hpsearch.study.objective import LOCAL, ObjectiveConfig, ObjectiveTrial
-from hpsearch.training.calling import Trial, epochs, frozen, said, seed_all, takes_trial
+from hpsearch.training.calling import Trial, epochs, frozen, packages, said, seed_all, takes_trial
 from hpsearch.training.files import digests
 from hpsearch.training.fingerprint import fingerprint
 from hpsearch.training.own import OwnTrainer, OwnTraining
@@ -40,6 +41,7 @@ class LocalTrainer(OwnTrainer):
         self._function = function
         self._folder = folder
         self.digests = digests(objective, folder)
+        self.packages = packages(_imported(function))
         if str(objective.function).startswith(LOCAL):  # no file has it
             self.digests["function"] = fingerprint(function)
 
@@ -121,6 +123,11 @@ class OutOfReach:
         """Not known here."""
         self._refuse()
 
+    @property
+    def packages(self) -> Collection[str]:
+        """Not known here."""
+        self._refuse()
+
     def facts(self) -> Mapping[str, Any]:
         """Not known here."""
         self._refuse()
@@ -163,6 +170,14 @@ class _Trial(Trial):
     def log(self, text: str) -> None:
         """Add a line to the trial's log."""
         self._notes.log += f"{text}\n".encode(errors="replace")
+
+
+def _imported(function: Callable[..., Any]) -> set[str]:
+    """The packages of what a function's module names: this process may have imported others."""
+    named = getattr(function, "__globals__", {}).values()
+    modules = (v.__name__ if isinstance(v, ModuleType) else type(v).__module__ for v in named)
+    homes = (getattr(value, "__module__", None) or "" for value in named)
+    return {str(name).partition(".")[0] for name in (*modules, *homes)}
 
 
 @contextmanager

@@ -7,7 +7,7 @@ data give the same bits, with one BLAS thread.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ class NetworkTrainer:
         facts: Gives what is worth knowing of it.
         redrawn: Gives another draw of its training and validation part, by its number.
     """
+
+    packages: Collection[str] = ()
+    """None: it computes with NumPy alone."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +27,8 @@ class OwnTrainer:
 
     digests: Mapping[str, str]
     """Of the files that belong to the study."""
+    packages: Collection[str] = ()
+    """Of those that the training has imported, where that is known."""
 
     def facts(self) -> Mapping[str, Any]:
         """Nothing: no data is known."""

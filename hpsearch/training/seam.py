@@ -6,7 +6,7 @@ knows a database or a terminal, and only one that looks after a process knows a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -78,6 +78,10 @@ class Trainer(Protocol):
     @property
     def digests(self) -> Mapping[str, str]:
         """SHA-256 of all that a training reads beside its configuration, by name."""
+
+    @property
+    def packages(self) -> Collection[str]:
+        """The packages that its numbers depend on, beside NumPy, as they are installed."""
 
     def facts(self) -> Mapping[str, Any]:
         """What is worth knowing of the data before a search; kept with the study."""

@@ -6,7 +6,7 @@ Nothing of a search comes here: only a study that opens the test part is trained
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,6 +31,9 @@ class UnsealedTrainer:
         splits: The data that the study describes.
         facts: Gives what is worth knowing of it.
     """
+
+    packages: Collection[str] = ()
+    """None: it computes with NumPy alone."""
 
     def __init__(self, splits: Splits, facts: Callable[[], Mapping[str, Any]] = dict) -> None:
         self._test = splits.test

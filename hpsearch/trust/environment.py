@@ -10,7 +10,7 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import distributions, version
@@ -102,15 +102,23 @@ def digest(environment: Mapping[str, Any]) -> str:
     return hashlib.sha256(dumps(environment).encode()).hexdigest()
 
 
-def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs, an entry each, those that decide about rounding first.
+def differences(
+    recorded: Mapping[str, Any], now: Mapping[str, Any], packages: Collection[str] = ()
+) -> list[str]:
+    """What differs, an entry each, those that decide about the bits first.
 
     A table, such as the packages' versions, counts as its entries where both have it. What a diff
     says is left to its digest.
+
+    Args:
+        recorded: An environment.
+        now: Another.
+        packages: Those that a training of one's own computes with.
     """
     tables = {key for key in recorded.keys() & now.keys() if isinstance(recorded[key], Mapping)}
     recorded, now = (dict(_entries(each, tables)) for each in (recorded, now))
-    keys = sorted(recorded.keys() | now.keys(), key=lambda key: (key not in NUMERIC, key))
+    first = {*NUMERIC, *(f"packages.{name}" for name in packages)}
+    keys = sorted(recorded.keys() | now.keys(), key=lambda key: (key not in first, key))
     return [
         f"{key}: recorded {_show(recorded.get(key))}, here {_show(now.get(key))}"
         for key in keys
@@ -121,6 +129,18 @@ def differences(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str
 def rounds_alike(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Whether the same program must give the same bits in both."""
     return all(recorded.get(key) == now.get(key) for key in NUMERIC)
+
+
+def computes_alike(
+    recorded: Mapping[str, Any], now: Mapping[str, Any], packages: Collection[str]
+) -> bool:
+    """Whether a training that computes with these packages must give the same bits in both.
+
+    A record without any packages is an older one, and is taken to have had the same.
+    """
+    there, here = (each.get("packages", {}) for each in (recorded, now))
+    known = all(there.get(name) == here.get(name) for name in packages) if there else True
+    return rounds_alike(recorded, now) and known
 
 
 def _entries(environment: Mapping[str, Any], tables: Set[str]) -> Iterator[tuple[str, Any]]:

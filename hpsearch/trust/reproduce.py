@@ -162,8 +162,8 @@ def reproduce(
         weights_sha256=weights,
         recorded_sha256=trial.weights_sha256,
         first_difference=difference,
-        environment_differences=environment.differences(there, here),
-        rounds_alike=environment.rounds_alike(there, here),
+        environment_differences=environment.differences(there, here, trainer.packages),
+        rounds_alike=environment.computes_alike(there, here, trainer.packages),
         state=training.state,
         gaps=_gaps(record.metrics, recorded, now),
     )

@@ -154,6 +154,37 @@ time.sleep(1000)
     assert processes(mark) == []
 
 
+@pytest.mark.parametrize("ends", ["by itself", "when it is stopped"])
+def test_a_bomb_of_processes_is_put_out(tmp_path: Path, ends: str) -> None:
+    """Processes that leave the group, and are another one at every moment, are all found."""
+    mark = f"mark-{os.getpid()}-{time.monotonic_ns()}"
+    source = (
+        REPORT
+        + f"""
+import sys, time
+end = time.monotonic() + 30
+for _ in range(8):
+    if os.fork() == 0:
+        while time.monotonic() < end:
+            if os.fork():
+                os._exit(0)
+            os.setsid()
+        os._exit(0)
+print('{{"loss": 1}}', file=report, flush=True)
+time.sleep({0 if ends == "by itself" else 1000})
+"""
+    )
+    began = time.monotonic()
+    training = begun(objective(COMMAND, command=[*COMMAND["command"], mark]), tmp_path, source)
+    iterator = iter(training)
+    assert next(iterator) == (1.0,)
+    if ends == "by itself":
+        assert list(iterator) == []
+    training.close()
+    assert processes(mark) == []
+    assert time.monotonic() - began < 20
+
+
 def test_what_is_reported_after_the_rung_is_nothing(tmp_path: Path) -> None:
     """The curve ends at the epoch that decided, however far the script has run meanwhile."""
     source = REPORT + (

@@ -11,7 +11,11 @@ import numpy as np
 import pytest
 
 from hpsearch.errors import UsageError
-from hpsearch.ledger.records import State, weights_digest
+from hpsearch.ledger.leases import Claim
+from hpsearch.ledger.records import Result, State, weights_digest
+from hpsearch.search.history import History
+from hpsearch.training.make import trainer
+from hpsearch.work.worker import evaluate
 from tests.hpsearch.training.own import FUNCTION, begun, ended, objective, rows
 
 TWO = {**FUNCTION, "metrics": ["loss", "accuracy"]}
@@ -211,6 +215,108 @@ def train(params, seed):
     assert ended(study, tmp_path, source, {"params.die": False}).state is State.COMPLETE
 
 
+def test_forked_children_report_nothing(tmp_path: Path) -> None:
+    """Seven processes that come back from ``fork`` as the function does: the first alone counts."""
+    source = f"""
+import os, sys
+from pathlib import Path
+def train(params, seed):
+    first = os.getpid()
+    children = [os.fork() for _ in range(3)]
+    if os.getpid() != first:
+        Path({str(tmp_path)!r}, f"child-{{os.getpid()}}").touch()
+    else:
+        assert {{os.waitpid(child, 0)[1] for child in children}} == {{256}}
+    yield {{"loss": float(os.getpid() == first)}}
+    if params["leave"]:
+        sys.exit(3)
+"""
+    study = objective(FUNCTION, {"leave": {"choices": [True, False]}})
+    whole = ended(study, tmp_path, source, {"params.leave": False})
+    assert (whole.state, whole.curve.tolist()) == (State.COMPLETE, [[1.0]])
+    failed = ended(study, tmp_path, source, {"params.leave": True})
+    assert failed.reason == "SystemExit: 3 (mine.py:13 in train)"
+    children = [int(file.name.partition("-")[2]) for file in tmp_path.glob("child-*")]
+    assert len(children) >= 6
+    assert none_left(children)
+
+
+BOMB = """
+import os, subprocess, sys, threading, time
+def train(params, seed):
+    print(os.getpid(), flush=True)
+    def spin():
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            time.sleep(0.01)
+    if params["kind"] == "threads":
+        for _ in range(50):
+            threading.Thread(target=spin).start()
+    elif params["kind"] == "processes":
+        for _ in range(20):
+            child = subprocess.Popen(["sleep", "60"], start_new_session=True)
+            print(child.pid, flush=True)
+    if params["end"] == "raise":
+        raise RuntimeError("can't start new thread")
+    if params["end"] == "exit":
+        os._exit(5)
+    if params["end"] == "close":
+        os.closerange(3, 100)
+    yield {"loss": 1.0}
+"""
+
+
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("raise", "RuntimeError: can't start new thread (mine.py:17 in train)"),
+        ("exit", "the process of the function ended during the training: exit code 5"),
+        ("close", "the process of the function "),
+    ],
+)
+def test_a_bomb_is_a_failure(tmp_path: Path, kind: str, end: str, said: str) -> None:
+    """Threads and processes that never end: the trial is FAIL, and the next finds none of them."""
+    study = objective(
+        FUNCTION,
+        {
+            "kind": {"choices": ["threads", "processes", "none"]},
+            "end": {"choices": ["raise", "exit", "close", "none"]},
+        },
+    )
+    (tmp_path / "mine.py").write_text(BOMB)
+    trains = trainer(study, tmp_path, tmp_path)
+
+    def trial(kind: str, end: str) -> Result:
+        params = {"params.kind": kind, "params.end": end}
+        result = evaluate(study, History(study), Claim(3, 7), params, trains)
+        assert result is not None
+        return result
+
+    began = time.monotonic()
+    bomb = trial(kind, end)
+    assert (bomb.state, said) == (State.FAIL, str(bomb.reason)[: len(said)])
+    assert none_left([int(line) for line in bomb.log.split() if line.isdigit()])
+    assert trial("none", "none").state is State.COMPLETE
+    assert time.monotonic() - began < 30
+
+
+def none_left(pids: list[int]) -> bool:
+    """Whether none of these processes is there, or will be in a moment."""
+    deadline = time.monotonic() + 10
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not any(map(alive, pids))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there, and no zombie."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
+    except OSError:
+        return False
+
+
 def test_timeout(tmp_path: Path) -> None:
     """An attempt that takes longer is FAIL, whatever it is doing; its process is gone."""
     source = """
@@ -264,6 +370,16 @@ def test_module_that_does_not_import(tmp_path: Path, source: str, said: str) -> 
         begun(objective(FUNCTION), tmp_path, source)
     assert str(caught.value).startswith(f"objective.function: mine:train: {said}")
     assert "\n" not in str(caught.value)
+
+
+def test_packages_are_those_that_it_imports(tmp_path: Path) -> None:
+    """On their versions its numbers depend."""
+    (tmp_path / "mine.py").write_text("import sklearn\ndef train(params, seed): pass\n")
+    trains = trainer(objective(FUNCTION), tmp_path, tmp_path)
+    assert "scikit-learn" in trains.packages
+    assert "torch" not in trains.packages
+    (tmp_path / "mine.py").write_text("def train(params, seed): pass\n")
+    assert trainer(objective(FUNCTION), tmp_path, tmp_path).packages == []
 
 
 def test_files_belong_to_the_study(tmp_path: Path) -> None:

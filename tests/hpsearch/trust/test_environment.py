@@ -134,6 +134,22 @@ def test_tables_are_compared_by_their_entries() -> None:
     assert differences(HERE, new) == ["packages: recorded nothing, here 3 entries"]
 
 
+def test_a_training_depends_on_its_packages() -> None:
+    """Another version of what it imports may compute otherwise; of others, it may not."""
+    one, other, same = (
+        {**HERE, "packages": {"torch": torch, "pytest": pytest}}
+        for torch, pytest in (("2.1", "8"), ("2.2", "8"), ("2.1", "9"))
+    )
+    assert environment.computes_alike(one, same, ["torch"])
+    assert not environment.computes_alike(one, other, ["torch"])
+    assert environment.computes_alike(one, other, [])
+    older = {key: value for key, value in HERE.items() if key != "packages"}
+    assert environment.computes_alike(older, one, ["torch"])
+    assert not environment.computes_alike({**one, "numpy": "another"}, one, ["torch"])
+    told = differences({**one, "commit": "another"}, other, ["torch"])
+    assert told[0] == 'packages.torch: recorded "2.1", here "2.2"'
+
+
 def test_those_that_decide_about_rounding_come_first() -> None:
     """They explain a difference of bits."""
     other = dict.fromkeys(HERE, "another")

@@ -39,6 +39,7 @@ class Trained:
     state: dict[str, NDArray[Any]] = field(default_factory=lambda: dict(WEIGHTS))
     fails: bool = False
     digests: dict[str, str] = field(default_factory=lambda: dict(DIGESTS))
+    packages: tuple[str, ...] = ()
     trained: int = 0
     given: int = 0
     closed: bool = False
