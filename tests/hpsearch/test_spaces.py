@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import tomllib
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import optuna
 import pytest
 
+from hpsearch.study import file as study_file
 from tests.conftest import Run
+from tests.hpsearch.work.crew import digest_of
 
 CONDITIONAL = """
 name = "conditional"
@@ -123,6 +126,17 @@ def test_a_conditional_search(hpsearch: Run, home: Path, tmp_path: Path) -> None
     assert hpsearch("report", "conditional", "--out", str(tmp_path / "out")).returncode == 0
     synced = hpsearch("sync", "conditional").stdout
     assert synced == "conditional: 0 trials written to Optuna's storage, 0 to MLflow\n"
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # on any thread
+@pytest.mark.parametrize("pruner", ["none", "hyperband"])
+def test_both_stores_have_the_same_search(tmp_path: Path, fresh_postgres: str, pruner: str) -> None:
+    """Conditional TPE, one worker on SQLite and three on PostgreSQL: the same to the last bit."""
+    table = tomllib.loads(CONDITIONAL)
+    table["search"] |= {"pruner": pruner, "trials": 12, "lag": 3}
+    study = study_file.parse(table)
+    alone = digest_of(study, tmp_path / "alone", 1)
+    assert alone == digest_of(study, tmp_path / "shared", 3, fresh_postgres)
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ from hpsearch.training.make import trainer
 from hpsearch.work.worker import Worker
 
 
-def ran(of: Study, folder: Path, workers: int) -> tuple[Store, StudyRecord]:
-    """The study, run to its end by so many workers in the store of a folder."""
+def ran(of: Study, folder: Path, workers: int, url: str | None = None) -> tuple[Store, StudyRecord]:
+    """The study, run to its end by so many workers, in a store in the folder or at an address."""
     folder.mkdir(parents=True, exist_ok=True)
-    store = Store(Database(f"sqlite:///{folder / 'studies.db'}"))
+    store = Store(Database(url or f"sqlite:///{folder / 'studies.db'}"))
     trains = trainer(of, folder, folder / "cache")
     record = store.register(trains.settled(of), trains.digests)
     failures: list[BaseException] = []
@@ -40,8 +40,10 @@ def ran(of: Study, folder: Path, workers: int) -> tuple[Store, StudyRecord]:
     return store, store.study(of.name)
 
 
-def digest_of(of: Study, folder: Path, workers: int) -> str:
+def digest_of(of: Study, folder: Path, workers: int, url: str | None = None) -> str:
     """Its digest."""
-    store, record = ran(of, folder, workers)
+    store, record = ran(of, folder, workers, url)
     assert store.counts(record.id).done
-    return digest(store.finished(record.id), store.steps(record.id))
+    told = digest(store.finished(record.id), store.steps(record.id))
+    store.database.engine.dispose()
+    return told
