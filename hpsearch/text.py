@@ -48,7 +48,11 @@ def document(text: str, encoding: str = "utf-8") -> str:
 
 
 def short(text: str, most: int = 60) -> str:
-    """A text of any length, shortened in its middle to ``most`` characters."""
+    """A text of any length, visible, shortened in its middle to ``most`` characters."""
+    return _shortened(visible(_shortened(text, most)), most)
+
+
+def _shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     tail = (most - 1) // 3

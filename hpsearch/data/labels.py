@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,7 @@ def numbers(where: object, y: Array, test_start: int | None = None) -> Labels:
     """
     values = y
     if y.dtype.kind in "US":
-        texts = y.astype(np.str_).tolist()
+        texts = _decoded(where, y).tolist()
         odd = next((i for i, text in enumerate(texts) if not NUMBER.fullmatch(text)), None)
         if odd is not None:
             problem = f"example {odd} has the label {texts[odd]!r}"
@@ -84,7 +85,7 @@ def _whole(where: object, y: Array) -> NDArray[np.int64]:
     if y.dtype.kind == "u":
         fits = y <= 2**63 - 1
     elif y.dtype.kind == "f":
-        fits = (np.abs(y) < 2.0**63) & (y == np.floor(y))
+        fits = (np.abs(y) < np.float64(2**63)) & (y == np.floor(y))
     wrong = np.flatnonzero(~fits)
     if wrong.size:
         problem = f"example {wrong[0]} has the label {y[wrong[0]]}"
@@ -95,11 +96,7 @@ def _whole(where: object, y: Array) -> NDArray[np.int64]:
 
 def _text(where: object, y: Array) -> Array:
     """(n,), whole numbers where all of this text is such, or else text, none of it empty."""
-    if y.dtype.kind == "S":
-        try:
-            y = np.char.decode(y, "utf-8")
-        except UnicodeDecodeError as error:
-            raise bad(where, "its labels are not UTF-8", "save them as str") from error
+    y = _decoded(where, y)
     empty = np.flatnonzero(y == "")
     if empty.size:
         raise bad(where, f"example {empty[0]} has no label", "leave out examples without a label")
@@ -108,4 +105,19 @@ def _text(where: object, y: Array) -> Array:
         return y.astype("<i8")
     if all(map(NUMBER.fullmatch, texts)) and any(float(text) % 1 for text in texts):
         return _whole(where, y.astype(np.float64))
+    return y
+
+
+def _decoded(where: object, y: Array) -> Array:
+    """(n,), of text in place of bytes, and of characters that there are."""
+    wrong = bad(where, "its labels are not UTF-8", "save them as str")
+    if y.dtype.kind == "S":
+        try:
+            return np.char.decode(y, "utf-8")
+        except UnicodeDecodeError as error:
+            raise wrong from error
+    if y.dtype.itemsize:
+        points = y.astype(y.dtype.newbyteorder("="), order="C").view(np.uint32)
+        if ((points > sys.maxunicode) | (points >> 11 == 0xD800 >> 11)).any():
+            raise wrong
     return y

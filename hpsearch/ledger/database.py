@@ -85,8 +85,10 @@ class Database:
             away = not self.file and failures.away(error)
             kind = StoreUnreachableError if away else StoreOpenError
             raise kind(f"{self.where}: cannot be opened: {self._said(error)}") from error
-        except (TypeError, ValueError) as error:  # of what follows the ? in the address
-            raise StoreOpenError(
+        except (TypeError, ValueError) as error:
+            if self.file:  # names in it that are no text
+                raise StoreOpenError(f"{self.where}: {failures.DAMAGED}") from error
+            raise StoreOpenError(  # of what follows the ? in the address
                 f"HPSEARCH_STORAGE: {self.where} cannot be opened with the options after the ?: "
                 f"{short(failures.reason(error), 200)}"
             ) from error
@@ -170,6 +172,8 @@ class Database:
             yield
         except SQLAlchemyError as error:
             raise self.failure(error) from error
+        except UnicodeDecodeError as error:  # of the names of columns; rows are looked at later
+            raise StoreError(f"{self.where}: {failures.DAMAGED}") from error
 
     def failure(self, error: BaseException) -> HpsearchError:
         """What the driver raised as one of our own errors."""

@@ -6,6 +6,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from hpsearch.redact import redact
 
+DAMAGED = "is damaged; restore a backup with `hpsearch restore`"
 _LOCKED = "55P03"
 """What PostgreSQL calls a lock that another holds for too long."""
 _LACKING = "22P05"
@@ -31,6 +32,8 @@ def advice(error: BaseException, waited: float) -> str:
         return "; free some space, then run the same command again"
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", _LOCKED)):
         return f" by another program for more than {waited:.0f} s; close it, then try again"
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return "; restore a backup with `hpsearch restore`"
     if name == _LACKING or _speaks_otherwise(error):
         return "; use a database that was made WITH ENCODING 'UTF8' TEMPLATE template0"
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -38,11 +38,19 @@ def explain(error: ValidationError, prefix: tuple[str, ...], model: type[BaseMod
 
 
 def _known(path: tuple[str, ...], model: type[BaseModel], prefix: tuple[str, ...]) -> list[str]:
+    """The keys of the table, itself perhaps in a list, in which one is not known."""
     for part in path[len(prefix) : -1]:
-        annotation = model.model_fields[part].annotation
-        inner = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type)]
-        model = next(a for a in inner if issubclass(a, BaseModel))
+        if part in model.model_fields:  # otherwise it is a place in a list
+            model = next(_models(model.model_fields[part].annotation))
     return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The tables that a type is of, or is a list of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models(inner)
 
 
 def nearest(key: str, known: list[str]) -> str:

@@ -28,6 +28,7 @@ _NO_WORDS: _Kind = (str | None, 0, 0)
 _BYTES: _Kind = (bytes | memoryview, 0, 0)
 
 STUDY: Mapping[str, _Kind] = {
+    "id": _COUNT,
     "definition": _WORDS,
     "budget": _COUNT,
     "next_number": _COUNT,

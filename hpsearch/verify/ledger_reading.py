@@ -243,16 +243,21 @@ def read(database: Database, name: str) -> Ledger:
         if database.file is None:  # SQLite's transactions see one state by themselves
             connection.execute(sa.text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         study = connection.execute(
-            sa.text("SELECT * FROM hpsearch_studies WHERE name = :name"), {"name": name}
+            sa.text(f"SELECT {', '.join(STUDY)} FROM hpsearch_studies WHERE name = :name"),
+            {"name": name},
         ).first()
         if study is None:
             raise UnknownStudyError(f"no study {name!r} in {database.where}")
         mine = {"study": study.id}
         trials = connection.execute(
-            sa.text("SELECT * FROM hpsearch_trials WHERE study_id = :study ORDER BY number"), mine
+            sa.text(
+                f"SELECT {', '.join(TRIAL)} FROM hpsearch_trials WHERE study_id = :study "
+                "ORDER BY number"
+            ),
+            mine,
         ).all()
         curves = connection.execute(
-            sa.text("SELECT * FROM hpsearch_curves WHERE study_id = :study"),
+            sa.text(f"SELECT {', '.join(CURVE)} FROM hpsearch_curves WHERE study_id = :study"),
             mine,
         ).all()
         environments = connection.execute(sa.text("SELECT digest FROM hpsearch_environments"))

@@ -70,3 +70,4 @@ def test_short() -> None:
     """A long text is cut in its middle; one that fits is not."""
     assert (short("abcdef", 6), short("abcdefghijklmnopqrstuvwxyz", 7)) == ("abcdef", "abcd…yz")
     assert len(short("x" * 10**6)) == 60
+    assert (short("a\nb\x1b", 20), len(short("\n" * 100, 20))) == (r"a\u000ab\u001b", 20)

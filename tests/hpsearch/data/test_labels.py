@@ -77,3 +77,23 @@ def test_one_class_before_the_test_part_is_refused() -> None:
     """What is trained on needs two classes; another in the test part alone does not help."""
     with pytest.raises(DataError, match="every label is 1"):
         labels.encode("here", np.array([1, 1, 1, 2]), 3)
+
+
+BEYOND = np.frombuffer(np.array([0x110000, 97], "<u4").tobytes(), "<U1")  # no such character
+HALF = np.array(["\ud800", "a"])
+
+
+@pytest.mark.parametrize("read", [labels.encode, labels.numbers])
+@pytest.mark.parametrize("y", [np.array([b"\xff", b"1"]), BEYOND, HALF], ids=["S", "U", "half"])
+def test_text_that_is_none_is_refused(read: Any, y: Any) -> None:
+    """Bytes that are no UTF-8 and characters that do not exist are told, whatever the task is."""
+    with pytest.raises(DataError, match="here: its labels are not UTF-8"):
+        read("here", y)
+
+
+def test_labels_of_few_bits() -> None:
+    """Labels of float16 are compared with numbers that float16 does not reach."""
+    y = np.array([3, 1, 3], np.float16)
+    assert labels.encode("here", y).names == ("1", "3")
+    with pytest.raises(DataError, match="has the label inf"):
+        labels.encode("here", np.array([3, np.inf], np.float16))

@@ -315,3 +315,31 @@ def test_environment_that_is_not_there_is_told(database: Database) -> None:
     with pytest.raises(StoreError, match="hpsearch_environments"):
         Store(database).environment("f" * 64)
     assert not isinstance(StoreError("x"), UsageError)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (b'TABLE "hpsearch_trials', b'\x80ABLE "hpsearch_trials', "is damaged"),
+        (b'TABLE "hpsearch_trials', b'TABLF "hpsearch_trials', r"malformed.*`hpsearch restore`"),
+        (b"\tbudget INTEGER", b"\t\x80udget INTEGER", "no such column"),
+        (b"\tepochs INTEGER", b"\tepisod INTEGER", "no such column"),
+    ],
+)
+def test_schema_that_is_damaged_is_one_line(
+    whole: Path, tmp_path: Path, before: bytes, after: bytes, said: str
+) -> None:
+    """What a disk has damaged in the tables' own description is told, also while it is in use."""
+    file = tmp_path / "studies.db"
+    shutil.copy(whole, file)
+    database = Database(f"sqlite:///{file}")
+    database.engine.dispose()
+    content = whole.read_bytes()
+    assert before in content
+    file.write_bytes(content.replace(before, after))
+    with pytest.raises(StoreError, match=said):
+        ledger_reading.read(database, "small")
+    with pytest.raises(HpsearchError, match=said):  # noqa: PT012
+        store = Store(Database(f"sqlite:///{file}"))
+        store.trials(store.study("small").id)
+    database.engine.dispose()

@@ -163,6 +163,11 @@ def test_a_draw_stays_within_what_is_not_sealed(duplicates: str | None) -> None:
             [{"values": {"training.lr": 0.5}}],
             "given.configurations[0].values: network.dropout is missing",
         ),
+        (
+            "given.configurations",
+            [{"value": {"training.lr": 0.5}}],
+            "given.configurations.0.value: unknown key; did you mean values?",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(path: str, value: object, said: str) -> None:
