@@ -7,7 +7,7 @@ from typing import Any
 from hpsearch.report import views, words
 from hpsearch.trust.confirming import Confirmation, Contender
 
-HEAD = ("", "in the search", "over new seeds (95 %)", "P(best)", "seeds", "")
+HEAD = ("", "in the search", "mean", "to expect (95 %)", "P(best)", "seeds", "")
 """Of the table."""
 
 
@@ -17,6 +17,7 @@ def rows(found: Confirmation) -> list[list[str]]:
         [
             "baseline" if each.trial is None else f"trial {each.trial}",
             views.value_(each.searched),
+            views.value_(each.mean, 3),
             views.estimate(each.estimate),
             f"{each.best:.2f}",
             f"{each.seeds}/{found.seeds}",
@@ -44,7 +45,7 @@ def remarks(found: Confirmation) -> list[str]:
         said.append(f"no difference can be seen between {words.listed(few)}")
     if found.luck is not None:
         first = found.contenders[0]
-        searched, mean = views.value_(first.searched), views.value_(_value(first), 3)
+        searched, mean = views.value_(first.searched), views.value_(first.mean, 3)
         share = (
             f"{views.value_(found.luck, 2)} of it was luck" if found.luck > 0 else "none was luck"
         )
@@ -81,6 +82,7 @@ def _json(each: Contender) -> dict[str, Any]:
         "trial": each.trial,
         "params": dict(each.values),
         "searched": each.searched,
+        "mean": each.mean,
         "value": _value(each),
         "low": estimate and estimate.low,
         "high": estimate and estimate.high,

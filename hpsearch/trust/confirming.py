@@ -28,8 +28,11 @@ class Contender:
     """The value that it had in the search."""
     seeds: int
     """New seeds that it was trained with to the end."""
+    mean: float | None
+    """Over these seeds; None without one."""
     estimate: Estimate | None
-    """Over these seeds; None of fewer than two."""
+    """What to expect of it; None with fewer than two seeds. Of those that cannot be told apart the
+    values are drawn towards each other: see ``confirmation.confirmed``."""
     best: float
     """The probability that it is the best of all; 0 of one that dropped out."""
     out: str | None
@@ -90,8 +93,8 @@ def confirmation(store: Store, record: StudyRecord) -> Confirmation | None:
     whole = [each for each in contenders if each.out is None]
     first = contenders[0]
     luck = None
-    if first.searched is not None and first.estimate is not None:
-        luck = (first.searched - first.estimate.value) * (1 if maximize else -1)
+    if first.searched is not None and first.mean is not None:
+        luck = (first.searched - first.mean) * (1 if maximize else -1)
     best = store.best(record)
     return Confirmation(
         name=own.name,
@@ -146,6 +149,7 @@ def compared(
                 values=one.values,
                 searched=None,
                 seeds=len(scores[place]),
+                mean=float(scores[place].mean()) if len(scores[place]) else None,
                 estimate=estimate,
                 best=best,
                 out=None if place in whole else reasons[place],

@@ -132,8 +132,7 @@ def test_what_came_out(store: Store, home: Path) -> None:
     assert best is not None
     assert best.value is not None
     assert found.luck == pytest.approx(best.value - mean)
-    assert found.contenders[0].estimate is not None
-    assert found.contenders[0].estimate.value == pytest.approx(mean)
+    assert found.contenders[0].mean == pytest.approx(mean)
     assert not found.newer
 
 

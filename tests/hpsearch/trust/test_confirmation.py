@@ -43,6 +43,20 @@ def test_intervals_cover_the_truth() -> None:
     assert 0.90 <= np.mean([e.low <= exact <= e.high for e in found]) <= 0.99
 
 
+def test_the_best_of_equals_is_not_flattered() -> None:
+    """Of eight that are the same, most of what the leader is ahead of all was luck, and is gone."""
+    rng = np.random.default_rng(5)
+    truth = np.full(8, 0.85)
+    plain, shrunk = [], []
+    for number in range(100):
+        scores = trained(rng, truth)
+        found = confirmed(scores, maximize=True, seed=number)
+        plain.append(scores.mean(axis=(1, 2)).max() - scores.mean())
+        shrunk.append(found.estimates[found.leader].value - scores.mean())
+    assert np.mean(plain) > 0.02
+    assert 0 < np.mean(shrunk) < np.mean(plain) / 2.5
+
+
 def test_no_difference_is_said() -> None:
     """Configurations that are the same cannot be told apart; one far behind can."""
     rng = np.random.default_rng(9)
