@@ -22,6 +22,7 @@ from hpsearch.commands import (
     data,
     init,
     keep,
+    models,
     opening,
     replay,
     run,
@@ -64,6 +65,7 @@ PARTS = (
     replay,
     archive,
     keep,
+    models,
     ui,
 )
 for part in PARTS:

@@ -19,7 +19,8 @@ def facts(dataset: Dataset, splits: Splits) -> dict[str, Any]:
     but the ``target``, how its numbers were scaled.
     """
     parts = {"train": splits.train, "validation": splits.validation, "test": splits.test}
-    target = {} if splits.target is None else {"target": asdict(splits.target)}
+    found = splits.preparation.target
+    target = {} if found is None else {"target": asdict(found)}
     return target | {
         "classes": list(dataset.names),
         "sizes": {name: len(part.y) for name, part in parts.items()},

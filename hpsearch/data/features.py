@@ -1,54 +1,14 @@
-"""What does a network see of a row? Missing values filled, and categories one-hot.
-
-Whatever is learned for it is learned on the training part.
-"""
+"""Which features does the training part have? Categories one-hot, and missing values filled."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.datasets import Dataset
 from hpsearch.data.draws import Rows
-from hpsearch.data.files import Array, bad, listed
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Features:
-    """How rows of a dataset become features."""
-
-    names: tuple[str, ...] | None
-    """A column's name, or ``column=category``; None where the dataset names no columns."""
-    numbers: NDArray[np.bool_]
-    """(features,), which of them are numbers of the dataset rather than one-hot."""
-    fill: NDArray[np.float64] | None
-    """(features,), what takes the place of a missing value; None where none is missing."""
-    categories: tuple[NDArray[np.float64] | None, ...]
-    """Of each column the categories that have a feature, by code; None for numbers."""
-
-    @property
-    def plain(self) -> bool:
-        """Whether the features are the dataset's own numbers."""
-        return self.fill is None and bool(self.numbers.all())
-
-    def of(self, x: Array) -> NDArray[np.float64]:
-        """(n, features), from rows of the dataset (n, columns), as they are before scaling."""
-        features = x.astype(np.float64)
-        if any(codes is not None for codes in self.categories):
-            features = np.concatenate(
-                [
-                    column if codes is None else _one_hot(column, codes)
-                    for column, codes in zip(
-                        np.split(features, x.shape[1], axis=1), self.categories, strict=True
-                    )
-                ],
-                axis=1,
-            )
-        if self.fill is not None:
-            np.copyto(features, self.fill, where=np.isnan(features))
-        return features
+from hpsearch.data.files import bad, listed
+from hpsearch.data.preparation import Features
 
 
 def learn(dataset: Dataset, train: Rows, missing: str | None) -> Features:
@@ -94,8 +54,3 @@ def learn(dataset: Dataset, train: Rows, missing: str | None) -> Features:
     there = ~np.isnan(seen)
     fill = np.where(there, seen, 0).sum(axis=0) / there.sum(axis=0)
     return Features(found.names, found.numbers, fill, found.categories)
-
-
-def _one_hot(column: NDArray[np.float64], codes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(n, 1) codes as (n, categories): 1 in the place of a row's own, NaN where it is missing."""
-    return np.where(np.isnan(column), np.nan, (column == codes).astype(np.float64))

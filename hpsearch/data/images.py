@@ -66,11 +66,11 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _stacked(paths: list[Path]) -> Array:
-    first = _array(paths[0])
+    first = picture(paths[0])
     check_size(paths[0].parents[1], first.size * len(paths))
     arrays = [first]
     for path in paths[1:]:
-        array = _array(path)
+        array = picture(path)
         if array.shape[:2] != first.shape[:2]:
             sizes = " and ".join(f"{a.shape[1]}x{a.shape[0]}" for a in (first, array))
             problem = f"{paths[0].name} and it differ in size ({sizes} pixels)"
@@ -81,7 +81,7 @@ def _stacked(paths: list[Path]) -> Array:
     return np.stack(arrays)
 
 
-def _array(path: Path) -> Array:
+def picture(path: Path) -> Array:
     """(rows, columns), or (rows, columns, 3) of a coloured picture."""
     from PIL import Image, UnidentifiedImageError
 

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from hpsearch.data.datasets import Dataset, digest
 from hpsearch.data.draws import Rows, Strata, parts, redrawn
 from hpsearch.data.duplicates import groups
-from hpsearch.data.features import Features, learn
+from hpsearch.data.features import learn
 from hpsearch.data.files import Array, bad
+from hpsearch.data.preparation import Features, Preparation, Target
 
 SCALINGS = ("minmax", "minmax-per-feature", "standard", "none")
 
@@ -34,19 +35,6 @@ class Split:
     """SHA-256 over dtype, shape and bytes of x and y."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """How the numbers of a regression were scaled: less the mean, by the deviation."""
-
-    mean: float
-    """Of the training part, as is the deviation."""
-    deviation: float
-
-    def scaled(self, y: Array) -> NDArray[np.float64]:
-        """Numbers (n,) as they are learned."""
-        return np.asarray((y - self.mean) / self.deviation, np.float64)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Parts:
     """What a search sees of its data: all but the test part, which is sealed."""
@@ -58,8 +46,8 @@ class Parts:
     source: str
     scaling: str
     """Which of ``SCALINGS`` it is."""
-    target: Target | None
-    """Of a regression; None where classes are learned."""
+    preparation: Preparation
+    """How an example became a row of x."""
     digests: Mapping[str, str]
     """SHA-256 of the whole ``dataset``, and of each part as it is trained on, ``test`` included."""
 
@@ -125,18 +113,23 @@ def split(
         train_rows, validation_rows = redrawn(drawn_from, *both, seed=seed, draw=draw)
     features = learn(dataset, train_rows, missing)
     target = None if dataset.names else _target(dataset, train_rows)
-    offset, spread = _scale(dataset.x[train_rows], features, scaling)
+    preparation = Preparation(
+        features,
+        *_scale(dataset.x[train_rows], features, scaling),
+        dataset.shape,
+        tuple((column.name, column.categories) for column in dataset.columns),
+        dataset.names,
+        target,
+    )
     rows = {"train": train_rows, "validation": validation_rows, "test": test_rows}
-    drawn = {
-        name: _part(dataset, of, features, offset, spread, target) for name, of in rows.items()
-    }
+    drawn = {name: _part(dataset, of, preparation) for name, of in rows.items()}
     return Splits(
         **drawn,
         classes=dataset.classes,
         features=len(features.numbers),
         source=dataset.source,
         scaling=scaling,
-        target=target,
+        preparation=preparation,
         digests={"dataset": dataset.digest} | {name: of.digest for name, of in drawn.items()},
     )
 
@@ -173,19 +166,8 @@ def _range(x: Array, scaling: str) -> tuple[Array, Array]:
     return x.mean(axis, dtype=np.float64), np.where(high > low, deviation, np.inf)
 
 
-def _part(
-    dataset: Dataset,
-    rows: Rows,
-    features: Features,
-    offset: Array,
-    spread: Array,
-    target: Target | None,
-) -> Split:
-    x = np.empty((len(rows), len(features.numbers)), np.float32)
-    with np.errstate(all="ignore"):
-        for start in range(0, len(rows), 1024):  # keeps the float64 values small
-            block = slice(start, start + 1024)
-            x[block] = (features.of(dataset.x[rows[block]]) - offset) / spread
+def _part(dataset: Dataset, rows: Rows, preparation: Preparation) -> Split:
+    x, target = preparation.of(dataset.x[rows]), preparation.target
     if not np.isfinite(x).all():
         problem = "some values lie too far from the training part's to be scaled to float32"
         raise bad(dataset.source, problem, "remove the outliers or set another data.scaling")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what goes wrong is raised, and told once
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # An outage is to be noticed within seconds. A request is not sent again by itself, either: when
     # the answer to runs/create is lost, the run may be there, and sending it again makes a second.

@@ -17,6 +17,7 @@ import net
 from hpsearch.data.splits import Parts, Split
 from hpsearch.ledger.records import Outcomes, weights_digest
 from hpsearch.study.config import AnyTrial, Study, TrialConfig, network_metrics
+from hpsearch.training.predictor import built
 from hpsearch.training.seam import Row
 
 
@@ -70,26 +71,14 @@ class NetworkTraining:
     """
 
     def __init__(self, config: TrialConfig, splits: Parts) -> None:
-        network, training = config.network, config.training
+        training = config.training
         if training.seed is None:
             raise ValueError("a training needs a seed")
         self._splits = splits
         self._regression = config.data.task == "regression"
         streams = np.random.SeedSequence(training.seed).spawn(3)
         weights_rng, shuffle_rng, dropout_rng = map(np.random.default_rng, streams)
-        self._network = net.Network(
-            splits.features,
-            network.hidden,
-            1 if self._regression else splits.classes,
-            activation=network.activation,
-            init=network.init,
-            dropout=network.dropout,
-            dropout_form=network.dropout_form,
-            batch_norm=network.batch_norm,
-            loss="squared-error" if self._regression else "cross-entropy",
-            dtype=np.float64 if network.dtype == "float64" else np.float32,
-            rng=weights_rng,
-        )
+        self._network = built(shape_of(config, splits), weights_rng)
         penalty, decoupled = net.part_weight_decay(training.optimizer, training.weight_decay)
         optimizer = net.make_optimizer(
             training.optimizer,
@@ -219,6 +208,23 @@ class NetworkTraining:
     def sha256(self) -> str | None:
         """Digest of ``state``; None after a divergence, whose NaNs have no meaning to compare."""
         return None if self.diverged else weights_digest(self.state)
+
+
+def shape_of(config: TrialConfig, splits: Parts) -> dict[str, Any]:
+    """What a configuration's network is made from: ``predictor.built`` makes it."""
+    network, regression = config.network, config.data.task == "regression"
+    return {
+        "inputs": splits.features,
+        "hidden": list(network.hidden),
+        "outputs": 1 if regression else splits.classes,
+        "activation": network.activation,
+        "init": network.init,
+        "dropout": network.dropout,
+        "dropout_form": network.dropout_form,
+        "batch_norm": network.batch_norm,
+        "loss": "squared-error" if regression else "cross-entropy",
+        "dtype": network.dtype,
+    }
 
 
 def _of_label(probabilities: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.float64]:

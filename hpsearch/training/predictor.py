@@ -1,0 +1,138 @@
+"""What does a trained network say of new examples?
+
+A model that is served takes this module along, with ``net`` and ``data/preparation``, in a package
+of another name: it needs NumPy and safetensors, and no other part of hpsearch. That is why it
+imports that module relatively.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+import net
+
+from ..data.preparation import Preparation
+
+WEIGHTS, DESCRIPTION = "weights.safetensors", "network.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictor:
+    """A network with what stands before and behind it.
+
+    Args:
+        network: It, trained.
+        preparation: How an example becomes its input.
+    """
+
+    network: net.Network
+    preparation: Preparation
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes; nothing of a regression."""
+        return self.preparation.classes
+
+    def probabilities(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The probability of each class, from examples as the dataset has them.
+
+        Args:
+            x: (n, …), the examples; of a table (n, columns), categories by their place.
+
+        Returns:
+            (n, classes), of the network's dtype.
+        """
+        return self.network.predict_proba(self._inputs(x))
+
+    def numbers(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """What a regression says, (n,), in units of the labels."""
+        assert self.preparation.target is not None
+        outputs = np.asarray(self.network.predict(self._inputs(x)))[:, 0]
+        return self.preparation.target.original(outputs.astype(np.float64))
+
+    def answers(self, x: NDArray[Any]) -> dict[str, list[Any]]:
+        """What there is to say of examples (n, …), by name, a value each.
+
+        ``label`` and its ``probability``, and then the probability of each class by its name with
+        ``p(…)`` around it; of a regression, ``value``.
+        """
+        if self.preparation.target is not None:
+            return {"value": self.numbers(x).tolist()}
+        probabilities = self.probabilities(x)
+        likeliest = probabilities.argmax(axis=1)
+        rows = np.arange(len(likeliest))
+        each = {f"p({name})": probabilities[:, i] for i, name in enumerate(self.classes)}
+        return {
+            "label": [self.classes[place] for place in likeliest],
+            "probability": probabilities[rows, likeliest].astype(np.float64).tolist(),
+            **{name: values.astype(np.float64).tolist() for name, values in each.items()},
+        }
+
+    def _inputs(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        rows = x.reshape(len(x), -1)
+        width = len(self.preparation.features.categories)
+        if rows.shape[1] != width:
+            raise ValueError(f"an example has {rows.shape[1]} values; the network takes {width}")
+        return self.preparation.of(rows)
+
+    def encoded(self, columns: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Rows of a table, (n, columns), as the dataset has them.
+
+        Args:
+            columns: Values by the name of their column, numbers or texts; None or NaN is missing.
+
+        Raises:
+            ValueError: If a column is not there, or a text stands where a number should.
+        """
+        return np.stack(
+            [_column(name, known, columns) for name, known in self.preparation.columns], axis=1
+        )
+
+    def save(self, folder: Path, shape: Mapping[str, Any]) -> None:
+        """Write it to a folder.
+
+        Args:
+            folder: Where to.
+            shape: What ``built`` makes it from.
+        """
+        save_file(dict(self.network.state), folder / WEIGHTS)
+        described = {"network": dict(shape), "preparation": self.preparation.table()}
+        (folder / DESCRIPTION).write_text(json.dumps(described, indent=1, ensure_ascii=False))
+
+    @classmethod
+    def load(cls, folder: Path) -> Predictor:
+        """Read it from a folder."""
+        described = json.loads((folder / DESCRIPTION).read_text())
+        network = built(described["network"], np.random.default_rng(0))
+        network.load_state(load_file(folder / WEIGHTS))
+        return cls(network, Preparation.read(described["preparation"]))
+
+
+def built(shape: Mapping[str, Any], rng: np.random.Generator) -> net.Network:
+    """A network from the arguments that it is made with, the ``dtype`` by its name."""
+    dtypes = {"float64": np.float64, "float32": np.float32}
+    return net.Network(**{**shape, "dtype": dtypes[shape["dtype"]]}, rng=rng)
+
+
+def _column(
+    name: str, categories: tuple[str, ...] | None, columns: Mapping[str, Any]
+) -> NDArray[np.float64]:
+    if name not in columns:
+        raise ValueError(f"no column {name!r}")
+    values = [None if value is None or value != value else value for value in columns[name]]
+    if categories is None:
+        try:
+            return np.array([np.nan if value is None else float(value) for value in values])
+        except (TypeError, ValueError):
+            raise ValueError(f"column {name!r} must hold numbers") from None
+    codes = {category: float(place) for place, category in enumerate(categories)}
+    other = float(len(categories))  # a category that the training part has not: 0 in all features
+    return np.array([np.nan if v is None else codes.get(str(v), other) for v in values])
