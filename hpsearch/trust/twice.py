@@ -40,6 +40,10 @@ def watch_first(
         outcome = reproduce(store, record, found[0], trainer(), places)
     except HpsearchError:  # the store is away, or the study deleted: others say so
         return
+    except (OSError, ValueError):  # this process is ending, and has closed what the training needs
+        if stop.is_set():
+            return
+        raise
     if not outcome.agrees and outcome.rounds_alike:
         say(
             f"trial {outcome.number}, trained a second time, does NOT reproduce: "
