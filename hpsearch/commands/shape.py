@@ -1,4 +1,4 @@
-"""Which commands shape a search? ``narrow`` writes the next one."""
+"""Which commands shape a search? ``plan`` says what one would do, ``narrow`` writes the next."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpsearch import settings
-from hpsearch.commands.printing import out, page, table
-from hpsearch.commands.wiring import Name, open_store
+from hpsearch.commands.printing import document, out, page, table
+from hpsearch.commands.wiring import Json, Name, find, find_stored, open_store, trainer_of
 from hpsearch.errors import HpsearchError, UsageError
 from hpsearch.study.rounds import EPOCHS
 from hpsearch.text import word
@@ -20,6 +20,90 @@ if TYPE_CHECKING:
     from hpsearch.study.config import Space, Study
 
 app = typer.Typer()
+
+
+@app.command(epilog="Example: hpsearch plan book-rounds --workers 2")
+def plan(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study file, or the name of a study.")
+    ],
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Worker processes. Default: one per core.")
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Override a value in the study file."),
+    ] = None,
+    no_timing: Annotated[
+        bool, typer.Option("--no-timing", help="Train nothing, and estimate no time.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what a study would do before it runs: trials, epochs, ranges, and the time it takes.
+
+    For the estimate, the first epochs of a few trials are trained and thrown away.
+    """
+    from hpsearch.report import views, words
+    from hpsearch.search.delay import delays
+    from hpsearch.search.rungs import rung_epochs
+    from hpsearch.study import file as study_file
+    from hpsearch.work.launch import default_workers
+    from hpsearch.work.plan import legs, seconds, timed
+
+    stored = find_stored(study)
+    if stored is None:
+        file = find(study)
+        definition = study_file.load(file, overrides or [])
+        folder: Path | None = file.absolute().parent
+    else:
+        definition = study_file.changed(stored.study, overrides or [])
+        folder = Path(stored.folder) if stored.folder else None
+    size, found = workers or default_workers(), legs(definition)
+    took = None
+    if found is not None and not no_timing:
+        took = timed(definition, trainer_of(definition, folder))
+    lasts = seconds(found, took, size) if found and took else None
+    most = sum(leg.trials * leg.most for leg in found) if found else None
+    expected = sum(leg.trials * leg.expected for leg in found) if found else None
+    rungs = list(rung_epochs(definition)[:1000])
+    if as_json:
+        told = {
+            "study": definition.name,
+            "trials": definition.search.trials,
+            "epochs": most,
+            "expected_epochs": expected,
+            "rounds": [{"trials": leg.trials, "epochs": leg.most} for leg in found or ()],
+            "space": {path: open_.table() for path, open_ in definition.space.items()},
+            "rungs": rungs,
+            "seconds_per_epoch": took and took.epoch,
+            "workers": size,
+            "seconds": lasts,
+            "remarks": list(delays(definition)),
+        }
+        document(views.dumps(told))
+        return
+    epochs = "" if most is None else f", {most:,.0f} epochs in all"
+    out(f"{definition.name}: {words.count(definition.search.trials, 'trial')}{epochs}")
+    rounds = (found or []) if definition.search.rounds else []
+    for number, leg in enumerate(rounds, start=1):
+        out(f"  round {number}: {words.count(leg.trials, 'trial')} of {leg.most:.4g} epochs")
+    for path, open_ in definition.space.items():
+        if not (path == EPOCHS and definition.epochs_by_round):
+            out(f"  {path}: {views.searched(open_)}")
+    if rungs:
+        told_ = words.several([str(epoch) for epoch in rungs], 8)
+        out(f"the {definition.search.pruner} pruner decides after epoch {words.listed(told_)}")
+    if expected is not None and most is not None and expected < most:
+        out(f"with it, about {expected:,.0f} epochs are trained")
+    for sentence in delays(definition):
+        out(sentence)
+    if took is not None and lasts is not None:
+        out(
+            f"about {views.duration(lasts)} with {words.count(size, 'worker')} on this machine: an "
+            f"epoch takes {took.epoch * 1000:.3g} ms"
+        )
+    elif found is None:
+        out("no estimate of the time: the study does not say how many epochs a trial has")
 
 
 @app.command(epilog="Example: hpsearch narrow book --out book-2.toml && hpsearch run book-2.toml")
