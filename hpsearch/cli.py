@@ -17,6 +17,7 @@ from typer.exceptions import Abort, TyperException
 from hpsearch import settings
 from hpsearch.commands import (
     archive,
+    audit,
     compare,
     confirm,
     data,
@@ -64,6 +65,7 @@ PARTS = (
     trust,
     replay,
     archive,
+    audit,
     keep,
     models,
     ui,
