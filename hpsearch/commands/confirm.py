@@ -160,7 +160,7 @@ def run_given(
     session = begin(store, definition, trainer, folder, places, tracking=tracking)
     launch = session.launch(workers or default_workers())
     with signals(launch.stop, launch.kill) as received:
-        watch(launch, session.record)
+        watch(launch, session.record, session.store)
     if received:
         counts = launch.counts
         say(

@@ -1,18 +1,21 @@
-"""How does a running study look? Live on a terminal, a line now and then elsewhere."""
+"""How does a running study look? Live on a terminal, a line for each trial elsewhere."""
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections import deque
 from collections.abc import Iterable
 
 from hpsearch.commands.printing import fit, say
-from hpsearch.ledger.records import StudyRecord
+from hpsearch.ledger.records import StudyRecord, Trial
+from hpsearch.ledger.store import Store
 from hpsearch.report import views, words
 from hpsearch.work.launch import Launch, Progress
+from hpsearch.work.news import News
 
-_EVERY = 5.0  # seconds between two plain lines
+_EVERY = 30.0  # seconds without a trial's end, after which a line says how it stands
 _WINDOW = 10.0  # seconds over which the current rate is measured, or longer:
 _ENOUGH = 10  # as many trials are counted, so that slow ones do not make it jump
 _BAR = 16  # cells of the bar where there is room,
@@ -64,22 +67,66 @@ def beside(name: str, state: str, width: int) -> tuple[str, int]:
     return shown, max(min(_BAR, room - words.cells(shown)), 0)
 
 
-def watch(launch: Launch, record: StudyRecord) -> None:
-    """Show the progress on standard error: live on a terminal, a line now and then elsewhere."""
-    (live if sys.stderr.isatty() else plain)(launch.watch(), record)
+def watch(launch: Launch, record: StudyRecord, store: Store, how: str = "") -> None:
+    """Show the progress on standard error: live on a terminal, a line for each trial elsewhere.
+
+    Args:
+        launch: What runs the study.
+        record: The study.
+        store: The ledger.
+        how: ``quiet`` for no more than what must be told; ``json`` for a JSON object a line.
+    """
+    if how == "quiet":
+        for progress in launch.watch():
+            _messages(progress)
+    elif how == "json":
+        documents(launch.watch(), News(store, record))
+    elif sys.stderr.isatty():
+        live(launch.watch(), record)
+    else:
+        plain(launch.watch(), record, News(store, record))
 
 
-def plain(watched: Iterable[Progress], record: StudyRecord) -> None:
-    """Lines for a log."""
+def plain(watched: Iterable[Progress], record: StudyRecord, news: News) -> None:
+    """Lines for a log: one for each trial that ends, and one now and then where none does."""
     metric = f"{record.study.search.metric} "
-    rate, last, said = Rate(), 0.0, ""
+    rate, last = Rate(), time.monotonic()
+    for progress in watched:
+        _messages(progress)
+        state = line(progress, metric, rate.update(progress.counts.finished))
+        ended = news()
+        for trial in ended:
+            say(f"{record.name}: {told(trial, record)}; {state}")
+        if ended:
+            last = time.monotonic()
+        elif time.monotonic() - last > _EVERY:
+            say(f"{record.name}: {state}")
+            last = time.monotonic()
+
+
+def documents(watched: Iterable[Progress], news: News) -> None:
+    """The same as JSON, an object a line: ``event`` is ``trial`` or ``message``."""
     for progress in watched:
         for message in progress.messages:
-            say(f"hpsearch: {message}")
-        now = line(progress, metric, rate.update(progress.counts.finished))
-        if now != said and time.monotonic() - last > _EVERY:
-            say(f"{record.name}: {now}")
-            last, said = time.monotonic(), now
+            say(json.dumps({"event": "message", "text": message}))
+        for trial in news():
+            say(json.dumps({"event": "trial", **views.trial(trial)}))
+
+
+def told(trial: Trial, record: StudyRecord) -> str:
+    """A trial that has ended, on one line."""
+    ended = f"trial {trial.number} {trial.state}"
+    if trial.value is not None:
+        ended += f" {record.study.search.metric}={views.value_(trial.value)}"
+    elif trial.reason:
+        ended += f" ({words.shorten(trial.reason, 60)})"
+    values = views.params(trial.params)
+    return f"{ended} epochs={trial.epochs}" + (f" {values}" if values else "")
+
+
+def _messages(progress: Progress) -> None:
+    for message in progress.messages:
+        say(f"hpsearch: {message}")
 
 
 def folded(cells: int, width: int) -> int:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -81,7 +80,7 @@ def _again(
     store: Store, record: StudyRecord, trials: int, workers: int | None
 ) -> tuple[list[Difference], list[int]]:
     """Run it in a workspace of its own: what differs there, and the signals that came."""
-    from hpsearch.commands.display import live, plain
+    from hpsearch.commands.display import watch
     from hpsearch.ledger.changes import changes_of
     from hpsearch.ledger.database import Database
     from hpsearch.ledger.store import Store as Ledger
@@ -104,9 +103,8 @@ def _again(
             session = begin(other, study, trainer, folder, places, tracking=False)
             variables = _as_recorded(store, record)
             launch = session.launch(workers or default_workers(), variables)
-            show: Any = live if sys.stderr.isatty() else plain
             with signals(launch.stop, launch.kill) as received:
-                show(launch.watch(), session.record)
+                watch(launch, session.record, other)
             if received:
                 return [], received
             if launch.failure is not None:

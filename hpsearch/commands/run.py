@@ -75,6 +75,13 @@ def run(
         bool,
         typer.Option("--lower", help="Let a study in the store end with fewer trials than before."),
     ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Show no progress, only warnings and the result.")
+    ] = False,
+    log_json: Annotated[
+        bool,
+        typer.Option("--log-json", help="Log each trial as a line of JSON on standard error."),
+    ] = False,
 ) -> None:
     """Run a study, or resume it, until all its trials have finished."""
     from hpsearch.commands.display import watch
@@ -111,7 +118,7 @@ def run(
         say(f"hpsearch: {remark}")
     launch = session.launch(size)
     with signals(launch.stop, launch.kill) as received:
-        watch(launch, record)
+        watch(launch, record, store, "json" if log_json else "quiet" if quiet else "")
     if received:
         counts = launch.counts
         say(

@@ -27,12 +27,17 @@ def watch(name: Name) -> None:
     """Show the progress of a study that runs in another shell, or on another host."""
     from hpsearch.commands.display import live, plain
     from hpsearch.report import views
+    from hpsearch.work.news import News
 
     store = open_store()
     record = store.study(name)
     stop = threading.Event()
     with signals(stop.set, stop.set) as received:
-        (live if sys.stderr.isatty() else plain)(followed(store, record, stop), record)
+        watched = followed(store, record, stop)
+        if sys.stderr.isatty():
+            live(watched, record)
+        else:
+            plain(watched, record, News(store, record))
     if received:
         raise typer.Exit(128 + received[0])
     counts, best = store.counts(record.id), store.best(record)

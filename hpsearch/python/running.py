@@ -10,6 +10,7 @@ from contextlib import closing
 
 from hpsearch.errors import NotComparableError
 from hpsearch.ledger.records import StudyRecord
+from hpsearch.ledger.store import Store
 from hpsearch.redact import redact
 from hpsearch.work.launch import Launch, Progress
 from hpsearch.work.session import Session
@@ -40,7 +41,7 @@ def run(session: Session, workers: int) -> None:
 def _in_processes(session: Session, workers: int) -> Launch:
     launch = session.launch(workers)
     with closing(launch.watch()) as watched:
-        _show(watched, session.record)
+        _show(watched, session.record, session.store)
     return launch
 
 
@@ -48,7 +49,10 @@ def _here(session: Session) -> Launch:
     """Run it on this thread, and the best trial again, which nobody else can train."""
     here = session.here()
     shown = threading.Thread(
-        target=_show, args=(here.watch(), session.record), name="progress", daemon=True
+        target=_show,
+        args=(here.watch(), session.record, session.store),
+        name="progress",
+        daemon=True,
     )
     shown.start()
     try:
@@ -63,14 +67,15 @@ def _here(session: Session) -> Launch:
     return here
 
 
-def _show(watched: Iterator[Progress], record: StudyRecord) -> None:
+def _show(watched: Iterator[Progress], record: StudyRecord, store: Store) -> None:
     """Show the progress where somebody sees it; elsewhere, log only what there is to be told."""
     from hpsearch.commands.display import live, plain
+    from hpsearch.work.news import News
 
     if sys.stderr is not None and sys.stderr.isatty():
         live(watched, record)
     elif "ipykernel" in sys.modules:
-        plain(watched, record)
+        plain(watched, record, News(store, record))
     else:
         for progress in watched:
             for message in progress.messages:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pty
 import re
@@ -1475,3 +1476,22 @@ def test_no_store_yet(call: Call, home: Path) -> None:
         outcome = call(*words)
         assert (2, said) == (outcome.code, one_line(outcome))
     assert not home.exists()
+
+
+@pytest.mark.parametrize("how", [None, "--quiet", "--log-json"])
+def test_what_a_run_logs(call: Call, write: Write, how: str | None) -> None:
+    """A line for each trial; nothing but what must be told; or each trial as JSON."""
+    words = ["run", write(study()), "--no-tracking", "--workers", "1"]
+    outcome = call(*words, *([how] if how else []))
+    assert (outcome.code, outcome.out.splitlines()[0]) == (0, "small: 6 of 6 trials (6 complete)")
+    lines = outcome.err.splitlines()
+    if how is None:
+        told = [line for line in lines if line.startswith("small: trial ")]
+        assert [int(line.split()[2]) for line in told] == list(range(6))
+        assert all(" COMPLETE val_accuracy=" in line and " lr=" in line for line in told)
+        assert told[-1].endswith("finishing")
+    elif how == "--quiet":
+        assert lines == []
+    else:
+        events = list(map(json.loads, lines))
+        assert events == [{"event": "trial"} | t for t in call("trials", "small", "--json").json]

@@ -343,7 +343,7 @@ def test_interrupted_beside_workers(
     """Ctrl-C ends the workers, too, though the exception is kept; and it goes on afterwards."""
     from hpsearch.python import running
 
-    def interrupted(watched: Any, record: Any) -> None:
+    def interrupted(watched: Any, *_: Any) -> None:
         next(watched)
         raise KeyboardInterrupt
 
@@ -375,13 +375,13 @@ def test_quiet_where_nobody_looks(
 def test_progress_where_somebody_looks(
     home: Path, monkeypatch: pytest.MonkeyPatch, train: Train
 ) -> None:
-    """In a terminal the progress moves; in a notebook there is a line now and then."""
+    """In a terminal the progress moves; in a notebook there is a line for each trial."""
     from hpsearch.commands import display
 
     shown: list[str] = []
 
     def shows(name: str) -> Callable[..., None]:
-        return lambda watched, record: [shown.append(name), *watched][:0] and None
+        return lambda watched, *_: [shown.append(name), *watched][:0] and None
 
     for name in ("live", "plain"):
         monkeypatch.setattr(display, name, shows(name))
