@@ -224,6 +224,11 @@ def import_(
     from hpsearch.trust.archive import read
 
     archive = read(file)
+    if name is not None and "given" in archive.taken.definition:
+        raise UsageError(
+            f"--name: {archive.taken.name!r} is named after the study that its trials are of; "
+            f"import it without --name"
+        )
     if name is not None:
         definition = {**archive.taken.definition, "name": name}
         archive = replace(archive, taken=replace(archive.taken, name=name, definition=definition))

@@ -566,6 +566,10 @@ def test_reproduce_json(call: Call, ran: Path) -> None:
         "recorded_sha256": recorded,
         "first_difference": None,
         "environment_differences": outcome.json["environment_differences"],
+        "epochs": 3,
+        "rounds_alike": True,
+        "gaps": dict.fromkeys(("train_loss", "train_accuracy", "val_loss", "val_accuracy"), 0.0),
+        "elsewhere": False,
     }
     assert expected == outcome.json
 

@@ -60,6 +60,16 @@ def test_checked_and_entered_elsewhere(
     assert call("digest", "again").out == before
 
 
+def test_a_confirmation_keeps_its_name(call: Call, exported: Path, tmp_path: Path) -> None:
+    """It is carried elsewhere as any study is, but is called after the one that it confirms."""
+    file = str(tmp_path / "confirmed.zip")
+    words = ("--top", "1", "--seeds", "2", "--no-tracking", "--workers", "1")
+    assert call("confirm", "small", *words).code == 0
+    assert call("export", "small/confirm", file).code == 0
+    assert call("check", file, "--reproduce", "1").code == 0
+    assert "import it without --name" in one_line(call("import", file, "--name", "other"))
+
+
 def test_exported_twice_it_is_the_same(call: Call, exported: Path, tmp_path: Path) -> None:
     """The same study gives the same archive; a file that is there is replaced only if asked."""
     other = tmp_path / "other.zip"
