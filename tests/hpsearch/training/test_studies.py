@@ -14,7 +14,7 @@ from tests.conftest import Run
 from tests.faults.workspace import Definition, Workspace
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-TRIALS = {"boosting": 8, "branin": 8, "shell": 8, "pytorch": 4}
+TRIALS = {"boosting": 4, "branin": 8, "shell": 8, "pytorch": 4, "steady": 8}
 NEEDS = {"pytorch": "torch"}
 OWN = [
     pytest.param(
@@ -48,16 +48,33 @@ def test_examples(hpsearch: Run, name: str) -> None:
     assert parsed(hpsearch, "verify", name, "--reproduce", "1")["violations"] == []
 
 
-@pytest.mark.parametrize("name", ["boosting", "shell"])
+def steady(folder: Path) -> Path:
+    """A study of a function whose trials take some time, and none of a processor's."""
+    (folder / "steady.py").write_text(
+        "import time\nimport numpy as np\n\ndef train(params, seed):\n"
+        "    rng = np.random.default_rng(seed)\n    for _ in range(3):\n        time.sleep(0.05)\n"
+        "        yield {'loss': params['lr'] * rng.random()}\n    return {'w': rng.random(3)}\n"
+    )
+    (folder / "steady.toml").write_text(
+        'name = "steady"\n[objective]\nfunction = "steady:train"\nmetrics = ["loss"]\n'
+        "epochs = 3\n[params]\nlr = { low = 0.0, high = 1.0 }\n[search]\ntrials = 8\n"
+        'sampler = "tpe"\nlag = 3\npruner = "median"\n'
+    )
+    return folder / "steady.toml"
+
+
+@pytest.mark.parametrize("name", ["steady", "shell"])
 def test_digest_is_the_same_however_it_is_run(
     hpsearch: Run,
     home: Path,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fresh_postgres: str,
     name: str,
 ) -> None:
     """With one worker or three, on SQLite or PostgreSQL: the same trials, bit for bit."""
-    file, trials = str(EXAMPLES / f"{name}.toml"), str(TRIALS[name])
+    file = str(steady(tmp_path) if name == "steady" else EXAMPLES / f"{name}.toml")
+    trials = str(TRIALS[name])
     digests = set()
     for workers, storage in (("1", None), ("3", None), ("2", fresh_postgres)):
         shutil.rmtree(home, ignore_errors=True)
@@ -149,13 +166,15 @@ def write(folder: Path, source: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["boosting", "shell"])
+@pytest.mark.parametrize("name", ["steady", "shell"])
 def test_killed_groups_make_the_same_search(tmp_path: Path, name: str) -> None:
     """Three process groups killed at any moment: the digest of an undisturbed run, nothing left."""
-    definition = Definition(name, (EXAMPLES / f"{name}.toml").read_text(), TRIALS[name])
+    steady(tmp_path)
+    source = tmp_path if name == "steady" else EXAMPLES
+    definition = Definition(name, (source / f"{name}.toml").read_text(), TRIALS[name])
     alone, killed = (Workspace(tmp_path / place, definition) for place in ("alone", "killed"))
     for workspace in (alone, killed):
-        for file in EXAMPLES.glob(f"{name}.*"):
+        for file in source.glob(f"{name}.*"):
             if file.suffix != ".toml":
                 shutil.copy(file, workspace.folder)
     how = ("--trials", str(TRIALS[name]), "--no-tracking", "--workers")
