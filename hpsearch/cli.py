@@ -39,7 +39,7 @@ from hpsearch.commands.printing import begin, end, out, say
 from hpsearch.commands.usage import Command, Group, arranged
 from hpsearch.errors import HpsearchError, UsageError
 from hpsearch.text import short
-from hpsearch.trust import environment
+from hpsearch.threads import one_thread
 
 app = typer.Typer(
     name="hpsearch",
@@ -79,7 +79,7 @@ for registered in arranged(app.registered_commands):
 def main() -> None:
     """Run the command line, and end with the exit code that its outcome has."""
     begin()
-    environment.one_thread()
+    one_thread()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: sys.exit(128 + received))
     if hasattr(signal, "SIGCHLD"):  # who started this may ignore it; then no child's end is told

@@ -13,7 +13,6 @@ from hpsearch import settings
 from hpsearch.commands.printing import document, out, page, table
 from hpsearch.commands.wiring import Json, Name, find, find_stored, open_store, trainer_of
 from hpsearch.errors import HpsearchError, UsageError
-from hpsearch.study.rounds import EPOCHS
 from hpsearch.text import word
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ def plan(
     from hpsearch.search.delay import delays
     from hpsearch.search.rungs import rung_epochs
     from hpsearch.study import file as study_file
+    from hpsearch.study.rounds import EPOCHS
     from hpsearch.work.launch import default_workers
     from hpsearch.work.plan import legs, seconds, timed
 
@@ -123,6 +123,7 @@ def narrow(
     from hpsearch.report import views
     from hpsearch.search.known import narrowed
     from hpsearch.study import file as study_file
+    from hpsearch.study.rounds import EPOCHS
 
     store = open_store()
     record = store.study(name)
@@ -155,6 +156,8 @@ def narrow(
 
 def _next(study: Study, space: Space) -> Study:
     """The study of narrower ranges: one round, with the epochs of the last."""
+    from hpsearch.study.rounds import EPOCHS
+
     fixed = {section: dict(table) for section, table in study.fixed.items()}
     if study.epochs_by_round:
         section, key = EPOCHS.split(".")

@@ -34,6 +34,7 @@ from hpsearch.text import word
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord
     from hpsearch.ledger.store import Store
+    from hpsearch.search.known import Round
     from hpsearch.study.config import Study
     from hpsearch.training.seam import Trainer
 
@@ -82,13 +83,12 @@ def studies(as_json: Json = False) -> None:
 def status(name: Name, as_json: Json = False) -> None:
     """Show how far a study is, its best trial, and the ranges of its rounds."""
     from hpsearch.report import views
-    from hpsearch.search.known import rounds_of
 
     store = open_store()
     record = store.study(name)
     counts = store.counts(record.id)
     trial, rate = store.best(record), _rate(store, record) if counts.running else None
-    known = rounds_of(store, record)
+    known = _rounds(store, record)
     rounds = views.rounds(known, store.trials(record.id) if known else [], counts.budget)
     if as_json:
         more = {
@@ -115,6 +115,15 @@ def status(name: Name, as_json: Json = False) -> None:
             f"{counts.unprojected} trials are not in Optuna's storage or MLflow yet; to add them, "
             f"run: {settings.program()} sync {word(name)}"
         )
+
+
+def _rounds(store: Store, record: StudyRecord) -> list[Round]:
+    """Its rounds so far; nothing of a study without."""
+    if not record.study.search.rounds:
+        return []
+    from hpsearch.search.known import rounds_of
+
+    return list(rounds_of(store, record))
 
 
 def _rate(store: Store, record: StudyRecord) -> float | None:

@@ -11,7 +11,6 @@ import typer
 from hpsearch.commands.printing import document, out, table
 from hpsearch.commands.wiring import MOST, Json, Name, open_store
 from hpsearch.errors import HpsearchError, UsageError
-from hpsearch.study.rounds import EPOCHS
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
@@ -75,6 +74,7 @@ def _table(
     """Print trials; of a pruned one the value is its last."""
     from hpsearch.report import views
     from hpsearch.report.query import cell, column
+    from hpsearch.study.rounds import EPOCHS
 
     study = record.study
     if columns is None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpsearch.ledger.records import Counts, Curve, Trial
-from hpsearch.search.edges import Edge
-from hpsearch.search.known import Round
 from hpsearch.study.config import Choices, Params, Range, Study
 from hpsearch.study.file import inline
-from hpsearch.trust.estimate import Correction
-from hpsearch.trust.reproduce import Reproduction
-from hpsearch.trust.selection import Estimate
-from hpsearch.verify.findings import Findings
+
+if TYPE_CHECKING:  # what shows them does not load what makes them
+    from hpsearch.search.edges import Edge
+    from hpsearch.search.known import Round
+    from hpsearch.trust.estimate import Correction
+    from hpsearch.trust.reproduce import Reproduction
+    from hpsearch.trust.selection import Estimate
+    from hpsearch.verify.findings import Findings
 
 
 def trial(trial: Trial) -> dict[str, Any]:

@@ -7,7 +7,6 @@ rounded; the commit and what was changed since decide what is computed.
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import subprocess
 from collections.abc import Collection, Iterator, Mapping, Set
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.study.config import dumps
-from hpsearch.threads import ONE_THREAD
 from hpsearch.threads import THREAD_VARIABLES as THREAD_VARIABLES
 
 NUMERIC = ("machine", "numpy", "blas", "cpu_features", "threads")
@@ -34,11 +32,6 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _PACKAGES = ("hpsearch", "net")
 """What computes a trial, beside the packages it depends on."""
-
-
-def one_thread() -> None:
-    """Have BLAS use one thread in this process and its children. Call it before NumPy loads."""
-    os.environ.update(ONE_THREAD)
 
 
 @contextmanager
