@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer import testing
 from typer.exceptions import Abort, TyperException
-from typer.testing import CliRunner
+from typer.main import get_command
 
 from hpsearch import cli
 from hpsearch.errors import HpsearchError
@@ -141,6 +143,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in environment.THREAD_VARIABLES:
             patch.setenv(name, "1")
         patch.setattr(session, "begin", no_run)
+        patch.setattr(testing, "_get_command", cache(get_command))  # which takes most of the time
         yield folder
 
 
@@ -149,7 +152,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_any_words(words: list[str]) -> None:
     """A command does what it is told, or says in one line what is wrong with its words."""
     with bounded():
-        result = CliRunner().invoke(cli.app, words, standalone_mode=False)
+        result = testing.CliRunner().invoke(cli.app, words, standalone_mode=False)
     error = result.exception
     if error is not None and not isinstance(error, HpsearchError | TyperException | Abort):
         raise error

@@ -41,7 +41,7 @@ def test_budget_is_raised_unasked(database: Database) -> None:
 def test_budget_is_not_lowered_unasked(database: Database) -> None:
     """Others may be running it up to what was asked first."""
     store = begun(database, 2)
-    with pytest.raises(UsageError, match=r"'small' is to have 8 trials, not 5;.* --lower"):
+    with pytest.raises(UsageError, match=r"'small' has a budget of 8 trials, not 5;.* --lower"):
         store.register(study(search__trials=5), DIGESTS)
     assert budget(store) == 8
 

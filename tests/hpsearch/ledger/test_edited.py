@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from typer.main import get_command
 
 from hpsearch import cli
 from hpsearch.errors import HpsearchError, StoreError, UsageError
+from hpsearch.ledger import database as database_module
 from hpsearch.ledger import tables
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
@@ -52,6 +54,7 @@ LOOKS = (
     ["digest", "small"],
     ["verify", "small", "--no-tracking", "--json"],
 )
+PROGRAM = get_command(cli.app)
 COLUMNS = [(table, column) for table in tables.metadata.tables.values() for column in dict(table.c)]
 
 
@@ -80,10 +83,33 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     database = Database(f"sqlite:///{folder / 'studies.db'}")
     enter(database)
-    database.engine.dispose()
-    with closing(sqlite3.connect(folder / "studies.db")) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")
+    database.engine.dispose()  # which leaves all of it in the one file
     return folder / "studies.db"
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A workspace's store, which its commands open once: what they ask is compiled once, too."""
+    home = tmp_path_factory.mktemp("home")
+    kept: dict[str, Database] = {}
+
+    def opened(url: str, *, create: bool = True) -> Database:
+        return kept.setdefault(url, kept.get(url) or Database(url, create=create))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("HPSEARCH_STORAGE", "MLFLOW_TRACKING_URI"):
+            patch.delenv(name, raising=False)
+        patch.setenv("HPSEARCH_HOME", str(home))
+        patch.setattr(database_module, "Database", opened)
+        yield home / "studies.db"
+    for database in kept.values():
+        database.engine.dispose()
+
+
+def put(source: Path, file: Path) -> None:
+    """Make a store's content another's, while it may be open."""
+    with closing(sqlite3.connect(source)) as whole, closing(sqlite3.connect(file)) as place:
+        whole.backup(place)
 
 
 @contextmanager
@@ -107,7 +133,7 @@ def look(*arguments: str) -> None:
     out = io.StringIO()
     with redirect_stdout(out), redirect_stderr(io.StringIO()), patience(60):
         try:
-            cli.app(list(arguments), standalone_mode=False)
+            PROGRAM(list(arguments), standalone_mode=False)
         except HpsearchError as error:
             said = str(error)
         else:
@@ -122,14 +148,12 @@ def look(*arguments: str) -> None:
     ("table", "column"), COLUMNS, ids=lambda part: str(getattr(part, "name", part))
 )
 def test_no_edit_of_a_column_is_a_traceback(
-    home: Path, whole: Path, table: sa.Table, column: str
+    edited: Path, whole: Path, table: sa.Table, column: str
 ) -> None:
     """Each column, each kind of content, each command that looks: an answer, or one line."""
-    home.mkdir()
-    file = home / "studies.db"
     for content in CONTENTS:
-        shutil.copy(whole, file)
-        with closing(sqlite3.connect(file)) as connection:
+        put(whole, edited)
+        with closing(sqlite3.connect(edited)) as connection:
             connection.execute("PRAGMA ignore_check_constraints = ON")
             number = " WHERE number = 0" if "number" in table.c else ""
             try:
@@ -143,8 +167,6 @@ def test_no_edit_of_a_column_is_a_traceback(
             except BaseException as error:
                 error.add_note(f"{table.name}.{column} = {content!r:.60}, hpsearch {arguments}")
                 raise
-        for log in home.glob("studies.db-*"):
-            log.unlink()
 
 
 @pytest.mark.parametrize(
@@ -213,8 +235,6 @@ def copied(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(OptunaCopy(store, store.study("small"))) as optunas:
         assert optunas.bring(store.unprojected(1)) == 3
     database.engine.dispose()
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("PRAGMA journal_mode = DELETE")
     return file
 
 
@@ -238,24 +258,20 @@ DISTRIBUTIONS = (
 
 @pytest.mark.parametrize(("table", "column"), OPTUNAS)
 def test_verify_of_optunas_tables_is_never_a_traceback(
-    copied: Path, home: Path, table: str, column: str
+    copied: Path, edited: Path, table: str, column: str
 ) -> None:
     """What does not parse there is one line that names it; what parses is judged."""
-    home.mkdir()
-    file = home / "studies.db"
     for content in (*CONTENTS, *DISTRIBUTIONS):
-        shutil.copy(copied, file)
-        with closing(sqlite3.connect(file)) as connection:
+        put(copied, edited)
+        with closing(sqlite3.connect(edited)) as connection:
             try:
                 connection.execute(f"UPDATE OR REPLACE {table} SET {column} = ?", (content,))
             except sqlite3.IntegrityError:  # it cannot get in
                 continue
             connection.commit()
         look("verify", "small", "--no-tracking", "--json")
-        database = Database(f"sqlite:///{file}")
         with suppress(StoreError):
-            ledger_reading.read(database, "small")
-        database.engine.dispose()
+            ledger_reading.read(database_module.Database(f"sqlite:///{edited}"), "small")
 
 
 def test_verify_of_tables_that_only_look_like_optunas_is_one_line(
