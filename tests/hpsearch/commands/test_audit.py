@@ -195,3 +195,17 @@ def test_what_cannot_be_looked_at(
     assert outcome.code == 2
     assert one_line(outcome).startswith(f"hpsearch: {said}")
     assert not Path("none.db").exists()
+
+
+def test_a_server_is_only_read(call: Call, fresh_postgres: str) -> None:
+    """On PostgreSQL, in transactions that could write nothing."""
+    storage = optuna.storages.RDBStorage(fresh_postgres)
+    made = optuna.create_study(study_name="theirs", storage=storage)
+    made.optimize(objective, n_trials=2)
+    made.ask()
+    outcome = call("audit", fresh_postgres, "--json")
+    (found,) = outcome.json
+    assert (outcome.code, found["trials"]) == (1, {"COMPLETE": 2, "RUNNING": 1})
+    assert len(made.trials) == 3
+    storage.remove_session()
+    storage.engine.dispose()
