@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import sqlalchemy as sa
+from filelock import FileLock
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -36,7 +37,8 @@ class Cluster:
         self._data = self.folder / "data"
         if os.geteuid() == 0:
             self.user = "pgserver"
-            utils.ensure_user_exists(self.user)
+            with FileLock(Path(tempfile.gettempdir(), "hpsearch-pgserver.lock")):
+                utils.ensure_user_exists(self.user)  # which two runs would make at once
             for way in (self._programs / "postgres", self.folder):
                 utils.ensure_prefix_permissions(way)
             shutil.chown(self.folder, self.user)

@@ -37,6 +37,8 @@ from hpsearch.study import file as study_file
 from tests.conftest import Run, study
 from tests.hpsearch.command_line import Call, Outcome, Write, one_line
 
+SOON = 30.0
+"""Seconds in which a busy machine does what takes an idle one a moment; less than a minute."""
 COMMANDS = {
     "run",
     "worker",
@@ -1049,7 +1051,7 @@ def test_signals(
     number: signal.Signals,
     whole_group: bool,
 ) -> None:
-    """A signal ends a run within 5 s, with nothing held; the same command goes on to the same."""
+    """A signal ends a run soon, with nothing held; the same command goes on to the same."""
     command = ["run", write(study(**AT_WORK)), "--no-tracking", "--workers", "2"]
     with subprocess.Popen(
         [sys.executable, "-m", "hpsearch", *command],
@@ -1061,8 +1063,8 @@ def test_signals(
         wait_for(lambda: finished(ran) > 1)
         began = time.monotonic()
         (os.killpg if whole_group else os.kill)(process.pid, number)
-        out, err = process.communicate(timeout=30)
-    assert time.monotonic() - began < 5
+        out, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < SOON
     assert (128 + number, "") == (process.returncode, out)
     counts = call("status", "long", "--json").json
     assert (counts["running"], counts["budget"]) == (0, 8)
@@ -1098,8 +1100,8 @@ def test_signals_of_a_worker(
         wait_for(lambda: finished(ran) > 1)
         began = time.monotonic()
         (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
-        out, err = process.communicate(timeout=30)  # to the end of the last who can write there
-    assert time.monotonic() - began < 5
+        out, err = process.communicate(timeout=60)  # to the end of the last who can write there
+    assert time.monotonic() - began < SOON
     killed = number == signal.SIGKILL
     assert (-number if killed else 128 + number, "") == (process.returncode, out)
     said = ["hpsearch: working on long: 0 of 8 trials have finished"]
@@ -1128,8 +1130,8 @@ def test_an_epoch_that_takes_long(
         wait_for(lambda: call("status", "long", "--json").json["running"] > 0)
         began = time.monotonic()
         process.terminate()
-        process.communicate(timeout=30)
-    assert time.monotonic() - began < 5
+        process.communicate(timeout=60)
+    assert time.monotonic() - began < SOON
     assert process.returncode == 143
     counts = call("status", "long", "--json").json
     assert (counts["running"], counts["waiting"] > 0) == (0, True)

@@ -31,7 +31,7 @@ hidden = [8]
 lr = 0.1
 epochs = 1
 """
-MOST_TIME = 20.0
+MOST_TIME = 60.0
 """Seconds; where a case once took minutes or for ever."""
 MOST_MEMORY = 256 * 2**20
 LONGEST_LINE = 2000

@@ -446,7 +446,7 @@ def test_no_database(book: Workspace) -> None:
     begun = time.monotonic()
     with pytest.raises(TrackingError, match=r"mlflow\.db: .*not a database"):
         book.sync()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60  # MLflow itself would try for minutes
 
 
 # -- a server
@@ -466,7 +466,7 @@ def test_server_that_is_not_there(workspace: Make) -> None:
     begun = time.monotonic()
     with pytest.raises(TrackingError) as caught:
         book.sync()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60  # MLflow itself would try for minutes
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
     assert str(caught.value).endswith("cannot be reached: Connection refused")
@@ -501,7 +501,7 @@ def test_server_that_does_not_work(
     begun = time.monotonic()
     with pytest.raises(TrackingError, match=r"^MLflow at http://127\.0\.0\.1"):
         book.sync()
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60  # MLflow itself would try for minutes
     server.shutdown()
     server.server_close()
 
@@ -520,7 +520,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, mlflow_db: Path) -> Iterato
         command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while True:
         try:
             with urlopen(f"{address}/health", timeout=1):
@@ -531,7 +531,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, mlflow_db: Path) -> Iterato
             time.sleep(0.2)
     yield address
     process.terminate()
-    process.wait(20)
+    process.wait(120)
 
 
 def test_all_of_it_on_a_server(

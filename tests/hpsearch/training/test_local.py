@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -19,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from hpsearch.ledger.leases import Claim
 from hpsearch.ledger.records import Result, State, weights_digest
 from hpsearch.search.history import History
+from hpsearch.training import own
 from hpsearch.training.local import LocalTrainer
 from hpsearch.work.worker import evaluate
 from tests.hpsearch.training.own import objective
@@ -73,16 +73,18 @@ def test_generator_and_plain_function(tmp_path: Path) -> None:
     assert (once.curve.tolist(), once.weights_sha256) == ([[0.5]], None)
 
 
-def test_timeout(tmp_path: Path) -> None:
+def test_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is looked at after each epoch; what was reported in time stands in the curve."""
+    clock = [0.0]
+    monkeypatch.setattr(own, "time", types.SimpleNamespace(monotonic=lambda: clock[-1]))
 
     def train(params: Mapping[str, Any], seed: int) -> Iterator[Report]:
         yield {"loss": 1.0}
-        time.sleep(0.3)
+        clock.append(2.1)
         yield {"loss": 2.0}
         pytest.fail("it went on")
 
-    result = ended(train, tmp_path, timeout="0.2s")
+    result = ended(train, tmp_path, timeout="2s")
     assert (result.state, result.reason, result.curve.tolist()) == (State.FAIL, "timeout", [[1.0]])
 
 
