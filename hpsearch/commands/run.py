@@ -128,6 +128,11 @@ def run(
         raise typer.Exit(128 + received[0])
     counts = store.counts(record.id)
     out(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
+    if counts.done and counts.budget == record.study.points:
+        out(
+            f"all {counts.budget} points of the space have been tried, and none is trained twice "
+            f"(`repeat = true` in [search] allows it)"
+        )
     best = store.best(record)
     if best is not None:
         _conclude(session, best, tracking=not no_tracking)

@@ -36,6 +36,7 @@ class Search(TypedDict, total=False):
     pruner: str
     min_epochs: int
     reduction_factor: int
+    repeat: bool
     percentile: float
     stall: int
     lower: float

@@ -13,9 +13,9 @@ from itertools import islice
 from optuna.trial import FrozenTrial
 
 from hpsearch.ledger.records import Curve, Trial
-from hpsearch.search.optuna_terms import distributions, earlier, frozen
+from hpsearch.search.optuna_terms import distributions, earlier, frozen, inward
 from hpsearch.search.race import last_seen
-from hpsearch.study.config import Study
+from hpsearch.study.config import Params, Study
 from hpsearch.study.rounds import first_of
 
 WINDOW = 512
@@ -70,6 +70,14 @@ class History:
         insort(self._numbers, trial.number)
         if trial.value is not None:
             insort(self._ranked, (self._sign * trial.value, trial.number))
+
+    def params(self, number: int) -> Params | None:
+        """What a trial tried; None of one that is not known."""
+        if number not in self._trials:
+            return None
+        tried = self._trials[number].params
+        space = self._study.space
+        return {path: inward(space[path], tried[path]) for path in space if path in tried}
 
     def before(self, number: int) -> list[FrozenTrial]:
         """The trials that trial ``number`` may look at, in the order of their numbers."""

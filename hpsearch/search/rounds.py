@@ -88,7 +88,8 @@ def next_ranges(
 def of_round(study: Study, space: Space) -> Study:
     """The study that a round is for itself: with its ranges and without rounds."""
     earlier = [one for one in study.search.history if inside(space, one.values)]
-    search = study.search.model_copy(update={"rounds": [], "limits": {}, "history": earlier})
+    update = {"rounds": [], "limits": {}, "history": earlier, "repeat": True}
+    search = study.search.model_copy(update=update)
     return replace(study, space=space, search=search, epochs_by_round=())
 
 

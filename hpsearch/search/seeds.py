@@ -18,12 +18,14 @@ class Purpose(IntEnum):
     TEST = 3
 
 
-def seed(study: Study, number: int, purpose: Purpose) -> int:
+def seed(study: Study, number: int, purpose: Purpose, again: int = 0) -> int:
     """The seed of one trial for one purpose, below 2**53 so that any reader of JSON keeps it.
 
-    ``numpy.random.SeedSequence(search.seed, spawn_key=(number, purpose))``.
+    ``numpy.random.SeedSequence(search.seed, spawn_key=(number, purpose))``; where it is asked for
+    once more, with ``again`` behind the two.
     """
-    sequence = np.random.SeedSequence(study.search.seed, spawn_key=(number, purpose))
+    key = (number, purpose, again) if again else (number, purpose)
+    sequence = np.random.SeedSequence(study.search.seed, spawn_key=key)
     return int(sequence.generate_state(1, np.uint64)[0]) >> 11
 
 

@@ -8,7 +8,9 @@ under its real number, with a sampler, a pruner and a seed of its own.
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import optuna
@@ -19,6 +21,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from hpsearch.search.distinct import Distinct
 from hpsearch.search.history import History
 from hpsearch.search.optuna_terms import distribution, distributions, inward, outward
 from hpsearch.search.pruning import pruner
@@ -31,6 +34,9 @@ from hpsearch.study.config import Params, Study, Value, grid
 SAMPLER_STARTUP = 10
 """Trials that TPE has seen before it learns from them: Optuna's own number."""
 
+_POINTS: WeakKeyDictionary[History, Distinct] = WeakKeyDictionary()
+"""What has been worked out of the trials of a study that trains no point twice."""
+
 
 def suggest(study: Study, history: History, number: int) -> Params:
     """Fill in what the study leaves open, for trial ``number``.
@@ -41,10 +47,21 @@ def suggest(study: Study, history: History, number: int) -> Params:
         return study.given.values(number)
     if study.search.sampler == "grid" and conditional(study.space):
         return _visited(study, number)
+    distinct = _POINTS.get(history)
+    if distinct is None:
+        if study.points is None:
+            return _drawn(study, history, number)
+        distinct = Distinct(study, history, partial(_drawn, study, history))
+        _POINTS[history] = distinct
+    return distinct.point(number)
+
+
+def _drawn(study: Study, history: History, number: int, again: int = 0) -> Params:
+    """What the sampler gives; ``again`` is how often it was asked before."""
     view = View(study, history.window(number), number, _enqueued(study, number))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # steps that do not divide a range, experimental features
-        asker = optuna.Study(NAME, view, _sampler(study, number), pruner(study))
+        asker = optuna.Study(NAME, view, _sampler(study, number, again), pruner(study))
         if conditional(study.space):
             return _one_by_one(study, asker.ask())
         trial = asker.ask(distributions(study))
@@ -85,7 +102,7 @@ def _enqueued(study: Study, number: int) -> dict[str, Any]:
     return {path: outward(study.space[path], value) for path, value in point.items()}
 
 
-def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:
+def _sampler(study: Study, number: int, again: int) -> optuna.samplers.BaseSampler:
     if study.search.sampler == "grid":
         points = {
             path: [outward(open_, value) for value in grid(path, open_)]
@@ -93,7 +110,7 @@ def _sampler(study: Study, number: int) -> optuna.samplers.BaseSampler:
         }
         # One shuffle of the grid for the whole study; the trial's number is its place in it.
         return optuna.samplers.GridSampler(points, seed=study.search.seed % 2**32)
-    own = seed(study, number, Purpose.SAMPLER) % 2**32
+    own = seed(study, number, Purpose.SAMPLER, again) % 2**32
     if study.search.sampler == "qmc":
         return Sobol(study, number)
     if study.search.sampler == "tpe":

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from hpsearch.errors import StudyFileError
+from hpsearch.study.finite import size
 from hpsearch.study.given import ConfirmConfig, GivenConfig
 from hpsearch.study.layers import MOST_LAYERS, listed
 from hpsearch.study.layers import PARTS as LAYERS
@@ -128,6 +129,8 @@ class SearchConfig(Section):
     ] = "none"
     min_epochs: Positive = 1
     reduction_factor: Annotated[int, Field(ge=2, le=2**31 - 1)] = 3
+    repeat: bool | None = None
+    """Whether a point may be trained twice where all is choices and whole numbers; None: no."""
     percentile: Annotated[float, Field(gt=0, lt=100)] | None = None
     stall: Positive | None = None
     """Of the patient pruner: epochs without a better value."""
@@ -239,6 +242,14 @@ class Study:
     def column(self) -> int:
         """The place of the search's metric among them."""
         return self.metrics.index(self.search.metric)
+
+    @property
+    def points(self) -> int | None:
+        """How many points there are to try, where none is trained twice; else None."""
+        search = self.search
+        if search.sampler not in ("random", "tpe") or search.repeat or search.rounds:
+            return None
+        return size(self.space) if self.space else None
 
     def resolve(self, params: Params, seed: int) -> AnyTrial:
         """Fill in the ranges.

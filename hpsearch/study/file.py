@@ -188,6 +188,8 @@ def parse(table: Mapping[str, Any]) -> Study:
     if by_round is not None:
         study = replace(study, epochs_by_round=tuple(by_round))
     rounds.check_limits(study)
+    if study.points is not None:
+        study = study.with_trials(min(trials, study.points))
     if given is not None and (study.seed is not None or "training.seed" in space):
         raise StudyFileError("given: has seeds of its own; remove the other seed")
     if search.metric not in study.metrics:

@@ -31,6 +31,10 @@ def check(search: SearchConfig) -> None:
         raise StudyFileError(
             f"search.startup: the {search.sampler} sampler does not learn; remove it"
         )
+    if search.repeat is not None and search.sampler not in ("random", "tpe"):
+        raise StudyFileError(
+            f"search.repeat: is for the random and the tpe sampler, not {search.sampler}; remove it"
+        )
     if search.pruner != "threshold":
         return
     if search.lower is None and search.upper is None:
