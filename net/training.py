@@ -34,6 +34,7 @@ class Epoch:
         step_losses: the loss of each mini-batch as it was trained on, or None if not asked for.
         best: the epoch whose weights the network has if the training ends here: this one, or with
             early stopping the one of least validation loss so far (0: the first weights).
+        last: whether the training does end here: after its epochs, or as `patience` is used up.
     """
 
     epoch: int
@@ -45,6 +46,7 @@ class Epoch:
     val_f1: float | None
     step_losses: tuple[float, ...] | None
     best: int
+    last: bool
 
 
 def fit(
@@ -156,6 +158,7 @@ def _epochs(
             best = number
         elif val_loss < least:
             best, least, kept = number, val_loss, _copy(network.state)
+        last = number == epochs or (patience is not None and number - best >= patience)
         yield Epoch(
             epoch=number,
             train_loss=train_loss,
@@ -166,8 +169,9 @@ def _epochs(
             val_f1=val_f1,
             step_losses=tuple(losses) if trainer.record_steps else None,
             best=best,
+            last=last,
         )
-        if patience is not None and number - best >= patience:
+        if last:
             break
     if patience is not None:
         network.load_state(kept)

@@ -8,7 +8,7 @@ import optuna
 
 from hpsearch.search.history import History
 from hpsearch.search.optuna_terms import outward
-from hpsearch.search.rungs import most_epochs, own_epochs, rung_epochs
+from hpsearch.search.rungs import most_epochs, rung_epochs
 from hpsearch.search.view import NAME, View
 from hpsearch.study.config import Params, Study
 
@@ -31,21 +31,17 @@ class Pruning:
         self._view.running.params = {
             path: outward(study.space[path], value) for path, value in params.items()
         }
-        self._end = own_epochs(study, params)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Optuna calls the patient pruner experimental
             self._pruner = pruner(study)
         self._asker = optuna.Study(NAME, self._view, pruner=self._pruner)
 
     def stops(self, epoch: int, metric: float) -> bool:
-        """Whether the trial is stopped after this epoch; one that has come to its end is not."""
+        """Whether the trial is stopped after this epoch, unless it ends there anyhow."""
         if not self._rungs:
             return False
         self._view.running.intermediate_values[epoch] = metric
-        if epoch not in self._rungs:
-            return False
-        # At its end it is measured, too: trials that go on are compared with it at this rung.
-        return self._pruner.prune(self._asker, self._view.running) and epoch < self._end
+        return epoch in self._rungs and self._pruner.prune(self._asker, self._view.running)
 
     @property
     def rungs(self) -> dict[str, float]:

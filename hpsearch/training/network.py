@@ -107,6 +107,7 @@ class NetworkTraining:
         self.metrics = network_metrics(config.data, f1=self._f1)
         self.log = b""
         self.diverged = False
+        self.ended = False
         self.steps: list[float] = []
         self._rows: list[Row] = []
         self._best = 0  # the epoch, from 1, whose weights the network has at the end
@@ -122,7 +123,7 @@ class NetworkTraining:
                 self.close()
                 return
             self._rows.append(row)
-            self._best = epoch.best
+            self._best, self.ended = epoch.best, epoch.last
             self.steps += epoch.step_losses or ()
             yield row
         if not self._rows:  # it is the first weights that count

@@ -107,6 +107,11 @@ class OwnTraining(ABC):
             self._epochs.close()
 
     @property
+    def ended(self) -> bool:
+        """Whether it has reported all epochs that there may be; nobody knows of an earlier end."""
+        return len(self._rows) == self._objective.epochs
+
+    @property
     def final(self) -> Row:
         """The metrics after the last epoch."""
         return self._rows[-1]

@@ -42,6 +42,10 @@ class Training(Protocol):
         """End it where it is. What it would have reported after is nothing."""
 
     @property
+    def ended(self) -> bool:
+        """Whether the epoch that it has just given is known to be its last."""
+
+    @property
     def final(self) -> Row:
         """The metrics of ``state``, when it has ended: as a rule those of the last epoch."""
 

@@ -75,6 +75,7 @@ class UnsealedTraining:
         self.metrics = TEST_METRICS[config.data.task] + f1
         self.final: Row = ()
         self.diverged = False
+        self.ended = True
         self.log = b""
         self.steps: Sequence[float] = ()
 

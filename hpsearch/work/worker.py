@@ -195,7 +195,8 @@ def evaluate(
                 seam("training")
                 if interrupted():
                     return None
-                if pruning.stops(len(rows), row[metric]):
+                # At its end it is measured, too: others are compared with it at this rung.
+                if pruning.stops(len(rows), row[metric]) and not training.ended:
                     state, reason = State.PRUNED, study.search.pruner
                     break
             else:

@@ -279,6 +279,7 @@ def test_early_stopping_puts_the_best_weights_back() -> None:
     best = min(epochs, key=lambda epoch: epoch.val_loss).epoch
     assert epochs[-1].best == best
     assert len(epochs) == best + 3 < 100
+    assert [False] * (best + 2) + [True] == [epoch.last for epoch in epochs]
     assert {name: a.tobytes() for name, a in network.state.items()} == states[best]
 
 
@@ -286,8 +287,10 @@ def test_patience_that_is_not_used_up() -> None:
     """When the epochs end first, the best weights are put back as well."""
     network = make_network()
     parts = data(50), (data(30, 1)[0], np.random.default_rng(0).integers(0, CLASSES, 30))
-    *_, last = train(network, epochs=30, patience=100, parts=parts)
+    *before, last = train(network, epochs=30, patience=100, parts=parts)
     assert last.best < last.epoch == 30
+    assert last.last
+    assert not any(epoch.last for epoch in before)
     p = network.predict_proba(parts[1][0])
     loss = -np.log(p[np.arange(30), parts[1][1]]).mean()
     assert loss < last.val_loss

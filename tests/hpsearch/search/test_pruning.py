@@ -45,4 +45,4 @@ def test_threshold_pruner_stops_what_is_out_of_bounds(
     """At the first epoch at which the metric is below the one bound or above the other."""
     assert expected == stopped_after(FALLING, pruner="threshold", **bounds)
     later = stopped_after(FALLING, pruner="threshold", min_epochs=6, **bounds)
-    assert later == ({"lower": 0.3} == bounds and 6 or None)
+    assert later == (6 if bounds == {"lower": 0.3} else None)

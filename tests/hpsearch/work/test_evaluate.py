@@ -13,7 +13,7 @@ from hpsearch.data.splits import split
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import Result, State
+from hpsearch.ledger.records import Result, State, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.search.history import History
 from hpsearch.study.config import Params, Study
@@ -156,3 +156,73 @@ def test_trial_at_its_last_epoch_is_not_interrupted_any_more() -> None:
     assert whole is not None
     assert (whole.state, len(whole.curve)) == (State.COMPLETE, 3)
     assert whole.value == whole.curve[-1, 3]
+
+
+GOOD: Params = {"training.lr": 0.3, "network.dropout": 0.0}
+STANDING: Params = {"training.lr": 1e-12, "network.dropout": 0.0}
+"""With which no weight of float32 moves, so that no epoch is better than the first."""
+EARLY = 35
+"""A number that Hyperband puts where trials are judged from the first rung on."""
+
+
+def after_good_ones(tried: Study, params: Params) -> Result:
+    """How a trial ends that a pruner compares with thirty good ones."""
+    history = History(tried)
+    best = {**GOOD, **({"training.epochs": 20} if "training.epochs" in tried.space else {})}
+    good = evaluate(tried, history, Claim(EARLY, 7), best, digits())
+    assert good is not None
+    assert good.state is State.COMPLETE
+    history.add((finished(number, good), good.curve) for number in range(30))
+    result = evaluate(tried, history, Claim(EARLY, 7), params, digits())
+    assert result is not None
+    return result
+
+
+def finished(number: int, result: Result) -> Trial:
+    """A trial that ended so, as the ledger has it."""
+    return Trial(
+        number=number,
+        state=result.state,
+        value=result.value,
+        params=result.params,
+        epochs=len(result.curve),
+        seed=7,
+        attempts=1,
+        started=0.0,
+        ended=1.0,
+        weights_sha256=result.weights_sha256,
+        mlflow_run_id=None,
+        reason=result.reason,
+        rungs=result.rungs,
+        environment=None,
+        in_optuna=False,
+        in_mlflow=False,
+    )
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+@pytest.mark.parametrize("end", ["patience", "epochs"])
+def test_trial_at_its_own_end_is_complete(pruner: str, end: str) -> None:
+    """A rung on which a training ends anyhow saves nothing: the trial has its value."""
+
+    def tried(**training: Any) -> Study:
+        return study(
+            search__metric="val_loss",
+            search__pruner=pruner,
+            search__min_epochs=4,
+            search__reduction_factor=2,
+            **{f"training__{key}": value for key, value in training.items()},
+        )
+
+    if end == "patience":
+        result = after_good_ones(tried(epochs=20, patience=3), STANDING)
+        longer = after_good_ones(tried(epochs=20, patience=4), STANDING)
+    else:
+        searched = tried(epochs={"low": 4, "high": 20})
+        result = after_good_ones(searched, {**STANDING, "training.epochs": 4})
+        longer = after_good_ones(searched, {**STANDING, "training.epochs": 5})
+    assert (result.state, result.reason, len(result.curve)) == (State.COMPLETE, None, 4)
+    assert result.value == result.curve[0, 2]
+    assert result.outcomes is not None
+    assert (State.PRUNED, pruner, 4) == (longer.state, longer.reason, len(longer.curve))
+    assert longer.rungs == result.rungs  # later trials are compared with either
