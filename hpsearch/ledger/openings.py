@@ -13,13 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hpsearch.errors import UnknownStudyError
-from hpsearch.ledger.database import Database
+from hpsearch.ledger.database import Database, repeated
 from hpsearch.ledger.records import Opened, Opening, StudyRecord
 from hpsearch.ledger.rows import Reader, raw
 from hpsearch.ledger.tables import studies
 from hpsearch.study.config import dumps
 
 
+@repeated
 def enter(database: Database, record: StudyRecord, study: str) -> None:
     """Enter another opening, unless somebody has entered one since the record was read.
 
@@ -38,6 +39,7 @@ def enter(database: Database, record: StudyRecord, study: str) -> None:
             _write(connection, record, [*found, Opening(study, now, None)])
 
 
+@repeated
 def close(database: Database, record: StudyRecord, study: str, result: Opened) -> None:
     """Enter what an opening showed; the first result stays.
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from hpsearch.errors import UsageError
 from hpsearch.ledger import tables
-from hpsearch.ledger.database import Database
+from hpsearch.ledger.database import Database, repeated
 from hpsearch.ledger.records import StudyRecord
 from hpsearch.ledger.rows import Reader, curves_of, environment, raw, trials_of
 from hpsearch.study.config import dumps
@@ -131,6 +131,7 @@ def take(database: Database, record: StudyRecord) -> Taken:
     )
 
 
+@repeated
 def put(database: Database, taken: Taken, where: str) -> None:
     """Enter a study that was taken out of another ledger; nothing of it if a row is none.
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import optuna
 import pytest
 import sqlalchemy as sa
 
+import hpsearch.ledger
 from hpsearch.errors import LostRaceError, StoreError, StoreOpenError, StoreUnreachableError
 from hpsearch.ledger import tables
 from hpsearch.ledger.database import Database
@@ -280,3 +283,14 @@ def test_race_that_is_lost_for_ever_is_an_outage(
     with pytest.raises(LostRaceError, match="lost the race"):
         leases.claim()
     assert Claim(0, 0) == patiently(threading.Event(), leases.claim)
+
+
+LEDGER = Path(hpsearch.ledger.__file__).parent
+
+
+@pytest.mark.parametrize("module", sorted(LEDGER.glob("*.py")), ids=lambda path: str(path.stem))
+def test_every_change_is_made_again(module: Path) -> None:
+    """No function of the ledger writes that is not repeated after a race that it lost."""
+    for function in ast.walk(ast.parse(module.read_text())):
+        if isinstance(function, ast.FunctionDef) and "database.write()" in ast.unparse(function):
+            assert "repeated" in map(ast.unparse, function.decorator_list), function.name
