@@ -173,8 +173,6 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     if caution:
         out(caution)
     out(views.corrected(study, correction(store, record)))
-    for edge in edges(study, widened(store, record).study.space, best.params):
-        out(views.edge(edge))
     if counts.done:
         out(_confirmed(session, best))
     if tracking and best.mlflow_run_id:
@@ -186,6 +184,8 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
         )
     first = f"{program} ui --open" if tracking else f"{program} sync {name}"
     out(f"next:  {first}  |  {program} report {name}  |  {program} reproduce {name}")
+    for edge in edges(study, widened(store, record).study.space, best.params):
+        out(views.edge(edge))
 
 
 def _page(record: StudyRecord, run_id: str) -> str:

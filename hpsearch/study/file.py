@@ -189,7 +189,7 @@ def parse(table: Mapping[str, Any]) -> Study:
         study = replace(study, epochs_by_round=tuple(by_round))
     rounds.check_limits(study)
     if study.points is not None:
-        study = study.with_trials(min(trials, study.points))
+        study = study.with_trials(min(trials, max(study.points, len(points))))
     if given is not None and (study.seed is not None or "training.seed" in space):
         raise StudyFileError("given: has seeds of its own; remove the other seed")
     if search.metric not in study.metrics:
