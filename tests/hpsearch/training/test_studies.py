@@ -166,13 +166,20 @@ def write(folder: Path, source: str) -> None:
     )
 
 
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
 @pytest.mark.parametrize("name", ["steady", "shell"])
-def test_killed_groups_make_the_same_search(tmp_path: Path, name: str) -> None:
+def test_killed_groups_make_the_same_search(
+    tmp_path: Path, request: pytest.FixtureRequest, name: str, kind: str
+) -> None:
     """Three process groups killed at any moment: the digest of an undisturbed run, nothing left."""
+    storage = {}
+    if kind == "postgresql":
+        storage = {"HPSEARCH_STORAGE": request.getfixturevalue("fresh_postgres")}
     steady(tmp_path)
     source = tmp_path if name == "steady" else EXAMPLES
     definition = Definition(name, (source / f"{name}.toml").read_text(), TRIALS[name])
-    alone, killed = (Workspace(tmp_path / place, definition) for place in ("alone", "killed"))
+    alone = Workspace(tmp_path / "alone", definition)
+    killed = Workspace(tmp_path / "killed", definition, **storage)
     for workspace in (alone, killed):
         for file in source.glob(f"{name}.*"):
             if file.suffix != ".toml":
