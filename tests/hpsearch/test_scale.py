@@ -146,7 +146,7 @@ def test_worker_reads_each_trial_once(sqlite: Database, monkeypatch: pytest.Monk
     nothing: Any = None
     worker = Worker(store, record, nothing, Owner.of())
     for number in (LONG - 1, LONG, LONG, LONG + 3):
-        worker._suggest(number)
+        worker._at(number)
     assert list(range(LONG)) == [number for part in read for number in part]
     assert max(map(len, read)) <= 500
 

@@ -42,6 +42,7 @@ def test_a_terminal_that_becomes_narrower(monkeypatch: pytest.MonkeyPatch) -> No
     terminal, counts = _Terminal(), Counts(100, 40, 0, 0, 1, 0, 0)
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("COLUMNS", raising=False)
     ups = []
 
     def watched() -> Iterator[Progress]:
