@@ -183,9 +183,9 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
             f"{program} sync {name}"
         )
     first = f"{program} ui --open" if tracking else f"{program} sync {name}"
-    out(f"next:  {first}  |  {program} report {name}  |  {program} reproduce {name}")
     for edge in edges(study, widened(store, record).study.space, best.params):
         out(views.edge(edge))
+    out(f"next:  {first}  |  {program} report {name}  |  {program} reproduce {name}")
 
 
 def _page(record: StudyRecord, run_id: str) -> str:

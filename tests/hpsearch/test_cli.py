@@ -227,11 +227,11 @@ def test_run(hpsearch: Run, write: Write, home: Path) -> None:
     assert lines[3].startswith("the best of 6 on 30 validation examples is optimistic: ")
     assert lines[4].startswith("corrected for choosing the best of 6: val_accuracy ")
     assert lines[5] == "reproduced: a second training gave the same 3 epochs and the same weights"
+    assert lines[6].startswith("network.dropout = 0.4869 lies at the high end of its range, ")
     assert (
-        lines[6]
+        lines[7]
         == "next:  hpsearch sync small  |  hpsearch report small  |  hpsearch reproduce small"
     )
-    assert lines[7].startswith("network.dropout = 0.4869 lies at the high end of its range, ")
     assert [line for line in ended.stderr.splitlines() if not line.startswith("small: ")] == []
     assert "\x1b" not in ended.stdout + ended.stderr
 
@@ -1156,7 +1156,9 @@ def test_tracking(hpsearch: Run, call: Call, write: Write, ran: Path, mlflow_db:
     assert ran_well("sync", "small") == [synced.format(0)]
     ended = hpsearch("run", write(study()), "--trials", "7", "--workers", "1")
     best = call("best", "small", "--json").json
-    assert ended.stdout.splitlines()[-2:] == [
+    tracked, edge, following = ended.stdout.splitlines()[-3:]
+    assert "lies at the high end of its range" in edge
+    assert [tracked, following] == [
         f"MLflow: experiment 'small', run {best['mlflow_run_id']}",
         "next:  hpsearch ui --open  |  hpsearch report small  |  hpsearch reproduce small",
     ]
