@@ -19,13 +19,13 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY)
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # What `make test` leaves out, then ten minutes of random input, and then every fault of tests/faults
 # on both kinds of store, again and again: make soak MINUTES=60
 MINUTES ?= 20
 soak: $(READY)
-	$(BIN)/pytest -m soak --numprocesses 2 --dist loadfile
+	$(BIN)/pytest -m soak --numprocesses 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m tests.fuzz.soak --minutes 10
 	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 

@@ -14,7 +14,15 @@ def test_every_seam_has_a_case() -> None:
     assert set(SEAMS) == {*cases.OF_WORKERS, *cases.OF_THE_PROJECTOR, "syncing"}
 
 
-@pytest.mark.parametrize("seam", cases.OF_WORKERS)
+def everywhere(quick: str) -> pytest.MarkDecorator:
+    """Every seam of workers on both stores; on the shared one, ``make test`` tries one of them."""
+    tried = [("embedded", seam) for seam in cases.OF_WORKERS] + [("shared", quick)]
+    soaked = [("shared", seam) for seam in cases.OF_WORKERS if seam != quick]
+    more = [pytest.param(*case, marks=pytest.mark.soak) for case in soaked]
+    return pytest.mark.parametrize(("place", "seam"), [*tried, *more], indirect=["place"])
+
+
+@everywhere("finished")
 def test_worker_dies_at_a_seam(place: Place, seam: str) -> None:
     """Another takes its place, and the run goes on to the same end."""
     cases.seam_of_a_worker(place, seam)

@@ -16,7 +16,9 @@ from tests.faults.workspace import Place
 from tests.postgres import Cluster
 
 
-@pytest.mark.parametrize("how", ["down", "500", "hang", "lose"])
+@pytest.mark.parametrize(
+    "how", ["down", pytest.param("500", marks=pytest.mark.soak), "hang", "lose"]
+)
 def test_mlflow_server_misbehaves(embedded: Place, server: str, how: str) -> None:
     """Training neither stops nor waits, and afterwards each trial is there once."""
     cases.tracker_misbehaves(embedded.at(None, server), how)
@@ -73,7 +75,7 @@ def test_clock_steps(embedded: Place) -> None:
     cases.clock_steps(embedded)
 
 
-@pytest.mark.parametrize("how", ["garbage", "truncated"])
+@pytest.mark.parametrize("how", ["garbage", pytest.param("truncated", marks=pytest.mark.soak)])
 def test_log_torn(embedded: Place, how: str) -> None:
     """Trials that were committed and lost are run again, and MLflow is put right."""
     cases.torn_log(embedded, how)

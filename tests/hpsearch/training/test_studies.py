@@ -63,7 +63,7 @@ def steady(folder: Path) -> Path:
     return folder / "steady.toml"
 
 
-@pytest.mark.parametrize("name", ["steady", "shell"])
+@pytest.mark.parametrize("name", ["steady", pytest.param("shell", marks=pytest.mark.soak)])
 def test_digest_is_the_same_however_it_is_run(
     hpsearch: Run,
     home: Path,
