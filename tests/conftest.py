@@ -17,7 +17,12 @@ from hpsearch.study.config import Study
 from tests.postgres import Cluster
 
 # No example is judged by the time it takes: the machine may be busy with something else.
-settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "usual",
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.register_profile(
     "soak", settings.get_profile("usual"), max_examples=500, stateful_step_count=60
 )

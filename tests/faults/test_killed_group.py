@@ -97,6 +97,7 @@ def assert_in_mlflow_once(workspace: Workspace, trials: list[dict[str, Any]]) ->
             ]
 
 
+@pytest.mark.soak
 def test_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
     """Killing one worker of two neither stops the other nor costs a trial."""
     alone = workspace(tmp_path / "alone", "random")
@@ -133,7 +134,10 @@ def test_workers_end_with_their_launcher(tmp_path: Path) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak)],
+)
 def test_signal_ends_in_order(tmp_path: Path, number: signal.Signals, code: int) -> None:
     """A signal ends the run soon, with nothing lost and nothing held."""
     space = workspace(tmp_path / "alone", "random")

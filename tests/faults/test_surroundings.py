@@ -86,11 +86,13 @@ def test_postgresql_restarted(embedded: Place, cluster: Cluster) -> None:
     cases.server_restarted(embedded.at(cluster, None))
 
 
+@pytest.mark.soak
 def test_postgresql_away_at_the_start(embedded: Place, cluster: Cluster) -> None:
     """A run cannot begin without it; a worker that begins meanwhile waits."""
     cases.server_away_at_the_start(embedded.at(cluster, None))
 
 
+@pytest.mark.soak
 def test_stopped_while_postgresql_is_away(embedded: Place, cluster: Cluster) -> None:
     """A signal ends the run with its own exit code all the same."""
     cases.stopped_while_the_server_is_away(embedded.at(cluster, None))

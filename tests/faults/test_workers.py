@@ -21,8 +21,17 @@ def test_worker_sleeps_beyond_its_lease(embedded: Place) -> None:
 
 
 @pytest.mark.parametrize(
-    "how",
-    ["with tracking", *(pytest.param(how, marks=pytest.mark.soak) for how in ("bare", "without"))],
+    ("place", "how"),
+    [
+        ("shared", "with tracking"),
+        *(
+            pytest.param(place, how, marks=pytest.mark.soak)
+            for place in ("embedded", "shared")
+            for how in ("bare", "without tracking", "with tracking")
+            if (place, how) != ("shared", "with tracking")
+        ),
+    ],
+    indirect=["place"],
 )
 def test_eight_start_on_nothing(place: Place, how: str) -> None:
     """The schema is made once, the study is entered once, and nobody fails."""
