@@ -55,6 +55,7 @@ from hpsearch.search.known import Round, rounds_of, widened
 from hpsearch.search.rungs import rung_epochs
 from hpsearch.study.conditions import conditional
 from hpsearch.study.config import Study
+from hpsearch.study.rounds import EPOCHS
 from hpsearch.training.seam import Trainer
 from hpsearch.trust.confirming import confirmation
 from hpsearch.trust.estimate import correction
@@ -297,16 +298,18 @@ def _mistakes(known: _Known) -> Iterator[Section]:
 
 def _best(known: _Known) -> Section:
     study, metric = known.study, known.study.search.metric
+    # Epochs that rounds give have a column already.
+    paths = [p for p in study.space if not (p == EPOCHS and study.epochs_by_round)]
     rows = [
         [
             str(f.trial.number),
             words.value(f.trial.value),
             str(f.trial.epochs),
-            *(words.shorten(words.value(f.trial.params.get(path)), 24) for path in study.space),
+            *(words.shorten(words.value(f.trial.params.get(path)), 24) for path in paths),
         ]
         for f in known.order[:BEST]
     ]
-    keys = [words.shorten(path.partition(".")[2], 40) for path in study.space]
+    keys = [words.shorten(path.partition(".")[2], 40) for path in paths]
     head = ["trial", metric_name(metric), "epochs", *keys]
     if len(head) > MOST_COLUMNS:  # a row a parameter, a column a trial
         head, *rows = [list(row) for row in zip(head, *rows, strict=True)]

@@ -162,6 +162,8 @@ def test_the_report_shows_them(call: Call, ran: Path) -> None:
     """In a table, and the epochs of each round in the summary."""
     assert call("report", "rounds").code == 0
     text = (ran / "reports" / "rounds.html").read_text()
+    best = text.partition("The best trials</h2>")[2].partition("</thead>")[0]
+    assert best.count(">epochs<") == 1
     assert "Ranges by round" in text
     assert "in 3 rounds of 1, 2 and 3 epochs" in text
 
