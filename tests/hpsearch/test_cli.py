@@ -25,6 +25,7 @@ import pytest
 from typer.main import get_command
 
 from hpsearch import cli
+from hpsearch.commands.usage import PANELS
 from hpsearch.data import splits as data
 from hpsearch.data.datasets import load
 from hpsearch.ledger import tables
@@ -134,6 +135,11 @@ def wait_for(reached: Callable[[], bool], seconds: float = 60.0) -> None:
 def test_commands() -> None:
     """These commands there are, whatever came to them since."""
     assert set() == COMMANDS - ALL
+
+
+def test_every_command_has_its_panel() -> None:
+    """The help's panels name each command once, and none that there is not."""
+    assert sorted(ALL) == sorted(name for names in PANELS.values() for name in names)
 
 
 def test_help_lists_the_commands(call: Call) -> None:
