@@ -9,7 +9,15 @@ import typer
 
 from hpsearch import settings
 from hpsearch.commands.printing import document, out, say, table
-from hpsearch.commands.wiring import Json, Name, open_store, signals, unchanged_trainer
+from hpsearch.commands.wiring import (
+    Json,
+    Name,
+    NoTracking,
+    Workers,
+    open_store,
+    signals,
+    unchanged_trainer,
+)
 from hpsearch.errors import HpsearchError, TrackingError, UsageError
 from hpsearch.text import word
 
@@ -40,12 +48,8 @@ def confirm(
             "--resplit", help="Draw the training and validation part again for each seed."
         ),
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Worker processes. Default: one per core.")
-    ] = None,
-    no_tracking: Annotated[
-        bool, typer.Option("--no-tracking", help="Do not write to MLflow. `sync` can do it later.")
-    ] = False,
+    workers: Workers = None,
+    no_tracking: NoTracking = False,
     as_json: Json = False,
 ) -> None:
     """Train the best trials with new seeds, and find out which is the best and how good it is."""

@@ -9,7 +9,11 @@ import typer
 
 from hpsearch import settings
 from hpsearch.commands.printing import document, out, table
-from hpsearch.commands.wiring import Json, find
+from hpsearch.commands.wiring import (
+    Json,
+    Task,
+    find,
+)
 from hpsearch.errors import StudyFileError, UsageError
 
 if TYPE_CHECKING:
@@ -30,9 +34,7 @@ def data(
             help="A dataset, such as csv:FILE#label; or a study.",
         ),
     ],
-    task: Annotated[
-        str, typer.Option(metavar="TASK", help="classification, or regression: labels are numbers.")
-    ] = "classification",
+    task: Task = "classification",
     as_json: Json = False,
 ) -> None:
     """Show what a dataset holds, or a study's data with its parts."""

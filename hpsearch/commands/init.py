@@ -10,6 +10,7 @@ import typer
 
 from hpsearch import settings
 from hpsearch.commands.printing import out
+from hpsearch.commands.wiring import Task
 from hpsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def init(
         str | None,
         typer.Option(metavar="MODULE:FUNCTION", help="Search a Python function of your own."),
     ] = None,
-    task: Annotated[
-        str, typer.Option(metavar="TASK", help="classification, or regression: labels are numbers.")
-    ] = "classification",
+    task: Task = "classification",
 ) -> None:
     """Write a study file with comments, to begin with."""
     from hpsearch.study import template

@@ -143,9 +143,12 @@ def predict(
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise HpsearchError(f"version {version} of {name!r} cannot be read: {error}") from None
     known = predictor.preparation
-    names, x = read(files, known.shape, known.columns)
-    with environment.single_thread():
-        answers = predictor.answers(x)
+    names, x = read(files, known)
+    try:
+        with environment.single_thread():
+            answers = predictor.answers(x)
+    except ValueError as error:
+        raise UsageError(f"{files[0]}: {error}") from None
     if as_json:
         rows = [dict(zip(answers, row, strict=True)) for row in zip(*answers.values(), strict=True)]
         predictions = [{"example": n, **row} for n, row in zip(names, rows, strict=True)]

@@ -10,7 +10,14 @@ import typer
 from hpsearch import settings
 from hpsearch.commands.confirm import run_given, searched, tell
 from hpsearch.commands.printing import document, out
-from hpsearch.commands.wiring import Json, Name, open_store, unchanged_trainer
+from hpsearch.commands.wiring import (
+    Json,
+    Name,
+    NoTracking,
+    Workers,
+    open_store,
+    unchanged_trainer,
+)
 from hpsearch.errors import UsageError
 from hpsearch.text import word
 
@@ -33,12 +40,8 @@ def unseal(
     again: Annotated[
         bool, typer.Option("--again", help="Open it once more. That is said for ever.")
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Worker processes. Default: one per core.")
-    ] = None,
-    no_tracking: Annotated[
-        bool, typer.Option("--no-tracking", help="Do not write to MLflow. `sync` can do it later.")
-    ] = False,
+    workers: Workers = None,
+    no_tracking: NoTracking = False,
     as_json: Json = False,
 ) -> None:
     """Open the test part: train the chosen configuration on all else, and score it, once."""

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from hpsearch import settings
 from hpsearch.commands.printing import document, out, say
-from hpsearch.commands.wiring import Json, Name, open_store, signals, trainer_of
+from hpsearch.commands.wiring import (
+    Json,
+    Name,
+    Workers,
+    open_store,
+    signals,
+    trainer_of,
+)
 from hpsearch.errors import NotComparableError, UsageError
 from hpsearch.text import word
 
@@ -27,9 +34,7 @@ _SHOWN = 20
 @app.command(epilog="Example: hpsearch replay book --workers 2")
 def replay(
     name: Name,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Worker processes. Default: one per core.")
-    ] = None,
+    workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Run a finished study again from its start, and compare every trial.

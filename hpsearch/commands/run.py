@@ -16,6 +16,8 @@ from hpsearch.commands import complete
 from hpsearch.commands.printing import out, say
 from hpsearch.commands.wiring import (
     Name,
+    NoTracking,
+    Workers,
     find,
     find_stored,
     open_store,
@@ -55,9 +57,7 @@ def run(
     trials: Annotated[
         int | None, typer.Option(help="Run until this many trials have finished.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Worker processes. Default: one per core.")
-    ] = None,
+    workers: Workers = None,
     name: Annotated[str | None, typer.Option(help="Use this name instead of the file's.")] = None,
     overrides: Annotated[
         list[str] | None,
@@ -68,9 +68,7 @@ def run(
             autocompletion=complete.keys,
         ),
     ] = None,
-    no_tracking: Annotated[
-        bool, typer.Option("--no-tracking", help="Do not write to MLflow. `sync` can do it later.")
-    ] = False,
+    no_tracking: NoTracking = False,
     lower: Annotated[
         bool,
         typer.Option("--lower", help="Let a study in the store end with fewer trials than before."),

@@ -11,7 +11,15 @@ import typer
 
 from hpsearch import settings
 from hpsearch.commands.printing import document, out, page, table
-from hpsearch.commands.wiring import Json, Name, find, find_stored, open_store, trainer_of
+from hpsearch.commands.wiring import (
+    Json,
+    Name,
+    Workers,
+    find,
+    find_stored,
+    open_store,
+    trainer_of,
+)
 from hpsearch.errors import HpsearchError, UsageError
 from hpsearch.text import word
 
@@ -26,9 +34,7 @@ def plan(
     study: Annotated[
         str, typer.Argument(metavar="STUDY", help="A study file, or the name of a study.")
     ],
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Worker processes. Default: one per core.")
-    ] = None,
+    workers: Workers = None,
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Override a value in the study file."),

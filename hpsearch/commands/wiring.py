@@ -47,6 +47,15 @@ TrialNumber = Annotated[
         autocompletion=complete.numbers,
     ),
 ]
+Workers = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="Worker processes. Default: one per core.")
+]
+NoTracking = Annotated[
+    bool, typer.Option("--no-tracking", help="Do not write to MLflow. `sync` can do it later.")
+]
+Task = Annotated[
+    str, typer.Option(metavar="TASK", help="classification, or regression: labels are numbers.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 

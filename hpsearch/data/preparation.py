@@ -99,6 +99,17 @@ class Preparation:
                 inputs[block] = (self.features.of(x[block]) - self.offset) / self.spread
         return inputs
 
+    def encoded(self, columns: Mapping[str, Any]) -> NDArray[np.float64]:
+        """Rows of a table, (n, columns), as the dataset has them.
+
+        Args:
+            columns: Values by the name of their column, numbers or texts; None or NaN is missing.
+
+        Raises:
+            ValueError: If a column is not there, or a text stands where a number should.
+        """
+        return np.stack([_column(name, known, columns) for name, known in self.columns], axis=1)
+
     def table(self) -> dict[str, Any]:
         """It as JSON has it."""
         own = self.features
@@ -151,3 +162,19 @@ def _list(values: Array | None) -> list[float] | None:
 
 def _array(values: list[float] | None) -> NDArray[np.float64] | None:
     return None if values is None else np.array(values, np.float64)
+
+
+def _column(
+    name: str, categories: tuple[str, ...] | None, columns: Mapping[str, Any]
+) -> NDArray[np.float64]:
+    if name not in columns:
+        raise ValueError(f"no column {name!r}")
+    values = [None if value is None or value != value else value for value in columns[name]]
+    if categories is None:
+        try:
+            return np.array([np.nan if value is None else float(value) for value in values])
+        except (TypeError, ValueError):
+            raise ValueError(f"column {name!r} must hold numbers") from None
+    codes = {category: float(place) for place, category in enumerate(categories)}
+    other = float(len(categories))  # a category that the training part has not: 0 in all features
+    return np.array([np.nan if v is None else codes.get(str(v), other) for v in values])

@@ -45,9 +45,21 @@ def place(text: str, kind: str) -> tuple[Path, str]:
 def read_csv(path: Path, label: str) -> Table:
     """A CSV file in UTF-8, plain or gzipped, whose first line names the columns.
 
+    Raises ``DataError`` for what ``rows_of`` and ``columns`` say.
+    """
+    rows, lines = rows_of(path)
+    head = [name.strip() for name in rows[0]]
+    columns = zip(*rows[1:], strict=True) if len(rows) > 1 else [()] * len(head)
+    named = {name: cells(column) for name, column in zip(head, columns, strict=True)}
+    return _table(path, head, named, label, lambda row: f"line {lines[row + 1]}")
+
+
+def rows_of(path: Path) -> tuple[list[list[str]], list[int]]:
+    """The rows of a CSV file, the columns' names first, and the line that each ends on.
+
     Commas, semicolons, tabs or bars divide its cells: whichever the first line has most of.
 
-    Raises ``DataError`` for rows that are not as long as the first, and for what ``columns`` says.
+    Raises ``DataError`` for rows that are not as long as the first, and for a file without any.
     """
     try:
         text = content(path).decode("utf-8-sig")
@@ -76,10 +88,7 @@ def read_csv(path: Path, label: str) -> Table:
             "is empty",
             "the first line must name the columns, and each other line is one example",
         )
-    head = [name.strip() for name in rows[0]]
-    columns = zip(*rows[1:], strict=True) if len(rows) > 1 else [()] * len(head)
-    named = {name: cells(column) for name, column in zip(head, columns, strict=True)}
-    return _table(path, head, named, label, lambda row: f"line {lines[row + 1]}")
+    return rows, lines
 
 
 def read_parquet(path: Path, label: str) -> Table:

@@ -38,7 +38,9 @@ class Served(PythonModel):
         """
         predictor = self._predictor
         if predictor.preparation.columns:
-            x = predictor.encoded({name: list(model_input[name]) for name in model_input})
+            x = predictor.preparation.encoded(
+                {name: list(model_input[name]) for name in model_input}
+            )
         else:
             x = np.asarray(model_input)
         with threadpool_limits(1, "blas"):  # more threads round otherwise

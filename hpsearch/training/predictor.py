@@ -81,20 +81,13 @@ class Predictor:
         width = len(self.preparation.features.categories)
         if rows.shape[1] != width:
             raise ValueError(f"an example has {rows.shape[1]} values; the network takes {width}")
-        return self.preparation.of(rows)
-
-    def encoded(self, columns: Mapping[str, Any]) -> NDArray[np.float64]:
-        """Rows of a table, (n, columns), as the dataset has them.
-
-        Args:
-            columns: Values by the name of their column, numbers or texts; None or NaN is missing.
-
-        Raises:
-            ValueError: If a column is not there, or a text stands where a number should.
-        """
-        return np.stack(
-            [_column(name, known, columns) for name, known in self.preparation.columns], axis=1
-        )
+        inputs = self.preparation.of(rows)
+        odd = np.flatnonzero(~np.isfinite(inputs).all(axis=1))
+        if odd.size:
+            raise ValueError(
+                f"example {odd[0]} has a missing value, or one that is too large to be scaled"
+            )
+        return inputs
 
     def save(self, folder: Path, shape: Mapping[str, Any]) -> None:
         """Write it to a folder.
@@ -120,19 +113,3 @@ def built(shape: Mapping[str, Any], rng: np.random.Generator) -> net.Network:
     """A network from the arguments that it is made with, the ``dtype`` by its name."""
     dtypes = {"float64": np.float64, "float32": np.float32}
     return net.Network(**{**shape, "dtype": dtypes[shape["dtype"]]}, rng=rng)
-
-
-def _column(
-    name: str, categories: tuple[str, ...] | None, columns: Mapping[str, Any]
-) -> NDArray[np.float64]:
-    if name not in columns:
-        raise ValueError(f"no column {name!r}")
-    values = [None if value is None or value != value else value for value in columns[name]]
-    if categories is None:
-        try:
-            return np.array([np.nan if value is None else float(value) for value in values])
-        except (TypeError, ValueError):
-            raise ValueError(f"column {name!r} must hold numbers") from None
-    codes = {category: float(place) for place, category in enumerate(categories)}
-    other = float(len(categories))  # a category that the training part has not: 0 in all features
-    return np.array([np.nan if v is None else codes.get(str(v), other) for v in values])

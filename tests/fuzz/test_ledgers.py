@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,7 +28,7 @@ from hpsearch.verify import findings, ledger_reading, look
 from tests.conftest import study
 from tests.fuzz.bounds import answer, bounded, examples
 from tests.fuzz.values import changed
-from tests.hpsearch.ledger.test_edited import enter
+from tests.hpsearch.ledger.test_edited import whole as whole
 
 JSON = ("definition", "metrics", "data_digests", "reproduced", "params", "rungs", "content")
 COLUMNS = [(table, column.name) for table in tables.metadata.tables.values() for column in table.c]
@@ -44,16 +43,6 @@ CONTENTS = st.one_of(
     st.lists(st.floats(), max_size=8).map(lambda floats: np.array(floats, "<f8").tobytes()),
     st.sampled_from(["COMPLETE", "PRUNED", "FAIL", "RUNNING", "WAITING", "{}", "[]", "e" * 64]),
 )
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that is as it should be, in one file."""
-    folder = tmp_path_factory.mktemp("whole")
-    database = Database(f"sqlite:///{folder / 'studies.db'}")
-    enter(database)
-    database.engine.dispose()  # which leaves all of it in the one file
-    return folder / "studies.db"
 
 
 def copy_of(whole: Path) -> Path:

@@ -88,7 +88,9 @@ def test_from_study_to_server(call: Call, write: Write, home: Path, tmp_path: Pa
     Image.fromarray(dataset.x[0].reshape(dataset.shape).astype(np.uint8)).save(picture)
     shown = call("predict", "small", str(picture)).out.splitlines()[-1].split()
     assert shown[:2] == ["digit.png", own["label"][0]]
+    np.savez(tmp_path / "gap.npz", x=np.where(x[:2] == x[1], np.nan, x[:2]))
     for file, said in (
+        (tmp_path / "gap.npz", "has a missing value, or one"),
         (tmp_path / "missing.png", "missing.png"),
         (write(study()), "picture"),
     ):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 import json
 import shutil
-import signal
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import closing, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -29,6 +27,7 @@ from hpsearch.ledger.store import Store
 from hpsearch.projections.optuna_copy import OptunaCopy
 from hpsearch.verify import ledger_reading
 from tests.conftest import study
+from tests.fuzz.bounds import bounded
 
 DEEP = "[" * 100_000
 CONTENTS: tuple[Any, ...] = (
@@ -112,26 +111,10 @@ def put(source: Path, file: Path) -> None:
         whole.backup(place)
 
 
-@contextmanager
-def patience(seconds: int) -> Iterator[None]:
-    """What takes longer has hung."""
-
-    def hung(number: int, frame: FrameType | None) -> None:
-        raise AssertionError(f"hung for {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, hung)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def look(*arguments: str) -> None:
     """Run a command in this process: it ends well, or with an error of one line."""
     out = io.StringIO()
-    with redirect_stdout(out), redirect_stderr(io.StringIO()), patience(60):
+    with redirect_stdout(out), redirect_stderr(io.StringIO()), bounded(60):
         try:
             PROGRAM(list(arguments), standalone_mode=False)
         except HpsearchError as error:
