@@ -106,14 +106,14 @@ class Registry:
             force: Make it the champion even if it is not better.
         """
         with self._mlflow.failures():
-            versions = self._versions(name)
-            same = [v for v in versions if v.tags.get(WEIGHTS) == tags[WEIGHTS]]
+            of_run = self._client.search_model_versions(f"run_id = '{run_id}'")
+            same = [v for v in of_run if (v.name, v.tags.get(WEIGHTS)) == (name, tags[WEIGHTS])]
             if same:
                 version = int(same[0].version)
             else:
                 with _saved(predictor, network) as folder:
                     self._client.log_artifacts(run_id, str(folder), FOLDER)
-                version = self._enter(name, run_id, versions)
+                version = self._enter(name, run_id)
             told = {SCORE: repr(score.value), METRIC: score.metric}
             told[KIND] = "confirmed" if score.confirmed else "search"
             for key, value in {**tags, **told}.items():
@@ -143,21 +143,16 @@ class Registry:
                 raise TrackingError(f"the champion of {name!r} was not made by hpsearch")
             return found[0], Path(copy)
 
-    def _enter(self, name: str, run_id: str, versions: list[Any]) -> int:
-        if not versions:
-            from mlflow.exceptions import MlflowException
+    def _enter(self, name: str, run_id: str) -> int:
+        from mlflow.exceptions import MlflowException
 
-            try:
-                self._client.create_registered_model(name)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
+        try:
+            self._client.create_registered_model(name)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
         source = f"{self._client.get_run(run_id).info.artifact_uri}/{FOLDER}"
         return int(self._client.create_model_version(name, source, run_id).version)
-
-    def _versions(self, name: str) -> list[Any]:
-        quoted = name.replace("'", "\\'")
-        return list(self._client.search_model_versions(f"name = '{quoted}'"))
 
     def _champion(self, name: str) -> tuple[int, Score] | None:
         from mlflow.exceptions import MlflowException

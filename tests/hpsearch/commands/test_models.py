@@ -125,6 +125,17 @@ def test_tables(call: Call, write: Write, tmp_path: Path, task: str) -> None:
     assert (wrong.code, "no column 'one'" in one_line(wrong)) == (2, True), wrong.err
 
 
+@MLFLOWS_WARNINGS
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_any_name(call: Call, write: Write) -> None:
+    """A study whose name has quotation marks in it is registered once, too."""
+    name = """it's "mine\""""
+    ran = call("run", write(study(name=name, search__trials=1)), "--workers", "1")
+    assert ran.code == 0, ran.err
+    versions = [call("register", name, "--json").json["version"] for _ in range(2)]
+    assert versions == [1, 1]
+
+
 def test_what_cannot_be_registered(call: Call, write: Write, home: Path, tmp_path: Path) -> None:
     """A study that is not in MLflow, a training of one's own; and a study without a champion."""
     file = write(study(search__trials=1))
