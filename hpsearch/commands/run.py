@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,7 @@ from hpsearch import settings
 from hpsearch.commands import complete
 from hpsearch.commands.printing import out, say
 from hpsearch.commands.wiring import (
+    MOST,
     Name,
     NoTracking,
     Workers,
@@ -31,15 +33,20 @@ from hpsearch.errors import (
     HpsearchError,
     NoStoreError,
     NotComparableError,
+    StoreAwayError,
     TrackingError,
     UnknownStudyError,
+    UsageError,
 )
 from hpsearch.text import word
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
     from hpsearch.ledger.store import Store
+    from hpsearch.work.limits import Limits
     from hpsearch.work.session import Session
+
+HEALTH = 60.0  # seconds between two lines in which a worker says how far its study is
 
 app = typer.Typer()
 
@@ -80,6 +87,14 @@ def run(
         bool,
         typer.Option("--log-json", help="Log each trial as a line of JSON on standard error."),
     ] = False,
+    gpus: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Give each worker one of these GPUs, as in 0,1 (CUDA_VISIBLE_DEVICES). "
+            "Default for --workers: one per GPU.",
+        ),
+    ] = None,
 ) -> None:
     """Run a study, or resume it, until all its trials have finished."""
     from hpsearch.commands.display import watch
@@ -111,10 +126,11 @@ def run(
     budget = record.study.search.trials
     if budget < before:
         say(f"hpsearch: {record.name!r} now ends with {budget} trials, not {before}")
-    size = workers or default_workers()
+    devices = _devices(gpus)
+    size = workers or len(devices) or default_workers()
     for remark in session.remarks(size):
         say(f"hpsearch: {remark}")
-    launch = session.launch(size)
+    launch = session.launch(size, gpus=devices)
     with signals(launch.stop, launch.kill) as received:
         watch(launch, record, store, "json" if log_json else "quiet" if quiet else "")
     if received:
@@ -137,6 +153,14 @@ def run(
     failure = session.failure(launch)
     if failure is not None:
         raise failure
+
+
+def _devices(gpus: str | None) -> list[str]:
+    """The CUDA devices that were listed, by number or UUID."""
+    devices = [] if gpus is None else [device.strip() for device in gpus.split(",")]
+    if not all(devices):
+        raise UsageError(f"--gpus {gpus!r}: list devices as in 0,1")
+    return devices
 
 
 def _budget(store: Store, name: str) -> int:
@@ -217,11 +241,29 @@ def _confirmed(session: Session, best: Trial) -> str:
 @app.command(epilog="Example: hpsearch worker book")
 def worker(
     name: Name,
+    max_trials: Annotated[
+        int | None, typer.Option(min=1, max=MOST, help="End after this many trials.")
+    ] = None,
+    max_time: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Begin no trial after this many seconds."),
+    ] = None,
+    idle_exit: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="End after waiting this long for a trial while other workers run theirs.",
+        ),
+    ] = None,
     tied: Annotated[str | None, typer.Option("--tied", metavar="CODE_SHA256", hidden=True)] = None,
 ) -> None:
     """Work on a study that was started elsewhere."""
+    from hpsearch.work.limits import Limits
+
+    limits = Limits(max_trials, max_time, idle_exit)
     if tied is not None:
-        _work(name, tied)
+        _work(name, tied, limits)
         return
     from hpsearch.ledger.leases import stopped
     from hpsearch.work.launch import Launch
@@ -232,28 +274,36 @@ def worker(
     unchanged_trainer(record)
     store.touch(record.id)
     # In a process of its own, so that this one is left to count whom a trial takes down.
-    launch = Launch(store, record, settings.read(), workers=1, projector=None)
+    launch = Launch(store, record, settings.read(), workers=1, projector=None, limits=limits)
     before = launch.counts
-    say(f"hpsearch: working on {name}: {before.finished} of {before.budget} trials have finished")
+    say(f"hpsearch: working on {name}: {_standing(store, record)}")
+    healthy = time.monotonic()
     with signals(launch.stop, launch.kill) as received:
         for progress in launch.watch():
             for message in progress.messages:
                 say(f"hpsearch: {message}")
+            if time.monotonic() - healthy >= HEALTH:
+                healthy = time.monotonic()
+                with suppress(StoreAwayError):
+                    say(f"hpsearch: {_standing(store, record)}")
     if received:
         say("hpsearch: stopped; run the same command to resume")
         raise typer.Exit(128 + received[0])
     if launch.failure is not None:
         raise launch.failure
     after = store.counts(record.id)
-    say(
-        f"hpsearch: {after.finished} of {after.budget} trials have finished, "
-        f"{after.finished - before.finished} of them since this worker started"
-    )
+    since = after.finished - before.finished
+    say(f"hpsearch: {_standing(store, record)}, {since} of them since this worker started")
     if not after.done and stopped(store.database, record.id):
         raise HpsearchError(why_stopped(store, record))
 
 
-def _work(name: str, code: str) -> None:
+def _standing(store: Store, record: StudyRecord) -> str:
+    counts = store.counts(record.id)
+    return f"{counts.finished} of {counts.budget} trials have finished"
+
+
+def _work(name: str, code: str, limits: Limits) -> None:
     """What a process does that a launcher with that code has started and tied to itself."""
     from hpsearch.ledger.owner import Owner
     from hpsearch.trust import environment
@@ -271,7 +321,7 @@ def _work(name: str, code: str) -> None:
     # One that takes another's place during an outage waits for its end, as the others do.
     store = patiently(stop, open_store)
     record = patiently(stop, lambda: store.study(name))
-    Worker(store, record, unchanged_trainer(record), owner).run(stop)
+    Worker(store, record, unchanged_trainer(record), owner).run(stop, limits)
     if stop.is_set():
         raise typer.Exit(128 + signal.SIGTERM)
 

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
@@ -28,6 +28,8 @@ from hpsearch.ledger.store import Store
 from hpsearch.settings import Settings
 from hpsearch.threads import ONE_THREAD
 from hpsearch.trust import compute, environment
+from hpsearch.work import limits as limits_
+from hpsearch.work.limits import Limits
 
 if TYPE_CHECKING:
     from hpsearch.projections.projector import Projector
@@ -63,6 +65,8 @@ class Launch:
         projector: What writes the projections beside them; none if another launch's does.
         beside: What else is done meanwhile, until the event is set; it may tell of something.
         variables: Of the processes' environment; by default what the study's ``[compute]`` asks.
+        limits: When each process ends before the study does.
+        gpus: CUDA devices that the processes get, each in its turn.
     """
 
     def __init__(
@@ -75,11 +79,16 @@ class Launch:
         projector: Projector | None,
         beside: Callable[[threading.Event, Callable[[str], None]], None] | None = None,
         variables: Mapping[str, str] | None = None,
+        limits: Limits = limits_.NONE,
+        gpus: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._record = record
         self._settings = settings
         self._size = workers
+        self._limits = limits
+        self._gpus = gpus
+        self._begun = time.monotonic()
         self._code = environment.code()
         self._variables = compute.launching(record.study) if variables is None else variables
         self._workers: list[_Process] = []
@@ -151,7 +160,7 @@ class Launch:
         return thread
 
     def _work(self) -> Iterator[Progress]:
-        self._workers = [self._spawn() for _ in range(self._size)]
+        self._workers = [self._spawn(place) for place in range(self._size)]
         while self._workers and not self.stopped:
             if self.failure is not None:
                 return
@@ -165,16 +174,20 @@ class Launch:
                     self._messages.append(f"a worker died (signal {-code}); starting another")
                     self._dead.append(worker)
                     self._deaths += 1
-                    self._workers.append(self._spawn())
+                    self._workers.append(self._spawn(worker.place))
             self._bury()
             if self._deaths > _MOST_DEATHS:
                 self.failure = HpsearchError(f"{self._deaths} workers died in a row")
             self._stop.wait(_LOOK)
 
-    def _spawn(self) -> _Process:
+    def _spawn(self, place: int) -> _Process:
+        gpu = (
+            {} if not self._gpus else {"CUDA_VISIBLE_DEVICES": self._gpus[place % len(self._gpus)]}
+        )
         process = subprocess.Popen(
             [
                 *(sys.executable, "-P", "-m", "hpsearch", "worker", "--tied", self._code),
+                *self._limits.after(time.monotonic() - self._begun).options,
                 *("--", self._record.name),
             ],
             stdin=subprocess.PIPE,
@@ -184,11 +197,12 @@ class Launch:
                 **os.environ,
                 **ONE_THREAD,
                 **self._variables,
+                **gpu,
                 "HPSEARCH_HOME": str(self._settings.home),
                 "HPSEARCH_STORAGE": self._settings.storage,
             },
         )
-        return _Process(process, Owner.of(process.pid, launcher=os.getpid()))
+        return _Process(process, Owner.of(process.pid, launcher=os.getpid()), place)
 
     def _bury(self) -> None:
         """Free what the dead held, and give up what took too many down; once the store is there."""
@@ -253,9 +267,10 @@ class Launch:
 class _Process:
     """A worker's process, and the last lines it wrote."""
 
-    def __init__(self, process: subprocess.Popen[bytes], owner: Owner) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], owner: Owner, place: int) -> None:
         self.process = process
         self.owner = owner
+        self.place = place
         self._lines: deque[str] = deque(maxlen=20)
         assert process.stderr is not None
         self._reader = threading.Thread(target=self._read, args=(process.stderr,), daemon=True)

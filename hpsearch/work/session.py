@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,12 +57,18 @@ class Session:
             )
         return lines + list(delays(self.record.study, least=0.25))
 
-    def launch(self, workers: int, variables: Mapping[str, str] | None = None) -> Launch:
+    def launch(
+        self,
+        workers: int,
+        variables: Mapping[str, str] | None = None,
+        gpus: Sequence[str] = (),
+    ) -> Launch:
         """What runs it in so many processes, or in fewer if fewer trials are left.
 
         Args:
             workers: How many.
             variables: Of their environment, in place of those of the study's ``[compute]``.
+            gpus: CUDA devices that they get, each in its turn.
         """
         counts = self.store.counts(self.record.id)
         return Launch(
@@ -73,6 +79,7 @@ class Session:
             projector=self.projector,
             beside=self._check_first if self._may_differ(counts) else None,
             variables=variables,
+            gpus=gpus,
         )
 
     def _may_differ(self, counts: Counts) -> bool:

@@ -26,6 +26,8 @@ from hpsearch.search.suggest import suggest
 from hpsearch.study.config import Params, Study
 from hpsearch.training.seam import Row, Trainer, Training, TrainingFailed
 from hpsearch.trust import compute, environment
+from hpsearch.work import limits as limits_
+from hpsearch.work.limits import Limits
 
 OUTAGE = 300.0
 """Seconds that a store may be away before its workers give up."""
@@ -64,8 +66,8 @@ class Worker:
             lease=LEASE,
         )
 
-    def run(self, stop: threading.Event) -> None:
-        """Work until there is nothing left to do, or ``stop`` is set.
+    def run(self, stop: threading.Event, limits: Limits = limits_.NONE) -> None:
+        """Work until there is nothing left to do, a limit is reached, or ``stop`` is set.
 
         Raises:
             HpsearchError: If memory or disk failed, and the running trial was handed back; or the
@@ -77,13 +79,17 @@ class Worker:
             digest = environment.digest(here)
             patiently(stop, lambda: self._store.remember(here, digest))
             wait = _SHORTEST_WAIT
-            while not stop.is_set():
+            begun = busy = time.monotonic()
+            ran = 0
+            while not stop.is_set() and not limits.reached(ran, time.monotonic() - begun):
                 claim = patiently(stop, self._leases.claim)
                 if claim in (Idle.DONE, Idle.STOPPED):
                     return
                 if isinstance(claim, Claim):
                     self._run(claim, digest, stop)
-                    wait = _SHORTEST_WAIT
+                    ran, busy, wait = ran + 1, time.monotonic(), _SHORTEST_WAIT
+                elif limits.waited(time.monotonic() - busy):
+                    return
                 else:
                     stop.wait(wait)
                     wait = min(2 * wait, _LONGEST_WAIT)
