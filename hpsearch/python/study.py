@@ -33,6 +33,7 @@ class Search(TypedDict, total=False):
     seed: int
     lag: int
     startup: int
+    population: int
     pruner: str
     min_epochs: int
     reduction_factor: int

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from hpsearch.search.generations import population
 from hpsearch.search.pruning import PRUNER_STARTUP
 from hpsearch.search.suggest import SAMPLER_STARTUP
 from hpsearch.study.config import Study
+
+_BEGINS = {"tpe": ("at random", "startup"), "cmaes": ("around the middle", "population")}
+"""Where a sampler that learns draws before it does, and which key says for how long."""
 
 
 def learns_from(study: Study) -> int | None:
@@ -19,6 +23,8 @@ def learns_from(study: Study) -> int | None:
     Every trial is counted on to complete. In a study with rounds, each begins anew.
     """
     search = study.search
+    if search.sampler == "cmaes":
+        return population(study) + search.lag - 1
     if search.sampler != "tpe":
         return None
     needed = max((search.startup or SAMPLER_STARTUP) - len(search.history), 0)
@@ -45,9 +51,10 @@ def delays(study: Study, *, least: float = 0.0) -> Iterator[str]:
     of = f"with lag {search.lag}"
     learns, prunes = learns_from(study), prunes_from(study)
     if learns is not None and min(learns, trials) > least * trials:
+        where, key = _BEGINS[search.sampler]
         yield (
             f"{of}, the {search.sampler} sampler draws the first {min(learns, trials)} of {trials} "
-            f"trials at random; a smaller `lag` or `startup` lets it learn earlier"
+            f"trials {where}; a smaller `lag` or `{key}` lets it learn earlier"
         )
     if prunes is not None and min(prunes, trials) > least * trials:
         yield (

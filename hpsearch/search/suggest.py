@@ -61,7 +61,7 @@ def _drawn(study: Study, history: History, number: int, again: int = 0) -> Param
     view = View(study, history.window(number), number, _enqueued(study, number))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # steps that do not divide a range, experimental features
-        asker = optuna.Study(NAME, view, _sampler(study, number, again), pruner(study))
+        asker = optuna.Study(NAME, view, _sampler(study, history, number, again), pruner(study))
         if conditional(study.space):
             return _one_by_one(study, asker.ask())
         trial = asker.ask(distributions(study))
@@ -102,7 +102,9 @@ def _enqueued(study: Study, number: int) -> dict[str, Any]:
     return {path: outward(study.space[path], value) for path, value in point.items()}
 
 
-def _sampler(study: Study, number: int, again: int) -> optuna.samplers.BaseSampler:
+def _sampler(
+    study: Study, history: History, number: int, again: int
+) -> optuna.samplers.BaseSampler:
     if study.search.sampler == "grid":
         points = {
             path: [outward(open_, value) for value in grid(path, open_)]
@@ -113,6 +115,10 @@ def _sampler(study: Study, number: int, again: int) -> optuna.samplers.BaseSampl
     own = seed(study, number, Purpose.SAMPLER, again) % 2**32
     if study.search.sampler == "qmc":
         return Sobol(study, number)
+    if study.search.sampler == "cmaes":
+        from hpsearch.search.cma import Cma  # which takes most of a second
+
+        return Cma(study, history, number, own)
     if study.search.sampler == "tpe":
         startup = study.search.startup or SAMPLER_STARTUP
         if not conditional(study.space):

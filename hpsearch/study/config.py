@@ -116,7 +116,7 @@ class Earlier(Section):
 class SearchConfig(Section):
     """``[search]``: how the open places are filled, and what is looked for."""
 
-    sampler: Literal["random", "grid", "qmc", "tpe", "given"] = "random"
+    sampler: Literal["random", "grid", "qmc", "tpe", "cmaes", "given"] = "random"
     trials: Positive = 100
     metric: str = "val_accuracy"
     direction: Literal["maximize", "minimize"] = "maximize"
@@ -124,6 +124,8 @@ class SearchConfig(Section):
     lag: Positive = 8
     startup: Positive | None = None
     """Trials that a sampler which learns has seen before it does; None: Optuna's own number."""
+    population: Annotated[int, Field(ge=4, le=10_000)] | None = None
+    """Trials of a generation, of a sampler that has them; None: what the sampler itself takes."""
     pruner: Literal[
         "none", "median", "percentile", "halving", "hyperband", "patient", "threshold"
     ] = "none"
@@ -155,7 +157,7 @@ class SearchConfig(Section):
     @property
     def looks_back(self) -> bool:
         """Whether a trial depends on those that are older by the lag, and so must wait for them."""
-        learns = self.sampler == "tpe"
+        learns = self.sampler in ("tpe", "cmaes")
         return learns or self.pruner in ("median", "percentile", "halving", "hyperband")
 
     @property

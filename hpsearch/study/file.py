@@ -153,6 +153,7 @@ def parse(table: Mapping[str, Any]) -> Study:
     compute = read_section(ComputeConfig, table, "compute")
     other = None if compute == ComputeConfig() else compute
     search_keys.check(search)
+    search_keys.check_space(search, space)
     rounds.check(space, search, by_round)
     points = [
         read_point(space, f"search.enqueue[{index}]", raw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hpsearch.errors import StudyFileError
-from hpsearch.study.config import SearchConfig
+from hpsearch.study.config import Range, SearchConfig, Space
 
 _OF_PRUNER = {
     "percentile": "percentile",
@@ -14,6 +14,8 @@ _OF_PRUNER = {
 """Which pruner a key is for."""
 _LEARNS = ("tpe",)
 """Samplers whose first trials are random."""
+_EVOLVES = ("cmaes",)
+"""Samplers that have generations."""
 
 
 def check(search: SearchConfig) -> None:
@@ -31,6 +33,10 @@ def check(search: SearchConfig) -> None:
         raise StudyFileError(
             f"search.startup: the {search.sampler} sampler does not learn; remove it"
         )
+    if search.population is not None and search.sampler not in _EVOLVES:
+        raise StudyFileError(
+            f"search.population: the {search.sampler} sampler has no generations; remove it"
+        )
     if search.repeat is not None and search.sampler not in ("random", "tpe"):
         raise StudyFileError(
             f"search.repeat: is for the random and the tpe sampler, not {search.sampler}; remove it"
@@ -41,3 +47,16 @@ def check(search: SearchConfig) -> None:
         raise StudyFileError("search.pruner: threshold needs `lower` or `upper`, or both")
     if search.lower is not None and search.upper is not None and search.lower > search.upper:
         raise StudyFileError(f"search.lower: {search.lower} is above upper, {search.upper}")
+
+
+def check_space(search: SearchConfig, space: Space) -> None:
+    """Make sure that the sampler finds what it is made for.
+
+    Raises:
+        StudyFileError: If there is nothing of the kind.
+    """
+    ranges = (of for of in space.values() if isinstance(of, Range) and not of.when)
+    if search.sampler == "cmaes" and not any(of.low < of.high for of in ranges):
+        raise StudyFileError(
+            "search.sampler: cmaes needs a range without a condition; add one, or use tpe"
+        )

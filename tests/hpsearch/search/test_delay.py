@@ -50,6 +50,11 @@ def test_in_words() -> None:
         "with lag 32, the hyperband pruner prunes none of the first 32 of 40 trials; a smaller "
         "`lag` lets it begin earlier",
     ]
+    of = study(search__sampler="cmaes", search__lag=8, search__population=5, search__trials=20)
+    assert list(delays(of)) == [
+        "with lag 8, the cmaes sampler draws the first 12 of 20 trials around the middle; a "
+        "smaller `lag` or `population` lets it learn earlier",
+    ]
     assert list(delays(study(search__sampler="tpe", search__trials=100), least=0.25)) == []
     assert list(delays(study())) == []
 
@@ -58,6 +63,7 @@ def test_in_words() -> None:
     ("changes", "message"),
     [
         ({"startup": 3}, "search.startup: the random sampler does not learn; remove it"),
+        ({"population": 5}, "search.population: the random sampler has no generations; remove it"),
         ({"stall": 3}, 'search.stall: is for the patient pruner; set `pruner = "patient"`, or'),
         ({"pruner": "threshold"}, "search.pruner: threshold needs `lower` or `upper`, or both"),
         (

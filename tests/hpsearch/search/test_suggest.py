@@ -103,7 +103,10 @@ def outcomes(trials: list[tuple[Trial, Curve]]) -> list[tuple[Any, ...]]:
     return [(t.number, t.state, t.value, t.params, t.epochs, t.rungs, t.seed) for t, _ in trials]
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind.values()))
+EVOLVING = [{"search__sampler": "cmaes", "search__pruner": "hyperband"}]
+
+
+@pytest.mark.parametrize("kind", KINDS + EVOLVING, ids=lambda kind: "-".join(kind.values()))
 def test_order_does_not_matter(kind: dict[str, str]) -> None:
     """Whatever order trials end in, and whoever asks, suggestions and prunings are the same."""
     of = searched(**kind)

@@ -24,6 +24,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     },
     "qmc": {},
     "tpe": {"search__startup": 3},
+    "cmaes": {"search__population": 4},
 }
 PRUNERS: dict[str, dict[str, Any]] = {
     "none": {},
