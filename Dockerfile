@@ -1,5 +1,8 @@
 # One image for every service: the program, its study files, and the MLflow server.
-FROM python:3.11-slim AS build
+# Python by its digest: the same bytes for everybody. CONTRIBUTING says how to take a newer one.
+ARG PYTHON=python:3.11-slim@sha256:db3ff2e1800a8581e2c48a27c3995339d47bdf046da21c7627accd3d51053a93
+
+FROM ${PYTHON} AS build
 
 WORKDIR /hpsearch
 RUN python -m venv /venv
@@ -11,7 +14,7 @@ COPY net net
 COPY studies studies
 RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
-FROM python:3.11-slim
+FROM ${PYTHON}
 
 ENV PATH=/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -45,7 +45,7 @@ COMPILE := pip compile pyproject.toml --universal --python-version 3.11 --genera
 
 lock:
 	$(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet uv
+	$(VENV)-lock/bin/python -m pip install --quiet uv==0.13.9
 	$(VENV)-lock/bin/uv $(COMPILE) --group dev --output-file requirements-dev.lock
 	$(VENV)-lock/bin/uv $(COMPILE) --group build --constraint requirements-dev.lock --output-file requirements.lock
 	rm -rf $(VENV)-lock

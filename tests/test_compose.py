@@ -43,6 +43,27 @@ def test_hosts_are_services() -> None:
         assert environment == SERVICES[service]["environment"]
 
 
+def test_the_file_is_one_of_compose() -> None:
+    """It keeps to the published schema of Compose files."""
+    words = [
+        str(Path(sys.executable).with_name("check-jsonschema")),
+        "--builtin-schema",
+        "vendor.compose-spec",
+    ]
+    ended = subprocess.run([*words, "docker-compose.yml"], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_images_are_pinned() -> None:
+    """Each image that comes from a registry is named by digest: no tag can be moved"""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    taken = [service["image"] for service in SERVICES.values() if service["image"] != "hpsearch"]
+    taken += re.findall(r"^ARG PYTHON=(.*)$", dockerfile, re.MULTILINE)
+    assert len(taken) == 2
+    assert all(re.fullmatch(r"[a-z]+:[\w.-]+@sha256:[0-9a-f]{64}", image) for image in taken)
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON}"}
+
+
 def test_every_service_of_ours_can_build_its_image() -> None:
     """None that runs this program's image leaves it to a registry to have it."""
     ours = [service for service in SERVICES.values() if service["image"] == "hpsearch"]
