@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from hpsearch.errors import DigestConflictError, UnknownStudyError
 from hpsearch.ledger.database import Database, repeated
 from hpsearch.ledger.owner import Owner, holds
-from hpsearch.ledger.records import FINISHED, Result, State, StudyRecord, encode, pack
+from hpsearch.ledger.records import FINISHED, Curve, Result, State, StudyRecord, encode, pack
 from hpsearch.ledger.rows import Reader, Unfinished, raw
 from hpsearch.ledger.tables import curves, logs, studies, trials
 from hpsearch.study.config import Params, dumps
@@ -30,6 +30,8 @@ MOST_CRASHES = 5
 """So often may a trial take its worker down before it is given up."""
 FAILS_IN_A_ROW = 10
 """So many FAIL trials in a row stop the study."""
+_NO_LEASE: Mapping[str, None] = {"owner": None, "lease_until": None, "live": None}
+"""Of a trial that nobody runs: whose it is, how long, and how far it has come."""
 
 
 class Idle(Enum):
@@ -121,19 +123,23 @@ class Leases:
             connection.execute(self._held(number).values(params=dumps(dict(params))))
 
     @repeated
-    def renew(self, number: int) -> bool:
-        """Hold the trial for another while. False if it is no longer held by this owner."""
+    def renew(self, number: int, rows: Curve | None = None) -> bool:
+        """Hold the trial for another while, and show those who look its epochs so far.
+
+        Returns:
+            False if it is no longer held by this owner, and nothing was written.
+        """
+        shown = {} if rows is None else {"live": encode(rows)}
         with self._database.write() as connection:
             until = self._database.now + self.lease
-            return bool(connection.execute(self._held(number).values(lease_until=until)).rowcount)
+            renewed = self._held(number).values(lease_until=until, **shown)
+            return bool(connection.execute(renewed).rowcount)
 
     @repeated
     def hand_back(self, number: int) -> None:
         """Give the trial back unfinished: the next worker takes it at once."""
         with self._database.write() as connection:
-            connection.execute(
-                self._held(number).values(state=State.WAITING, owner=None, lease_until=None)
-            )
+            connection.execute(self._held(number).values(state=State.WAITING, **_NO_LEASE))
 
     @repeated
     def finish(self, number: int, result: Result, environment: str | None = None) -> bool:
@@ -170,8 +176,7 @@ class Leases:
                     hidden=trials.c.hidden | (result.state == State.FAIL),
                     environment=environment,
                     ended=self._database.now,
-                    owner=None,
-                    lease_until=None,
+                    **_NO_LEASE,
                 )
             )
             connection.execute(
@@ -246,6 +251,7 @@ class Leases:
                 state=State.RUNNING,
                 owner=self._owner,
                 lease_until=until,
+                live=None,
                 attempts=trials.c.attempts + 1,
             )
         )
@@ -303,7 +309,7 @@ def released(database: Database, study_id: int, owners: Iterable[Owner]) -> None
                 trials.c.state == State.RUNNING,
                 trials.c.owner.in_(map(str, owners)),
             )
-            .values(state=State.WAITING, owner=None, lease_until=None)
+            .values(state=State.WAITING, **_NO_LEASE)
         )
 
 
@@ -327,11 +333,11 @@ def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
         rows = connection.execute(sa.select(*columns).where(held).with_for_update()).all()
         crashes = {row.number: reader.column(trials, "crashes", row) for row in rows}
         lost = [number for number, before in crashes.items() if before + 1 >= MOST_CRASHES]
-        freed: Mapping[str, object] = {"owner": None, "crashes": trials.c.crashes + 1}
+        freed: Mapping[str, object] = {**_NO_LEASE, "crashes": trials.c.crashes + 1}
         connection.execute(
             sa.update(trials)
             .where(held, ~trials.c.number.in_(lost))
-            .values(state=State.WAITING, lease_until=None, **freed)
+            .values(state=State.WAITING, **freed)
         )
         connection.execute(
             sa.update(trials)
@@ -341,7 +347,6 @@ def crashed(database: Database, study_id: int, owner: Owner) -> list[int]:
                 reason="lost",
                 hidden=True,
                 ended=database.now,
-                lease_until=None,
                 **freed,
             )
         )

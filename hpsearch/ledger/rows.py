@@ -32,8 +32,12 @@ _Row: TypeAlias = "sa.Row[*tuple[Any, ...]]"
 
 
 def raw(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]]:
-    """Columns (default: all) to select as the driver gives them, whatever was put there."""
-    chosen = [table.c[name] for name in names] if names else list(table.c)
+    """Columns to select as the driver gives them, whatever was put there.
+
+    By default all but those of bytes, which may be long.
+    """
+    short = [column.name for column in table.c if not isinstance(column.type, sa.LargeBinary)]
+    chosen = [table.c[name] for name in names or short]
     return [sa.type_coerce(column, sa.types.NullType()).label(column.name) for column in chosen]
 
 
@@ -162,7 +166,16 @@ class Reader:
             StoreError: If they are no rows of these metrics.
         """
         width = len(metrics)
-        return self._array(row.number, "epochs", row.data, width).reshape(-1, width)
+        return self._array(tables.curves, "epochs", row, width).reshape(-1, width)
+
+    def live(self, row: _Row, metrics: Sequence[str]) -> Curve:
+        """A running trial's curve so far from the bytes in ``data``.
+
+        Raises:
+            StoreError: If they are no rows of these metrics.
+        """
+        width = len(metrics)
+        return self._array(tables.trials, "live", row, width).reshape(-1, width)
 
     def steps(self, row: _Row) -> Steps:
         """A trial's losses by step from the bytes in ``data``.
@@ -170,7 +183,7 @@ class Reader:
         Raises:
             StoreError: If they are no numbers.
         """
-        return self._array(row.number, "steps", row.data, 1)
+        return self._array(tables.curves, "steps", row, 1)
 
     def outcomes(self, row: _Row) -> Outcomes:
         """What each validation example scored, from the bytes in ``data``.
@@ -190,11 +203,12 @@ class Reader:
         place = f"{table.name}, study {show(self.study, 140)}{trial}, {column}"
         return StoreError(f"{self.where}: {place}: {why}; {self.advice}")
 
-    def _array(self, number: int, column: str, data: Any, width: int) -> NDArray[np.float64]:
+    def _array(self, table: sa.Table, column: str, row: _Row, width: int) -> NDArray[np.float64]:
+        number, data = row.number, row.data
         if data is None:
-            raise self.bad(tables.curves, number, column, "there is no such row")
+            raise self.bad(table, number, column, "there is no such row")
         if not isinstance(data, bytes | memoryview) or len(data) % (8 * width):
-            raise self.bad(tables.curves, number, column, f"holds no rows of {width} numbers")
+            raise self.bad(table, number, column, f"holds no rows of {width} numbers")
         return np.frombuffer(data, dtype="<f8").astype(np.float64)
 
     def _columns(self, table: sa.Table, readers: Mapping[str, Read], row: _Row) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """The migrations, in order."""
 REVISION = REVISIONS[-1]
 """The newest of them, and what this program's tables are."""
@@ -71,6 +71,8 @@ trials = sa.Table(
     sa.Column("environment", sa.String(64), sa.ForeignKey(environments.c.digest)),
     sa.Column("owner", sa.Text),  # of the lease
     sa.Column("lease_until", sa.Double),
+    # The epochs so far of a RUNNING trial, as in ``curves``; each renewal of the lease brings them.
+    sa.Column("live", sa.LargeBinary),
     sa.Column("mlflow_run_id", sa.String(64)),
     sa.Column("in_optuna", sa.Boolean, nullable=False, default=False),
     sa.Column("in_mlflow", sa.Boolean, nullable=False, default=False),

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import getpass
 import json
+import math
 import os
-from collections.abc import Mapping
-from typing import Any
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hpsearch.ledger.records import (
+    NO_STEPS,
     STEP_LOSS,
     Curve,
     State,
@@ -21,6 +24,9 @@ from hpsearch.ledger.records import (
     Trial,
 )
 from hpsearch.study.config import Choices, Range, Value, dumps
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric
 
 STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
 ROUND = "hpsearch.round"
@@ -34,6 +40,10 @@ ENVIRONMENT_FOLDER = "environments"
 
 STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
 """MLflow's status of a finished trial."""
+
+Point: TypeAlias = tuple[str, int, int, str]
+"""A metric in MLflow: its name, step and time, and the value's bits in hexadecimal."""
+LARGEST = sys.float_info.max
 
 PARAMS = 100
 """Params that MLflow takes at once."""
@@ -103,7 +113,7 @@ class Content:
         fixed = [(k, v) for k, v in self.fixed().items() if not k.startswith("search.")]
         return dict(fixed[: PARAMS - len(own)]) | own
 
-    def metrics(self, trial: Trial, curve: Curve, steps: Steps) -> list[Any]:
+    def metrics(self, trial: Trial, curve: Curve, steps: Steps = NO_STEPS) -> list[Metric]:
         """A trial's curve, its losses by step, and its value."""
         from mlflow.entities import Metric
 
@@ -166,6 +176,18 @@ class Content:
             for key, value in table.items()
             if value is not None
         }
+
+
+def points(metrics: Iterable[Metric]) -> dict[Point, Metric]:
+    """Metrics by what MLflow keeps of each."""
+    return {
+        (each.key, each.step, each.timestamp, as_kept(each.value).hex()): each for each in metrics
+    }
+
+
+def as_kept(value: float) -> float:
+    """What MLflow's databases make of a number: infinities and -0.0 are none that they hold."""
+    return value if math.isnan(value) else max(-LARGEST, min(LARGEST, value)) + 0.0
 
 
 def text(value: Any) -> str:

@@ -22,7 +22,9 @@ from hpsearch.projections.mlflow_content import (
     WEIGHTS,
     WEIGHTS_FILE,
     Content,
+    Point,
     milliseconds,
+    points,
 )
 from hpsearch.settings import Settings
 
@@ -167,6 +169,16 @@ class Reader:
             and all(found.params.get(key) == value for key, value in params.items())
             and all(found.metrics.get(key) == value for key, value in last.items())
         )
+
+    def shown(self, found: Found) -> set[Point]:
+        """All metrics of a trial's run: every point, of which a search shows the last alone."""
+        names = {*self._record.metrics, STEP_LOSS, "value"} & found.metrics.keys()
+        with self._mlflow.failures():
+            return {
+                point
+                for name in sorted(names)
+                for point in points(self._client.get_metric_history(found.run_id, name))
+            }
 
     def has_weights(self, run_id: str) -> bool:
         """Whether the weights are among a run's artifacts."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 from uuid import uuid4
 
-from hpsearch.ledger.records import Curve, State, Steps, StudyRecord, Trial
+from hpsearch.ledger.records import NO_STEPS, Curve, State, Steps, StudyRecord, Trial
 from hpsearch.projections.mlflow_content import (
     ENVIRONMENT_FOLDER,
     LEDGER,
@@ -30,7 +30,9 @@ from hpsearch.projections.mlflow_content import (
     STUDY,
     TAG,
     WEIGHTS_FILE,
+    Point,
     milliseconds,
+    points,
 )
 from hpsearch.projections.mlflow_look import Reader
 from hpsearch.projections.round_summary import RoundSummary
@@ -43,7 +45,7 @@ from hpsearch.study.config import dumps
 from hpsearch.trust.environment import DIFF
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Metric, Run
 
 _ABOUT = (
     "A hyperparameter search by hpsearch. The run that bears the study's name says how it stands, "
@@ -84,6 +86,15 @@ class Tracking(Reader):
             self._client.log_batch(run_id, params=params)
             return run_id
 
+    def metrics(self, trial: Trial, curve: Curve, steps: Steps = NO_STEPS) -> dict[Point, Metric]:
+        """What a trial's run is to show of it."""
+        return points(self._content.metrics(trial, curve, steps))
+
+    def show(self, run_id: str, metrics: Sequence[Metric]) -> None:
+        """Show how far a trial has come that is running."""
+        with self._mlflow.failures():
+            self._client.log_batch(run_id, metrics)
+
     def release(self, run_id: str) -> None:
         """Show that nobody runs a trial at present."""
         with self._mlflow.failures():
@@ -93,14 +104,22 @@ class Tracking(Reader):
     def write(
         self,
         trial: Trial,
-        curve: Curve,
-        steps: Steps,
+        metrics: Sequence[Metric],
         run_id: str | None,
         parent: str,
         commit: str | None,
         log: bytes = b"",
     ) -> str:
-        """Write all of a finished trial, to a run that is there or a new one. Returns its id."""
+        """Write all of a finished trial, to a run that is there or a new one. Returns its id.
+
+        Args:
+            trial: The trial.
+            metrics: Those that the run does not show yet.
+            run_id: The run; None for a new one.
+            parent: The run that it stands below.
+            commit: The one that the trial was trained by.
+            log: What the training printed.
+        """
         from mlflow.entities import Param, RunTag
 
         with self._mlflow.failures():
@@ -114,7 +133,7 @@ class Tracking(Reader):
                 tags = [RunTag(key, value) for key, value in known.items()]
             seam("run-created")
             params = [Param(key, value) for key, value in self._content.all_params(trial).items()]
-            self._client.log_batch(run_id, self._content.metrics(trial, curve, steps), params, tags)
+            self._client.log_batch(run_id, metrics, params, tags)
             if filled(self._study.space, trial.params) and not self._unsealed:
                 resolved = self._study.resolve(trial.params, trial.seed)
                 file = study_file.toml(self._study.of_trial(trial.number, resolved))

@@ -27,7 +27,8 @@ from hpsearch.ledger.records import StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.projections.mlflow_runs import Tracking
 from hpsearch.projections.optuna_copy import OptunaCopy
-from hpsearch.projections.runs import Retrained, Runs, Written
+from hpsearch.projections.runs import Runs
+from hpsearch.projections.written import Retrained, Written
 from hpsearch.settings import Settings
 from hpsearch.verify import look
 from hpsearch.verify.tracking_invariants import beyond_repair

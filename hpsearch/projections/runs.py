@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
 
 from hpsearch.errors import HpsearchError, TrackingError, one_line
+from hpsearch.ledger.live import live
 from hpsearch.ledger.records import NO_STEPS, Curve, Steps, StudyRecord, Trial
 from hpsearch.ledger.records import curve as no_curve
 from hpsearch.ledger.store import Store
-from hpsearch.projections.mlflow_content import NOTE, PARENT
+from hpsearch.projections.mlflow_content import NOTE, PARENT, Point
 from hpsearch.projections.mlflow_look import Found, Index
 from hpsearch.projections.mlflow_runs import Tracking
 from hpsearch.projections.round_summary import params
 from hpsearch.projections.summary import reproduction_of, summary_of
+from hpsearch.projections.written import Retrained, Written
 from hpsearch.seams import seam
 from hpsearch.search.known import rounds_of
 from hpsearch.settings import Settings
@@ -32,48 +31,12 @@ from hpsearch.study.rounds import round_of
 
 _BATCH = 100
 """Trials whose curves are in memory at once."""
-_EARLY = 3.0
+_EARLY = 1.0
 """Seconds that a trial runs before its run is begun; a shorter one is written once, when done."""
+_REFRESH = 2.0
+"""Seconds between two looks at how far the running trials have come."""
 _SUMMARY = 3.0
 """Seconds between two versions of the study's own run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a projector wrote; false if nothing."""
-
-    optuna: int = 0
-    """Trials written to Optuna's storage."""
-    mlflow: int = 0
-    """Trials written to MLflow."""
-    removed: list[str] = field(default_factory=list)
-    """A line for each run that was deleted."""
-    other: int = 0
-    """Other writes: the study's own run, marks, runs begun early, weights."""
-
-    def __bool__(self) -> bool:
-        return bool(self.optuna or self.mlflow or self.removed or self.other)
-
-    def __add__(self, more: Written) -> Written:
-        return Written(
-            self.optuna + more.optuna,
-            self.mlflow + more.mlflow,
-            self.removed + more.removed,
-            self.other + more.other,
-        )
-
-
-class Retrained(Protocol):
-    """What training a trial again gave."""
-
-    @property
-    def identical(self) -> bool: ...
-    @property
-    def agrees(self) -> bool: ...
-    @property
-    def outcome(self) -> Mapping[str, Any]: ...
-    @property
-    def state(self) -> Mapping[str, NDArray[Any]]: ...
 
 
 @dataclass(slots=True)
@@ -84,6 +47,8 @@ class _Run:
     running: bool = False
     ended: bool = False
     """It is a finished trial's, with all of it."""
+    shown: set[Point] = field(default_factory=set)
+    """What it shows of a trial that has not ended: it must be a part of what it is to show."""
 
 
 class Runs:
@@ -115,6 +80,7 @@ class Runs:
         self._told_at = 0.0
         self._kept: set[str] = set()  # digests of the environments that the parent run describes
         self._held_since: dict[int, float] = {}
+        self._refreshed_at = 0.0
 
     def bring(
         self, lacking: Sequence[Trial], alone: Callable[[], None] = lambda: None, *, ending: bool
@@ -146,6 +112,7 @@ class Runs:
             lacking = self._store.unprojected(self._record.id) if other else lacking
             written = self._write(self._tracking, lacking, removed)
             other += self._show_running(self._tracking, lacking, held, removed)
+            other += self._show_epochs(self._tracking, lacking, removed)
             if ending or time.monotonic() > self._told_at + _SUMMARY:
                 other += self._tell(self._tracking)
             if ending and self._keep_best(self._tracking):
@@ -234,7 +201,8 @@ class Runs:
             self._remove(tracking, found.run_id, why, removed)
             found = None
         if found is not None:
-            self._runs[trial.number] = _Run(found.run_id, found.status == "RUNNING", whole)
+            shown = set() if whole else tracking.shown(found)
+            self._runs[trial.number] = _Run(found.run_id, found.status == "RUNNING", whole, shown)
             if found.tags.get(PARENT) != self._above(tracking, trial.number):
                 self._alone()
                 tracking.adopt(found.run_id, self._above(tracking, trial.number))
@@ -255,13 +223,19 @@ class Runs:
     def _write(self, tracking: Tracking, lacking: Sequence[Trial], removed: list[str]) -> int:
         finished = [t for t in lacking if t.state.finished and not t.in_mlflow]
         for trial, curve, steps in self._with_curves(finished):
+            metrics = tracking.metrics(trial, curve, steps)
             run = self._standing(tracking, trial, removed)
+            if run is not None and not run.shown <= metrics.keys():
+                self._replace(tracking, trial, removed)
+                run = None
+            for point in run.shown if run else ():
+                del metrics[point]
             self._alone()
             run_id = run.id if run else None
             commit = self._commit(trial)
             log = self._store.log(self._record.id, trial.number)
             parent = self._above(tracking, trial.number)
-            run_id = tracking.write(trial, curve, steps, run_id, parent, commit, log)
+            run_id = tracking.write(trial, [*metrics.values()], run_id, parent, commit, log)
             self._runs[trial.number] = _Run(run_id, ended=True)
             self._store.mark_mlflow(self._record.id, trial.number, run_id, True)
         return len(finished)
@@ -270,10 +244,15 @@ class Runs:
         """The run that a trial already has, unless it tells of an end that a retry has undone."""
         run = self._runs.get(trial.number)
         if run is not None and run.ended:
-            self._remove(tracking, run.id, f"trial {trial.number} was run again", removed)
-            del self._runs[trial.number]
+            self._replace(tracking, trial, removed)
             return None
         return run
+
+    def _replace(self, tracking: Tracking, trial: Trial, removed: list[str]) -> None:
+        """Delete the run of another attempt, which was not like this one."""
+        run_id = self._runs[trial.number].id
+        self._remove(tracking, run_id, f"trial {trial.number} was run again", removed)
+        del self._runs[trial.number]
 
     def _show_running(
         self, tracking: Tracking, lacking: Sequence[Trial], held: set[int], removed: list[str]
@@ -290,7 +269,8 @@ class Runs:
                 self._alone()
                 parent = self._above(tracking, trial.number)
                 run_id = tracking.begin(trial, run.id if run else None, parent)
-                self._runs[trial.number] = _Run(run_id, running=True)
+                shown = run.shown if run else set()
+                self._runs[trial.number] = _Run(run_id, running=True, shown=shown)
                 self._store.mark_mlflow(self._record.id, trial.number, run_id, False)
                 changes += 1
         for number, run in self._runs.items():
@@ -299,6 +279,30 @@ class Runs:
                 tracking.release(run.id)
                 run.running = False
                 changes += 1
+        return changes
+
+    def _show_epochs(self, tracking: Tracking, lacking: Sequence[Trial], removed: list[str]) -> int:
+        """Show how far the running trials have come, now and then: a batch for each."""
+        now = time.monotonic()
+        running = {n for n, run in self._runs.items() if run.running}
+        if not running or now < self._refreshed_at + _REFRESH:
+            return 0
+        self._refreshed_at = now
+        curves, changes = live(self._store.database, self._record), 0
+        for trial in lacking:
+            if trial.number not in running & curves.keys():
+                continue
+            run, metrics = self._runs[trial.number], tracking.metrics(trial, curves[trial.number])
+            fresh = [metric for point, metric in metrics.items() if point not in run.shown]
+            if not fresh:  # it has begun again, and is not yet as far as it was
+                continue
+            self._alone()
+            if run.shown <= metrics.keys():
+                tracking.show(run.id, fresh)
+                run.shown |= metrics.keys()
+            else:  # and not in the same way; its run is begun anew by the next look
+                self._replace(tracking, trial, removed)
+            changes += 1
         return changes
 
     # -- the study as a whole

@@ -26,6 +26,7 @@ _FLAG: _Kind = (int, 0, 1)
 _WORDS: _Kind = (str, 0, 0)
 _NO_WORDS: _Kind = (str | None, 0, 0)
 _BYTES: _Kind = (bytes | memoryview, 0, 0)
+_NO_BYTES: _Kind = (bytes | memoryview | None, 0, 0)
 
 STUDY: Mapping[str, _Kind] = {
     "id": _COUNT,
@@ -54,6 +55,7 @@ TRIAL: Mapping[str, _Kind] = {
     "hidden": _FLAG,
     "owner": _NO_WORDS,
     "lease_until": _REAL,
+    "live": _NO_BYTES,
     "mlflow_run_id": _NO_WORDS,
     "in_optuna": _FLAG,
     "in_mlflow": _FLAG,
@@ -62,7 +64,7 @@ CURVE: Mapping[str, _Kind] = {
     "number": _COUNT,
     "epochs": _BYTES,
     "steps": _BYTES,
-    "outcomes": (bytes | memoryview | None, 0, 0),
+    "outcomes": _NO_BYTES,
 }
 COPIED: Mapping[str, _Kind] = {
     "number": _COUNT,

@@ -56,6 +56,8 @@ def _leases(seen: Look) -> Iterator[str]:
                 yield f"{said}, but its worker is gone; `hpsearch run` runs it again"
         elif trial.owner is not None or trial.lease_until is not None:
             yield f"{said}, but is still leased to {trial.owner}"
+        elif trial.shows:
+            yield f"{said}, but shows epochs as if it were running"
 
 
 def _states(seen: Look) -> Iterator[str]:

@@ -47,6 +47,8 @@ class TrialRow:
     """It has failed once, and so no other trial goes by it."""
     owner: str | None
     lease_until: float | None
+    shows: bool
+    """It has epochs to be looked at before it ends."""
     leased: bool
     """Its lease has not run out, and its owner is not known to be gone."""
     mlflow_run_id: str | None
@@ -321,6 +323,7 @@ def _trial(row: sa.Row[Any], now: float) -> TrialRow:
         hidden=bool(row.hidden),
         owner=row.owner,
         lease_until=row.lease_until,
+        shows=row.live is not None,
         leased=row.state == "RUNNING" and holds(row.owner, row.lease_until, now),
         mlflow_run_id=row.mlflow_run_id,
         in_optuna=bool(row.in_optuna),

@@ -33,6 +33,8 @@ OUTAGE = 300.0
 """Seconds that a store may be away before its workers give up."""
 _AT_ONCE = 500  # trials that are read at once, so that joining a long study takes little memory
 _LONGEST_PAUSE = 2.0  # seconds between two tries to reach it
+_SOON, _OFTEN = 1.0, 2.0  # seconds to a lease's first renewal, and between two, at most
+_SHOWN = 10_000  # epochs that a running trial shows, at most
 _SHORTEST_WAIT, _LONGEST_WAIT = 0.01, 0.25  # seconds between two looks when there is nothing to do
 
 _Outcome = TypeVar("_Outcome")
@@ -96,9 +98,10 @@ class Worker:
 
     def _run(self, claim: Claim, environment_digest: str, stop: threading.Event) -> None:
         number, leases = claim.number, self._leases
+        rows: list[Row] = []
         seam("claimed")
         try:
-            with _renewed(leases, number) as held:
+            with _renewed(leases, number, rows) as held:
                 study, history = patiently(stop, lambda: self._at(number))
                 params = suggest(study, history, number)
                 patiently(stop, lambda: leases.show(number, params))
@@ -110,6 +113,7 @@ class Worker:
                     params,
                     self._trainer,
                     lambda: stop.is_set() or not held.is_set(),
+                    rows,
                 )
             if result is None:
                 leases.hand_back(number)
@@ -167,8 +171,12 @@ def evaluate(
     params: Params,
     trainer: Trainer,
     interrupted: Callable[[], bool] = lambda: False,
+    rows: list[Row] | None = None,
 ) -> Result | None:
     """Train one trial: a pure function of all but ``interrupted``.
+
+    Args:
+        rows: Takes each epoch as it comes, for those who look at a trial that is running.
 
     Returns:
         How it ended, or None if it was interrupted. One whose configuration is out of the race is
@@ -184,7 +192,7 @@ def evaluate(
             return Result(State.PRUNED, None, params, nothing, None, reason=race.REASON)
     pruning = Pruning(study, history, claim.number, params)
     metric = study.column
-    rows: list[Row] = []
+    rows = [] if rows is None else rows
     steps: Sequence[float] = ()
     state = State.COMPLETE
     reason: str | None = None
@@ -235,8 +243,8 @@ def evaluate(
 
 
 @contextmanager
-def _renewed(leases: Leases, number: int) -> Iterator[threading.Event]:
-    """Keep a trial's lease from running out, on a thread of its own.
+def _renewed(leases: Leases, number: int, rows: Sequence[Row]) -> Iterator[threading.Event]:
+    """Keep a trial's lease from running out, and show its epochs, on a thread of its own.
 
     Yields:
         An event that is cleared once the trial is no longer held.
@@ -245,10 +253,12 @@ def _renewed(leases: Leases, number: int) -> Iterator[threading.Event]:
     held.set()
 
     def renew() -> None:
-        while not over.wait(leases.lease / 3):
+        pause = _SOON
+        while not over.wait(min(pause, leases.lease / 3)):
+            pause = _OFTEN
             # A store that is away now may be back before the lease runs out.
             with suppress(StoreError):
-                if not leases.renew(number):
+                if not leases.renew(number, curve(rows[:_SHOWN]) if rows else None):
                     held.clear()
                     return
 

@@ -17,7 +17,8 @@ from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Curve, Result, State, Trial, weights_digest
 from hpsearch.ledger.store import Store
-from hpsearch.projections.projector import Projector, Written
+from hpsearch.projections.projector import Projector
+from hpsearch.projections.written import Written
 from hpsearch.settings import Settings
 from hpsearch.study.config import Params, Study
 from tests.conftest import study as small

@@ -16,12 +16,21 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from hpsearch.errors import DigestConflictError, UnknownStudyError, UsageError
+from hpsearch.errors import DigestConflictError, StoreError, UnknownStudyError, UsageError
 from hpsearch.ledger import records
 from hpsearch.ledger.database import Database
-from hpsearch.ledger.leases import FAILS_IN_A_ROW, MOST_CRASHES, Claim, Idle, Leases, crashed
+from hpsearch.ledger.leases import (
+    FAILS_IN_A_ROW,
+    MOST_CRASHES,
+    Claim,
+    Idle,
+    Leases,
+    crashed,
+    released,
+)
+from hpsearch.ledger.live import live
 from hpsearch.ledger.owner import LONGEST, Owner
-from hpsearch.ledger.records import Result, State, StudyRecord, curve
+from hpsearch.ledger.records import Result, State, StudyRecord, curve, encode
 from hpsearch.ledger.store import Store
 from hpsearch.ledger.tables import curves, studies, trials
 from hpsearch.verify import ledger_reading
@@ -153,6 +162,58 @@ def test_renewed_lease_is_kept(join: Join) -> None:
     first.lease = 60.0
     assert first.renew(0)
     assert number(second.claim()) == 1
+
+
+def test_renewal_shows_the_epochs_so_far(
+    database: Database, record: StudyRecord, join: Join
+) -> None:
+    """Bit for bit, of running trials that have any; a renewal without them changes none."""
+    first, second = join(), join()
+    first.claim()
+    second.claim()
+    rows = curve([[0.1, np.nan, -0.0, np.inf], [0.3, 0.4, 0.5, 0.6]])
+    assert first.renew(0, rows)
+    assert first.renew(0)
+    shown = live(database, record)
+    assert list(shown) == [0]
+    assert encode(rows) == encode(shown[0])
+    assert not second.renew(0, rows[:1])
+    assert len(live(database, record)[0]) == 2
+
+
+@pytest.mark.parametrize("end", ["finish", "hand back", "release", "crash", "take over"])
+def test_trial_that_is_not_run_on_shows_no_epochs(
+    database: Database, record: StudyRecord, join: Join, end: str
+) -> None:
+    """However a worker leaves its trial, what it had shown goes: the next begins at none."""
+    owner = replace(HERE, host="elsewhere")
+    worker = join(owner, lease=0.0 if end == "take over" else 60.0)
+    worker.claim()
+    assert worker.renew(0, curve([[0.1, 0.2, 0.3, 0.4]]))
+    match end:
+        case "finish":
+            worker.finish(0, COMPLETE)
+        case "hand back":
+            worker.hand_back(0)
+        case "release":
+            released(database, record.id, [owner])
+        case "crash":
+            crashed(database, record.id, owner)
+    if end != "finish":
+        assert number(join().claim()) == 0
+    assert live(database, record) == {}
+    query = sa.select(sa.func.count()).where(trials.c.live.is_not(None))
+    with database.read() as connection:
+        assert connection.execute(query).scalar() == 0
+
+
+def test_epochs_that_are_none_are_told(database: Database, record: StudyRecord, join: Join) -> None:
+    """Another program may have written anything there."""
+    join().claim()
+    with database.write() as connection:
+        connection.execute(sa.update(trials).values(live=b"123"))
+    with pytest.raises(StoreError, match="hpsearch_trials, study 'small', trial 0, live"):
+        live(database, record)
 
 
 def test_dead_process_of_this_host_frees_its_lease(join: Join) -> None:

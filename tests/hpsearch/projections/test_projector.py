@@ -19,10 +19,12 @@ from hpsearch.errors import StoreAwayError, TrackingError, UnknownStudyError
 from hpsearch.ledger.records import State, weights_digest
 from hpsearch.ledger.store import Store
 from hpsearch.projections import projector, runs
-from hpsearch.projections.projector import Written
+from hpsearch.projections.written import Written
 from hpsearch.trust.estimate import correction
+from hpsearch.verify import look, tracking_invariants
+from hpsearch.verify.findings import Violation, judge
 from tests.conftest import study
-from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Again, Workspace
+from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Again, Workspace, rows
 
 COMPLETE, PRUNED, FAIL = State.COMPLETE, State.PRUNED, State.FAIL
 Make = Callable[..., Workspace]
@@ -430,6 +432,124 @@ def test_trial_handed_back_leaves_no_run_running(
         book.runs()[number].info.run_id,
         book.runs()[number].info.status,
     )
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials that run are shown from their first moment on, and at every look."""
+    monkeypatch.setattr(runs, "_EARLY", 0.0)
+    monkeypatch.setattr(runs, "_REFRESH", 0.0)
+
+
+def shown(book: Workspace, number: int) -> list[float]:
+    """What the run of a trial shows of its validation loss, by step."""
+    history = book.client.get_metric_history(book.runs()[number].info.run_id, "val_loss")
+    assert [m.step for m in history] == list(range(1, len(history) + 1))
+    return [metric.value for metric in history]
+
+
+def violations(book: Workspace) -> list[Violation]:
+    """What ``verify`` finds wrong in MLflow."""
+    found = judge(look.take(book.store.database, book.record.name, book.settings))
+    return [each for each in found.violations if each.invariant in tracking_invariants.INVARIANTS]
+
+
+@pytest.mark.usefixtures("at_once")
+def test_running_trial_shows_its_epochs(book: Workspace) -> None:
+    """They come as its worker shows them, and end in the same run as the ledger's, once each."""
+    projecting, number = book.projector(), book.claim()
+    projecting.step()
+    for epochs in (1, 3, 3, 7):
+        book.leases.renew(number, rows(number, 8)[:epochs])
+        projecting.step()
+        assert rows(number, 8)[:epochs, 2].tolist() == shown(book, number)
+    assert not projecting.step()
+    run = book.runs()[number].info
+    assert (run.status, violations(book)) == ("RUNNING", [])
+    book.finish(number, epochs=8)
+    projecting.step()
+    ended = book.runs()[number].info
+    assert (run.run_id, "FINISHED") == (ended.run_id, ended.status)
+    book.check_curves()
+    book.sync()
+    assert not book.sync()
+    assert violations(book) == []
+
+
+@pytest.mark.usefixtures("at_once")
+def test_epochs_wait_for_their_turn(book: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two looks at the running trials lie some seconds, however often one is due."""
+    projecting, number = book.projector(), book.claim()
+    book.leases.renew(number, rows(number, 1))
+    projecting.step()
+    monkeypatch.setattr(runs, "_REFRESH", 60.0)
+    book.leases.renew(number, rows(number, 2))
+    assert not projecting.step()
+    assert len(shown(book, number)) == 1
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("other", [False, True], ids=["the same bits", "other bits"])
+@pytest.mark.parametrize("killed", [False, True], ids=["", "and the projector killed"])
+def test_attempt_that_is_begun_again(book: Workspace, *, other: bool, killed: bool) -> None:
+    """It goes on in the run of the first; where it differs, the run is made anew."""
+    projecting, number = book.projector(), book.claim()
+    projecting.step()
+    book.leases.renew(number, rows(number, 8)[:5])
+    projecting.step()
+    first = book.runs()[number].info.run_id
+    book.leases.hand_back(number)
+    projecting.step()
+    if killed:
+        projecting = book.projector()
+    assert number == book.claim()
+    again = rows(number + other, 8)
+    for epochs in (2, 6):
+        book.leases.renew(number, again[:epochs])
+        projecting.step()
+        projecting.step()
+    assert again[:6, 2].tolist() == shown(book, number)
+    assert (first != book.runs()[number].info.run_id) is other
+    book.finish(number, curve=again, value=float(again[-1, 3]))
+    projecting.step()
+    book.check_curves()
+    book.sync()
+    assert not book.sync()
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("ended", [COMPLETE, FAIL])
+def test_projector_that_dies_while_a_trial_runs(book: Workspace, ended: State) -> None:
+    """``sync`` ends the run as the trial ended, whatever its run had shown before."""
+    projecting, number = book.projector(), book.claim()
+    projecting.step()
+    book.leases.renew(number, rows(number, 5))
+    projecting.step()
+    if ended is FAIL:  # given up, it has no curve
+        book.finish(number, FAIL, curve=np.zeros((0, 4)))
+    else:
+        book.finish(number, epochs=3)  # of another seed, say: the fifth is not among them
+    written = book.sync()
+    assert (written.mlflow, len(written.removed)) == (1, 1)
+    assert book.runs()[number].info.status == {FAIL: "FAILED", COMPLETE: "FINISHED"}[ended]
+    book.check_curves()
+    assert not book.sync()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_epochs_that_mlflow_cannot_hold(book: Workspace) -> None:
+    """A metric that is no number, infinite, or -0.0 is known again by what MLflow made of it."""
+    projecting, number = book.projector(), book.claim()
+    wild = np.array([[np.nan, np.inf, -np.inf, -0.0], [1e-320, 0.1, 1e308, 0.5]])
+    projecting.step()
+    book.leases.renew(number, wild[:1])
+    projecting.step()
+    run = book.runs()[number].info.run_id
+    book.finish(number, curve=wild, value=0.5)
+    written = book.sync()
+    assert (written.removed, run) == ([], book.runs()[number].info.run_id)
+    assert not book.sync()
+    assert violations(book) == []
 
 
 def test_parent_says_how_the_study_stands(book: Workspace) -> None:

@@ -276,7 +276,7 @@ SOON = "(julianday('now') - 2440587.5) * 86400.0 + 100"
 RUNNING = (
     "UPDATE hpsearch_studies SET budget = 9, next_number = 9",
     "INSERT INTO hpsearch_trials SELECT study_id, 8, 'RUNNING', NULL, params, 0, seed, 1, 0, "
-    f"started, NULL, NULL, NULL, '{{}}', 0, NULL, :elsewhere, {SOON}, NULL, 0, 0 "
+    f"started, NULL, NULL, NULL, '{{}}', 0, NULL, :elsewhere, {SOON}, NULL, 0, 0, x'' "
     "FROM hpsearch_trials WHERE number = 0",
 )
 """A ninth trial, which a worker on another host holds."""
@@ -364,6 +364,7 @@ LEDGER: dict[str, tuple[tuple[str, ...], set[str]]] = {
     "number-beyond": ((f"{STUDY} next_number = 7",), {"numbers"}),
     "over-budget": ((f"{STUDY} budget = 7",), {"budget"}),
     "finished-and-leased": ((f"{SET} owner = :dead WHERE number = :c",), {"leases"}),
+    "finished-and-live": ((f"{SET} live = x'' WHERE number = :c",), {"leases"}),
     "no-such-state": (
         (f"{SET} state = 'DONE' WHERE number = 7",),
         {"states", "curves", "digests", "optuna", "run-status", "values"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -63,17 +64,19 @@ class Lease:
     def __init__(self, answer: object = True) -> None:
         self.clock = 0.0
         self.renewed: list[float] = []
+        self.shown: list[Any] = []
         self._answer = answer
 
-    def renew(self, number: int) -> object:
-        """Note when it was asked for."""
+    def renew(self, number: int, rows: Any) -> object:
+        """Note when it was asked for, and what it shows."""
         assert number == 7
         self.renewed.append(self.clock)
+        self.shown.append(None if rows is None else rows.tolist())
         if isinstance(self._answer, Exception):
             raise self._answer
         return self._answer
 
-    def run(self, monkeypatch: pytest.MonkeyPatch) -> bool:
+    def run(self, monkeypatch: pytest.MonkeyPatch, rows: Sequence[Any] = ()) -> bool:
         """Hold it until its clock ends. Returns whether the trial is still held then."""
         lease = self
 
@@ -92,27 +95,46 @@ class Lease:
         renewing: list[threading.Thread] = []
         kinds: Any = SimpleNamespace(Event=Event, Thread=thread)
         monkeypatch.setattr(worker, "threading", kinds)
-        with _renewed(self, 7) as held:  # type: ignore[arg-type]
+        with _renewed(self, 7, rows) as held:  # type: ignore[arg-type]
             renewing[0].join(60)
             return held.is_set()
 
 
-def test_lease_is_renewed_three_times_while_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two renewals may go astray, and the trial is held all the same."""
+def test_lease_is_renewed_after_a_second_and_every_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several renewals may go astray, and the trial is held all the same."""
     lease = Lease()
     assert lease.run(monkeypatch)
-    assert lease.renewed == [5.0 * n for n in range(1, 31)]
+    assert lease.renewed == [1.0 + 2.0 * n for n in range(75)]
+    assert lease.shown == [None] * 75
+
+
+def test_short_lease_is_renewed_three_times_while_it_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So that two may go astray."""
+    lease = Lease()
+    lease.lease = 1.5
+    assert lease.run(monkeypatch)
+    assert lease.renewed == [0.5 * n for n in range(1, 31)]
+
+
+def test_renewal_shows_the_epochs_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there are, and no more than can be shown every two seconds."""
+    monkeypatch.setattr(worker, "_SHOWN", 2)
+    lease = Lease()
+    assert lease.run(monkeypatch, [[1.0, 2.0], (3.0, 4.0), [5.0, 6.0]])
+    assert lease.shown[0] == [[1.0, 2.0], [3.0, 4.0]]
 
 
 def test_renewal_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that is away takes no lease: it may be back before the lease runs out."""
     lease = Lease(StoreAwayError("gone"))
     assert lease.run(monkeypatch)
-    assert len(lease.renewed) == 30
+    assert len(lease.renewed) == 75
 
 
 def test_lease_of_another_is_noticed_at_the_first_renewal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who no longer holds the trial learns so, and asks no more."""
     lease = Lease(False)
     assert not lease.run(monkeypatch)
-    assert lease.renewed == [5.0]
+    assert lease.renewed == [1.0]
