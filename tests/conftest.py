@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from hpsearch.ledger.database import Database
 from hpsearch.study import file as study_file
@@ -25,6 +25,9 @@ settings.register_profile(
 )
 settings.register_profile(
     "soak", settings.get_profile("usual"), max_examples=500, stateful_step_count=60
+)
+settings.register_profile(  # where it counts that an example fails, and not which is the smallest
+    "mutants", settings.get_profile("usual"), phases=(Phase.explicit, Phase.generate)
 )
 settings.load_profile("usual")
 

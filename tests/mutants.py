@@ -1,9 +1,10 @@
 """Would the tests of a room notice that its code is wrong?
 
 ``python -m tests.mutants search --count 30 --seed 1`` changes one thing at a time in a copy of the
-tree, runs the room's own tests on it, and prints each change that they let pass. ``--only 4 7``
-looks at those again, while the code is the same. A change that makes the tests hang is noticed,
-too: they have MUTANTS_SECONDS (60), which a busy machine needs more of.
+tree, runs the room's own tests on it until one fails, and prints each change that they let pass.
+The tests of the changed module come first, then those that name it, the quick ones before the slow.
+``--only 4 7`` looks at those again, while the code is the same. A change that makes the tests hang
+is noticed, too: they have MUTANTS_SECONDS (120), which a busy machine needs more of.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import ast
 import importlib.util
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 _LEFT_OUT = (".git", ".venv", "__pycache__", ".hpsearch", ".hypothesis", "*_cache")
@@ -169,13 +172,11 @@ def sample(folder: Path, count: int, seed: int) -> list[tuple[Path, Mutation]]:
     return random.Random(seed).sample(found, min(count, len(found)))
 
 
-def passes(tree: Path, tests: str, seconds: float, module: str = "") -> bool:
-    """Whether the tests pass in ``tree``, and in time; those of ``module`` come first."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-    own = f"{tests}/test_{module}.py"
-    command += [own, tests] if (tree / own).exists() else [tests]
+def passes(tree: Path, tests: list[str], seconds: float, *options: str) -> bool:
+    """Whether the tests pass in ``tree``, one after the other, and in time."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     process = subprocess.Popen(
-        [*command, f"--basetemp={tree.parent / 'tmp'}"],
+        [*command, "--hypothesis-profile=mutants", f"--basetemp={tree.parent / 'tmp'}", *options],
         cwd=tree,
         env=os.environ | {"PYTHONPATH": str(tree)},
         stdin=subprocess.DEVNULL,
@@ -194,6 +195,26 @@ def passes(tree: Path, tests: str, seconds: float, module: str = "") -> bool:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def seconds_by_file(report: str) -> dict[str, float]:
+    """How long the tests of each file took, as pytest's JUnit report has it."""
+    taken: dict[str, float] = {}
+    for test in ElementTree.fromstring(report).iter("testcase"):
+        file = test.attrib["classname"].replace(".", "/") + ".py"
+        taken[file] = taken.get(file, 0.0) + float(test.attrib["time"])
+    return taken
+
+
+def in_order(tree: Path, taken: dict[str, float], module: str) -> list[str]:
+    """The test files, those first that most likely notice a change of ``module``, and soon."""
+    named = re.compile(rf"\b{re.escape(module)}\b")
+
+    def place(file: str) -> tuple[bool, bool, float]:
+        path = tree / file
+        return path.stem != f"test_{module}", not named.search(path.read_text()), taken[file]
+
+    return sorted(taken, key=place)
 
 
 @contextmanager
@@ -218,7 +239,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
     parser.add_argument("--only", type=int, nargs="*", help="their numbers in the sample")
     words = parser.parse_args()
-    seconds = float(os.environ.get("MUTANTS_SECONDS", "60"))
+    seconds = float(os.environ.get("MUTANTS_SECONDS", "120"))
     room = "net" if words.room == "net" else f"hpsearch/{words.room}"
     with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
         tree = Path(folder) / "tree"
@@ -228,14 +249,16 @@ def main() -> None:
         if not tried:
             sys.exit(f"{room}: there is nothing to change")
         begun = time.monotonic()
-        passed = passes(tree, f"tests/{room}", seconds)
+        report = Path(folder) / "report.xml"
+        passed = passes(tree, [f"tests/{room}"], seconds, f"--junit-xml={report}")
         print(f"tests/{room}: {time.monotonic() - begun:.0f} s as it is", flush=True)
         if not passed:
             sys.exit(f"it fails, or needs more than {seconds:.0f} s: set MUTANTS_SECONDS")
+        taken = seconds_by_file(report.read_text())
         survivors = 0
         for at, (path, mutation) in tried:
             with changed(path, mutation.source):
-                if passes(tree, f"tests/{room}", seconds, path.stem):
+                if passes(tree, in_order(tree, taken, path.stem), seconds):
                     survivors += 1
                     print(f"[{at}] {path.relative_to(tree)}:{mutation}", flush=True)
         noticed = len(tried) - survivors

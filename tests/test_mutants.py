@@ -74,6 +74,36 @@ def test_the_sample_is_drawn_alike() -> None:
     assert [(p, str(m)) for p, m in first] == [(p, str(m)) for p, m in again]
 
 
+def test_tests_are_in_order(tmp_path: Path) -> None:
+    """The module's own come first, then those that name it, then the others; quick ones first."""
+    texts = {
+        "tests/test_slow.py": "",
+        "tests/test_quick.py": "of another",
+        "tests/test_names_it.py": "from hpsearch.ledger import module",
+        "tests/test_module.py": "",
+    }
+    (tmp_path / "tests").mkdir()
+    for file, text in texts.items():
+        (tmp_path / file).write_text(text)
+    taken = {file: 9.0 - place for place, file in enumerate(texts)}
+    found = mutants.in_order(tmp_path, taken | {"tests/test_module.py": 99.0}, "module")
+    assert found == [
+        "tests/test_module.py",
+        "tests/test_names_it.py",
+        "tests/test_quick.py",
+        "tests/test_slow.py",
+    ]
+
+
+def test_seconds_by_file() -> None:
+    """They are added up over a file's tests."""
+    report = (
+        '<testsuites><testsuite><testcase classname="tests.net.test_a" name="x" time="1.5"/>'
+        '<testcase classname="tests.net.test_a" name="y" time="0.25"/></testsuite></testsuites>'
+    )
+    assert mutants.seconds_by_file(report) == {"tests/net/test_a.py": 1.75}
+
+
 def test_a_changed_module_is_put_back(tmp_path: Path) -> None:
     """The copy is as it was after each change."""
     path = tmp_path / "a.py"
