@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, settings
 
 from hpsearch.ledger.database import Database
@@ -90,18 +92,49 @@ def fresh_postgres(postgres: Cluster) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each kind of store in turn: one suite holds both to the same promises."""
+    named: str = request.param
+    return named
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where a store may be made, of each kind in turn."""
-    if request.param == "sqlite":
+    if kind == "sqlite":
         (tmp_path / "store").mkdir()
         return f"sqlite:///{tmp_path / 'store' / 'studies.db'}"
     found: str = request.getfixturevalue("fresh_postgres")
     return found
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty store's file, which takes a while to make and none to copy."""
+    file = tmp_path_factory.mktemp("empty") / "studies.db"
+    Database(f"sqlite:///{file}").engine.dispose()
+    return file
+
+
+@pytest.fixture(scope="session")
+def empty_postgres(postgres: Cluster) -> str:
+    """The name of a database with an empty store in it, to copy."""
+    url = postgres.database()
+    Database(url).engine.dispose()
+    return str(sa.make_url(url).database)
+
+
 @pytest.fixture
-def database(url: str) -> Iterator[Database]:
-    """An empty store, of each kind in turn: one suite holds both to the same promises."""
-    opened = Database(url)
+def database(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, empty_store: Path
+) -> Iterator[Database]:
+    """An empty store, of each kind in turn."""
+    if kind == "sqlite":
+        (tmp_path / "store").mkdir(exist_ok=True)
+        file = shutil.copy(empty_store, tmp_path / "store" / "studies.db")
+        opened = Database(f"sqlite:///{file}")
+    else:
+        empty = request.getfixturevalue("empty_postgres")
+        opened = Database(request.getfixturevalue("postgres").database(f"TEMPLATE {empty}"))
     yield opened
     opened.engine.dispose()

@@ -2,9 +2,10 @@
 
 ``python -m tests.mutants search --count 30 --seed 1`` changes one thing at a time in a copy of the
 tree, runs the room's own tests on it until one fails, and prints each change that they let pass.
-The tests of the changed module come first, then those that name it, the quick ones before the slow.
-``--only 4 7`` looks at those again, while the code is the same. A change that makes the tests hang
-is noticed, too: they have MUTANTS_SECONDS (120), which a busy machine needs more of.
+Only those tests are run that run the changed function (tests/reached.py) or start processes, the
+quick ones first. ``--only 4 7`` looks at those again, while the code is the same. A change that
+makes the tests hang is noticed, too: they have MUTANTS_SECONDS (120), which a busy machine needs
+more of.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from __future__ import annotations
 import argparse
 import ast
 import importlib.util
+import json
 import os
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -26,7 +27,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
+
+from tests import reached
+from tests.reached import Reached
 
 ROOT = Path(__file__).resolve().parents[1]
 _LEFT_OUT = (".git", ".venv", "__pycache__", ".hpsearch", ".hypothesis", "*_cache")
@@ -58,6 +61,8 @@ class Mutation:
     tree: ast.Module
     old: ast.AST
     new: ast.AST
+    function: int | None
+    """The first line of the function that it is in, decorators included."""
 
     @property
     def line(self) -> int:
@@ -89,24 +94,34 @@ class _Replace(ast.NodeTransformer):
 def mutations(source: str) -> list[Mutation]:
     """All changes that can be made to a module, from its first line to its last."""
     tree = ast.parse(source)
-    return [Mutation(tree, old, new) for old, new in _sites(tree, boolean=False)]
+    return [Mutation(tree, old, new, function) for old, new, function in _sites(tree, None)]
 
 
-def _sites(node: ast.AST, boolean: bool) -> Iterator[tuple[ast.AST, ast.AST]]:
-    """Pairs of a node and its replacement; ``boolean``: the function about it returns a bool."""
+def _sites(
+    node: ast.AST, about: ast.FunctionDef | None
+) -> Iterator[tuple[ast.AST, ast.AST, int | None]]:
+    """A node, its replacement, and where the function ``about`` it begins."""
     if _is_for_readers(node):
         return
     if isinstance(node, ast.FunctionDef):
-        boolean = isinstance(node.returns, ast.Name) and node.returns.id == "bool"
-    if isinstance(node, ast.Return) and not isinstance(node.value, ast.Constant | None):
-        for value in (True, False) if boolean else (None,):
-            yield node, ast.Return(ast.Constant(value))
-    yield from _changes(node)
+        about = node
+    line = about and min(part.lineno for part in (about, *about.decorator_list))
+    for old, new in (*_returns(node, about), *_changes(node)):
+        yield old, new, line
     for field, value in ast.iter_fields(node):
         if field not in _NOT_BEHAVIOUR_FIELDS:
             for child in value if isinstance(value, list) else [value]:
                 if isinstance(child, ast.AST):
-                    yield from _sites(child, boolean)
+                    yield from _sites(child, about)
+
+
+def _returns(node: ast.AST, about: ast.FunctionDef | None) -> Iterator[tuple[ast.AST, ast.AST]]:
+    """What else a function may return."""
+    if isinstance(node, ast.Return) and not isinstance(node.value, ast.Constant | None):
+        returned = about and about.returns
+        boolean = isinstance(returned, ast.Name) and returned.id == "bool"
+        for value in (True, False) if boolean else (None,):
+            yield node, ast.Return(ast.Constant(value))
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
@@ -172,11 +187,12 @@ def sample(folder: Path, count: int, seed: int) -> list[tuple[Path, Mutation]]:
     return random.Random(seed).sample(found, min(count, len(found)))
 
 
-def passes(tree: Path, tests: list[str], seconds: float, *options: str) -> bool:
-    """Whether the tests pass in ``tree``, one after the other, and in time."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+def passes(tree: Path, tests: str, seconds: float, *options: str) -> bool:
+    """Whether the tests pass in ``tree``, and in time."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tests]
+    command += ["-p", "tests.reached", "--hypothesis-profile=mutants", *options]
     process = subprocess.Popen(
-        [*command, "--hypothesis-profile=mutants", f"--basetemp={tree.parent / 'tmp'}", *options],
+        [*command, f"--basetemp={tree.parent / 'tmp'}"],
         cwd=tree,
         env=os.environ | {"PYTHONPATH": str(tree)},
         stdin=subprocess.DEVNULL,
@@ -197,24 +213,18 @@ def passes(tree: Path, tests: list[str], seconds: float, *options: str) -> bool:
         process.wait()
 
 
-def seconds_by_file(report: str) -> dict[str, float]:
-    """How long the tests of each file took, as pytest's JUnit report has it."""
-    taken: dict[str, float] = {}
-    for test in ElementTree.fromstring(report).iter("testcase"):
-        file = test.attrib["classname"].replace(".", "/") + ".py"
-        taken[file] = taken.get(file, 0.0) + float(test.attrib["time"])
-    return taken
+def noticing(seen: dict[str, Reached], file: str, function: int | None) -> list[str]:
+    """The tests that may notice a change of a function, or of a module itself, quick ones first.
 
-
-def in_order(tree: Path, taken: dict[str, float], module: str) -> list[str]:
-    """The test files, those first that most likely notice a change of ``module``, and soon."""
-    named = re.compile(rf"\b{re.escape(module)}\b")
-
-    def place(file: str) -> tuple[bool, bool, float]:
-        path = tree / file
-        return path.stem != f"test_{module}", not named.search(path.read_text()), taken[file]
-
-    return sorted(taken, key=place)
+    Those that start processes, which may run anything, come last.
+    """
+    place = (file, function)
+    chosen = [
+        test
+        for test, one in seen.items()
+        if function is None or place in one.functions or one.processes
+    ]
+    return sorted(chosen, key=lambda test: (place not in seen[test].functions, seen[test].seconds))
 
 
 @contextmanager
@@ -249,18 +259,21 @@ def main() -> None:
         if not tried:
             sys.exit(f"{room}: there is nothing to change")
         begun = time.monotonic()
-        report = Path(folder) / "report.xml"
-        passed = passes(tree, [f"tests/{room}"], seconds, f"--junit-xml={report}")
+        report, chosen = Path(folder) / "reached.json", Path(folder) / "chosen.json"
+        passed = passes(tree, f"tests/{room}", seconds, f"--reached={report}")
         print(f"tests/{room}: {time.monotonic() - begun:.0f} s as it is", flush=True)
         if not passed:
             sys.exit(f"it fails, or needs more than {seconds:.0f} s: set MUTANTS_SECONDS")
-        taken = seconds_by_file(report.read_text())
+        seen = reached.read(report)
         survivors = 0
         for at, (path, mutation) in tried:
+            file = str(path.relative_to(tree))
+            tests = noticing(seen, file, mutation.function)
+            chosen.write_text(json.dumps(tests))
             with changed(path, mutation.source):
-                if passes(tree, in_order(tree, taken, path.stem), seconds):
+                if not tests or passes(tree, f"tests/{room}", seconds, f"--chosen={chosen}"):
                     survivors += 1
-                    print(f"[{at}] {path.relative_to(tree)}:{mutation}", flush=True)
+                    print(f"[{at}] {file}:{mutation} ({len(tests)} tests)", flush=True)
         noticed = len(tried) - survivors
         print(f"{room}: {noticed} of {len(tried)} noticed ({noticed / len(tried):.0%})")
 

@@ -98,11 +98,10 @@ class Cluster:
             self.stop("immediate")
         shutil.rmtree(self.folder)
 
-    def database(self, tablespace: str | None = None, options: str = "") -> str:
-        """The URL of a new database."""
+    def database(self, options: str = "") -> str:
+        """The URL of a new database, made with these options of ``CREATE DATABASE``."""
         name = f"test_{os.urandom(6).hex()}"
-        place = f"TABLESPACE {tablespace}" if tablespace else ""
-        self.execute(f"CREATE DATABASE {name} {options} {place}")
+        self.execute(f"CREATE DATABASE {name} {options}")
         return sa.make_url(self.url).set(database=name).render_as_string(hide_password=False)
 
     def execute(self, statement: str) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests import mutants
+from tests import mutants, reached
+from tests.reached import Reached
 
 
 @pytest.mark.parametrize("module", ["net/losses.py", "hpsearch/search/view.py"])
@@ -74,34 +78,54 @@ def test_the_sample_is_drawn_alike() -> None:
     assert [(p, str(m)) for p, m in first] == [(p, str(m)) for p, m in again]
 
 
-def test_tests_are_in_order(tmp_path: Path) -> None:
-    """The module's own come first, then those that name it, then the others; quick ones first."""
-    texts = {
-        "tests/test_slow.py": "",
-        "tests/test_quick.py": "of another",
-        "tests/test_names_it.py": "from hpsearch.ledger import module",
-        "tests/test_module.py": "",
+def test_the_function_is_found() -> None:
+    """A change knows where the function begins that it is in; outside of any there is none."""
+    source = "a = 1\n\n@f\ndef g():\n    h(2)\n    def i():\n        h(3)"
+    found = {str(one): one.function for one in mutants.mutations(source)}
+    assert {"1: 1 -> 2": None, "5: 2 -> 3": 3, "7: 3 -> 4": 6}.items() <= found.items()
+
+
+def test_only_tests_that_may_notice_are_run() -> None:
+    """The quickest come first, those that start processes last."""
+    seen = {
+        "slow": Reached(9.0, [("a.py", 1), ("a.py", 5)]),
+        "process": Reached(0.5, [], processes=True),
+        "quick": Reached(1.0, [("a.py", 5)]),
+        "other": Reached(0.1, [("b.py", 5)]),
     }
-    (tmp_path / "tests").mkdir()
-    for file, text in texts.items():
-        (tmp_path / file).write_text(text)
-    taken = {file: 9.0 - place for place, file in enumerate(texts)}
-    found = mutants.in_order(tmp_path, taken | {"tests/test_module.py": 99.0}, "module")
-    assert found == [
-        "tests/test_module.py",
-        "tests/test_names_it.py",
-        "tests/test_quick.py",
-        "tests/test_slow.py",
-    ]
+    assert mutants.noticing(seen, "a.py", 5) == ["quick", "slow", "process"]
+    assert mutants.noticing(seen, "a.py", None) == ["other", "process", "quick", "slow"]
 
 
-def test_seconds_by_file() -> None:
-    """They are added up over a file's tests."""
-    report = (
-        '<testsuites><testsuite><testcase classname="tests.net.test_a" name="x" time="1.5"/>'
-        '<testcase classname="tests.net.test_a" name="y" time="0.25"/></testsuite></testsuites>'
+def test_what_tests_run_is_seen(tmp_path: Path) -> None:
+    """Each test with its functions, also on threads; those chosen are run in the given order."""
+    (tmp_path / "test_it.py").write_text(
+        "import subprocess, sys, threading\n"
+        "def f(): ...\n"
+        "def test_a(): f()\n"
+        "def test_b():\n"
+        "    thread = threading.Thread(target=f)\n"
+        "    thread.start()\n"
+        "    thread.join()\n"
+        "def test_c(): subprocess.run([sys.executable, '-c', ''], check=True)\n"
     )
-    assert mutants.seconds_by_file(report) == {"tests/net/test_a.py": 1.75}
+    file, chosen = tmp_path / "reached.json", tmp_path / "chosen.json"
+
+    def run(*options: str) -> None:
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.reached", *options]
+        command += ["-p", "no:cacheprovider", f"--rootdir={tmp_path}", str(tmp_path)]
+        subprocess.run(command, cwd=mutants.ROOT, check=True, stdout=subprocess.DEVNULL)
+
+    run(f"--reached={file}")
+    seen = reached.read(file)
+    found = {
+        test.partition("::")[2]: (("test_it.py", 2) in one.functions, one.processes)
+        for test, one in seen.items()
+    }
+    assert found == {"test_a": (True, False), "test_b": (True, False), "test_c": (False, True)}
+    chosen.write_text(json.dumps(["test_it.py::test_c", "test_it.py::test_a"]))
+    run(f"--reached={file}", f"--chosen={chosen}")
+    assert list(reached.read(file)) == ["test_it.py::test_c", "test_it.py::test_a"]
 
 
 def test_a_changed_module_is_put_back(tmp_path: Path) -> None:

@@ -411,7 +411,7 @@ def _small_disk(place: Place, definition: Definition = STEADY) -> Iterator[tuple
             shutil.chown(folder / "space", place.cluster.user)
         space = f"small_{os.urandom(4).hex()}"
         place.cluster.execute(f"CREATE TABLESPACE {space} LOCATION '{folder / 'space'}'")
-        url = place.cluster.database(space)
+        url = place.cluster.database(f"TABLESPACE {space}")
         try:
             yield folder, place.workspace(definition, HPSEARCH_STORAGE=url)
         finally:

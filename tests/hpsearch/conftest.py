@@ -70,7 +70,9 @@ def mlflow_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, mlflow_db: Path) -> Iterator[Callable[..., Workspace]]:
+def workspace(
+    tmp_path: Path, mlflow_db: Path, empty_store: Path
+) -> Iterator[Callable[..., Workspace]]:
     """Makes workspaces, each with an MLflow of its own unless an address is given."""
 
     def make(name: str = "home", **options: Any) -> Workspace:
@@ -78,6 +80,7 @@ def workspace(tmp_path: Path, mlflow_db: Path) -> Iterator[Callable[..., Workspa
         home.mkdir(exist_ok=True)
         if not (home / "mlflow.db").exists():
             shutil.copy(mlflow_db, home / "mlflow.db")
+            shutil.copy(empty_store, home / "studies.db")
         return Workspace(home, **options)
 
     yield make
