@@ -20,7 +20,15 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 _PATIENCE = 300.0  # seconds: the machine may be busy with something else
+_ROOM = 6 * 2**30  # bytes: a database needs 8 MB
 _SIGNALS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+
+
+def _place() -> Path | None:
+    """In memory, where there is room: hundreds of databases have a hundred thousand files."""
+    memory = Path("/dev/shm")
+    room = memory.is_dir() and shutil.disk_usage(memory).free > _ROOM
+    return memory if room else None
 
 
 class Cluster:
@@ -32,7 +40,7 @@ class Cluster:
         self.user: str | None = None
         """The system's user that it runs as, if that is another: it does not run as root."""
         self._programs = utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION]
-        self.folder = Path(tempfile.mkdtemp(prefix="hpsearch-postgres-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="hpsearch-postgres-", dir=_place()))
         """What is in here the server may read and write."""
         self._data = self.folder / "data"
         if os.geteuid() == 0:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import hpsearch
 from hpsearch import settings
 from hpsearch.errors import StoreError, StoreOpenError, UsageError
 from hpsearch.ledger.backup import backup, restore
@@ -23,9 +24,9 @@ from hpsearch.ledger.leases import Leases
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Result, State, curve, digest
 from hpsearch.ledger.store import Store
-from hpsearch.study import file as study_file
 from hpsearch.verify import findings, look
-from tests.conftest import Run, study
+from tests.conftest import study
+from tests.hpsearch.command_line import Call, Write
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS
 
 RESULT = Result(State.COMPLETE, 0.5, {}, curve([(1.0, 0.1, 1.0, 0.5)]), "0" * 64)
@@ -333,13 +334,16 @@ def test_store_url_is_checked(copy: Path) -> None:
 
 
 @MLFLOWS_WARNINGS
-def test_restored_study_goes_on_to_the_same_end(tmp_path: Path, home: Path, hpsearch: Run) -> None:
+def test_restored_study_goes_on_to_the_same_end(tmp_path: Path, write: Write, call: Call) -> None:
     """An older store goes on to the digest of the first run, with each trial once in MLflow."""
 
     def done(*arguments: str) -> str:
-        ran = hpsearch(*arguments)
-        assert (ran.returncode, ran.stderr if ran.returncode else "") == (0, "")
-        return str(ran.stdout)
+        ran = call(*arguments)
+        assert (ran.code, ran.err if ran.code else "") == (0, "")
+        return ran.out
+
+    def run(trials: int = 7) -> None:
+        hpsearch.load(file).run(trials=trials, workers=0)
 
     def state() -> tuple[str, int, set[str]]:
         """The digest, over how many trials, and which invariants are violated."""
@@ -355,26 +359,26 @@ def test_restored_study_goes_on_to_the_same_end(tmp_path: Path, home: Path, hpse
             {v.invariant for v in found.violations},
         )
 
-    file, copy = tmp_path / "small.toml", tmp_path / "copy.db"
-    file.write_text(study_file.toml(study(search__trials=7, search__sampler="tpe", search__lag=2)))
-    done("run", str(file), "--workers", "1", "--trials", "4")
+    file = write(study(search__trials=7, search__sampler="tpe", search__lag=2))
+    copy = tmp_path / "copy.db"
+    run(trials=4)
     done("backup", str(copy))
     half = state()
-    done("run", str(file), "--workers", "1")
+    run()
     whole = state()
     assert (4, 7, set(), set()) == (half[1], whole[1], half[2], whole[2])
 
-    refused = hpsearch("restore", str(copy))
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "--force" in refused.stderr
+    refused = call("restore", str(copy))
+    assert (refused.code, refused.out) == (2, "")
+    assert "--force" in refused.err
     assert "is kept as" in done("restore", str(copy), "--force")
     assert half[:2] == state()[:2]
     assert {"orphans"} <= state()[2]  # MLflow knows trials that the restored store does not
     done("sync", "small")
     assert half == state()
-    done("run", str(file), "--workers", "1")
+    run()
     assert whole == state()
 
     restore(settings.read().storage, copy, force=True)
-    done("run", str(file), "--workers", "1")  # at once, without a sync before
+    run()  # at once, without a sync before
     assert whole == state()

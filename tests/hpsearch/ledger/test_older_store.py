@@ -8,17 +8,16 @@ which records its losses by step.
 from __future__ import annotations
 
 import gzip
-import json
 from pathlib import Path
 
 import pytest
 
+import hpsearch
 from hpsearch.ledger import records
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.store import Store
-from hpsearch.study import file as study_file
 from hpsearch.trust import environment
-from tests.conftest import Run
+from tests.hpsearch.command_line import Call, Write
 
 FILE = Path(__file__).with_name("data") / "studies-0002.db.gz"
 DIGESTS = {
@@ -58,24 +57,23 @@ def test_metrics_are_the_four(older: Path) -> None:
     assert [four, four] == [record.metrics for record in opened(older).studies()]
 
 
-def test_goes_on_and_reproduces(older: Path, hpsearch: Run, tmp_path: Path) -> None:
+def test_goes_on_and_reproduces(older: Path, call: Call, write: Write) -> None:
     """It is run to nine trials, verified, and compared with what the older version found.
 
     Where this machine rounds otherwise, ``reproduce`` says so, and no digest can be equal.
     """
-    file = tmp_path / "older.toml"
-    file.write_text(study_file.toml(opened(older).study("older").study))
-    compared = hpsearch("reproduce", "older", "--json")
-    ran = hpsearch("run", str(file), "--trials", "9", "--workers", "2", "--no-tracking")
-    checked = hpsearch("verify", "older", "--no-tracking")
-    assert (ran.returncode, checked.returncode) == (0, 0), ran.stderr + checked.stdout
-    if compared.returncode == 4:
-        pytest.skip(f"rounds otherwise: {json.loads(compared.stdout)['environment_differences']}")
-    assert json.loads(compared.stdout)["identical"]
+    file = write(opened(older).study("older").study)
+    compared = call("reproduce", "older", "--json")
+    hpsearch.load(file).run(trials=9, workers=0, tracking=False)
+    checked = call("verify", "older", "--no-tracking")
+    assert checked.code == 0, checked.out
+    if compared.code == 4:
+        pytest.skip(f"rounds otherwise: {compared.json['environment_differences']}")
+    assert compared.json["identical"]
     store = opened(older)
     recorded = store.environment(store.trials(store.study("older").id)[0].environment or "")
     with environment.single_thread():
         here = environment.current()
     if not environment.rounds_alike(recorded, here):  # though it can be made to, to compare
         pytest.skip(f"rounds otherwise: {environment.differences(recorded, here)}")
-    assert f"{GONE_ON}\n" == hpsearch("digest", "older").stdout
+    assert f"{GONE_ON}\n" == call("digest", "older").out
