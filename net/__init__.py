@@ -24,6 +24,7 @@ from net.optimizers import (
 )
 from net.schedules import SCHEDULES, learning_rate_factor
 from net.scores import class_counts, macro_f1
+from net.shifts import Shifts
 from net.training import Epoch, fit
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Optimizer",
     "RMSProp",
     "ReLU",
+    "Shifts",
     "Sigmoid",
     "SoftmaxCrossEntropy",
     "Tanh",

@@ -1,6 +1,6 @@
 """What the modules of this package share about arrays: types, long ones in blocks, constants."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.floating[Any]]
 Labels = npt.NDArray[np.intp]
+Take = Callable[[Labels, npt.NDArray[Any]], None]
+"""Puts some rows, by their numbers, of what it was made from into another array."""
 Float = np.dtype[np.floating[Any]]
 
 

@@ -4,16 +4,18 @@ import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from net.arrays import Array, Labels
+from net.arrays import Array, Labels, Take
 from net.losses import L2Penalty
 from net.network import Network
 from net.optimizers import Optimizer
 from net.schedules import SCHEDULES, learning_rate_factor
 from net.scores import class_counts, macro_f1
+from net.shifts import Shifts
 
 Examples = tuple[npt.ArrayLike, npt.ArrayLike]
 Targets = Labels | Array
@@ -64,13 +66,14 @@ def fit(
     warmup: int = 0,
     clip_norm: float | None = None,
     patience: int | None = None,
+    shifts: Shifts | None = None,
     record_steps: bool = False,
     f1: bool = False,
 ) -> Generator[Epoch, None, None]:
     """Train a network, and yield an `Epoch` after each.
 
     Nothing happens before the first epoch is asked for, and closing the generator ends the
-    training. It reads no clock and no random state but the two generators': the same arguments
+    training. It reads no clock and no random state but the generators': the same arguments
     give the same bits (with one BLAS thread). A training that diverges goes on and yields its
     infinite or NaN losses, without warnings: what to do then is the caller's to say.
 
@@ -98,6 +101,7 @@ def fit(
         patience: stop early when the validation loss was not below its least for this many epochs
             in a row, and put back the weights of that least, then and after the last epoch. A
             generator that is closed leaves the weights as they are.
+        shifts: moves the images that are trained on; measured is without.
         record_steps: keep each mini-batch's loss.
         f1: measure macro F1 as well, of a network that classifies.
 
@@ -132,6 +136,7 @@ def fit(
         penalty=L2Penalty(network.decayed, weight_decay) if weight_decay else None,
         factor=partial(learning_rate_factor, schedule, steps=steps * epochs, warmup=steps * warmup),
         clip_norm=clip_norm,
+        shifts=shifts,
         record_steps=record_steps,
     )
     validated = _as_examples(network, validation)
@@ -197,10 +202,13 @@ class _Trainer:
         penalty: L2Penalty | None,
         factor: Callable[[int], float],
         clip_norm: float | None,
+        shifts: Shifts | None,
         record_steps: bool,
     ) -> None:
         self.network, self.optimizer = network, optimizer
-        self.x, self.targets = x, targets
+        self.examples = len(x)
+        self.take_x = _rows_of(x) if shifts is None else shifts.of(x)
+        self.take_targets = _rows_of(targets)
         self.shuffle_rng = shuffle_rng
         self.penalty, self.factor, self.clip_norm = penalty, factor, clip_norm
         self.record_steps = record_steps
@@ -212,12 +220,12 @@ class _Trainer:
     def epoch(self) -> list[float]:
         """Train on each example once; the losses of the mini-batches, if they are recorded."""
         network, losses, start = self.network, [], 0
-        order = self.shuffle_rng.permutation(len(self.x))
+        order = self.shuffle_rng.permutation(self.examples)
         for chain, x, targets in self.batches:
             rows = order[start : start + len(x)]
             start += len(x)
-            self.x.take(rows, axis=0, out=x, mode="clip")  # "raise", the default, would buffer
-            self.targets.take(rows, axis=0, out=targets, mode="clip")
+            self.take_x(rows, x)
+            self.take_targets(rows, targets)
             chain.differentiate(x, targets)
             if self.record_steps:
                 losses.append(chain.loss.value())
@@ -286,6 +294,13 @@ def clip(gradients: Array, norm: float) -> None:
         if length * largest > norm:
             np.divide(gradients, largest, out=gradients)
             np.multiply(gradients, norm / length, out=gradients)
+
+
+def _rows_of(array: npt.NDArray[Any]) -> Take:
+    def take(rows: Labels, out: npt.NDArray[Any]) -> None:
+        array.take(rows, axis=0, out=out, mode="clip")  # "raise", the default, would buffer
+
+    return take
 
 
 def _batch_sizes(n: int, batch_size: int, *, join_last_one: bool) -> list[int]:

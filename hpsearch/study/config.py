@@ -87,6 +87,8 @@ class TrainingConfig(Section):
     warmup: Count = 0
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     patience: Positive | None = None
+    shift: Count = 0
+    """Of images: by how many pixels at most each is moved, anew in every epoch."""
     record: Literal["epoch", "step"] = "epoch"
     report: Annotated[list[Literal["f1"]], Field(max_length=1)] = Field(default_factory=list)
     """What a classification reports beside loss and accuracy: macro F1 of both parts."""

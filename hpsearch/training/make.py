@@ -5,9 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from hpsearch.errors import StudyFileError
 from hpsearch.study.config import Study
 from hpsearch.study.objective import LOCAL
 from hpsearch.training.seam import Trainer
+
+SHIFT = "training.shift"
 
 
 def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
@@ -19,7 +22,8 @@ def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
         cache: A folder for parsed datasets.
 
     Raises:
-        UsageError: If what it needs is missing or wrong: data, function, command or files.
+        UsageError: If what it needs is missing or wrong: data, function, command or files; or if
+            examples are to be moved as images that are none.
     """
     if study.data is not None:
         from hpsearch.data.datasets import load
@@ -30,6 +34,7 @@ def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
         dataset = load(study.data.dataset, cache=cache, task=study.data.task)
         described = study.data.model_dump(exclude={"dataset", "task"})
         splits = split(dataset, **described)
+        _require_images(study, dataset.shape)
         if study.given is not None and study.given.part == "test":
             from hpsearch.training.unsealed import UnsealedTrainer
 
@@ -53,3 +58,18 @@ def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
     from hpsearch.training.command import CommandTrainer
 
     return CommandTrainer(study.objective, folder)
+
+
+def _require_images(study: Study, shape: tuple[int, ...]) -> None:
+    """Only what has a height and a width can be moved, and not out of sight."""
+    open_ = study.space.get(SHIFT)
+    ends = [study.fixed["training"]["shift"]] if open_ is None else open_.ends()
+    most = max(int(end) for end in (*ends, study.search.limits.get(SHIFT, {}).get("high", 0)))
+    if most and len(shape) < 2:
+        assert study.data is not None
+        raise StudyFileError(f"{SHIFT}: {study.data.dataset} has no images to move; remove the key")
+    if most and most >= min(shape[:2]):
+        raise StudyFileError(
+            f"{SHIFT}: {most} pixels would move an image of {shape[0]} × {shape[1]} out of sight; "
+            f"use {min(shape[:2]) - 1} at most"
+        )

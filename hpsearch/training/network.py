@@ -76,8 +76,8 @@ class NetworkTraining:
             raise ValueError("a training needs a seed")
         self._splits = splits
         self._regression = config.data.task == "regression"
-        streams = np.random.SeedSequence(training.seed).spawn(3)
-        weights_rng, shuffle_rng, dropout_rng = map(np.random.default_rng, streams)
+        streams = np.random.SeedSequence(training.seed).spawn(4)
+        weights_rng, shuffle_rng, dropout_rng, shift_rng = map(np.random.default_rng, streams)
         self._network = built(shape_of(config, splits), weights_rng)
         penalty, decoupled = net.part_weight_decay(training.optimizer, training.weight_decay)
         optimizer = net.make_optimizer(
@@ -100,6 +100,9 @@ class NetworkTraining:
             warmup=training.warmup,
             clip_norm=training.clip_norm,
             patience=training.patience,
+            shifts=net.Shifts(splits.preparation.shape, training.shift, shift_rng)
+            if training.shift
+            else None,
             record_steps=training.record == "step",
             f1="f1" in training.report,
         )

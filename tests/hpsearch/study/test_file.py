@@ -83,6 +83,7 @@ def test_defaults() -> None:
         "epochs": 2,
         "schedule": "constant",
         "warmup": 0,
+        "shift": 0,
         "record": "epoch",
     }
     assert config.plain(parsed.search) == {
