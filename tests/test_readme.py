@@ -6,6 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 from typer.main import get_command
 
 from hpsearch import cli
@@ -34,3 +35,20 @@ def test_the_commands_of_the_readme_are_there() -> None:
 def test_the_readme_is_short() -> None:
     """It is read in five minutes."""
     assert len(README.read_text().splitlines()) < 200
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.ko.md"])
+def test_what_the_readme_links_to_is_there(page: str) -> None:
+    """Pages and pictures, and no picture is large."""
+    for place in re.findall(r"\]\(([^)#]+)", (README.parent / page).read_text()):
+        target = README.parent / place
+        assert target.exists(), place
+        assert target.suffix != ".png" or target.stat().st_size < 150_000, place
+
+
+def test_the_korean_readme_names_the_studies_of_the_book() -> None:
+    """All but the one to try things with, in a table."""
+    named = re.findall(
+        r"^\| `([\w-]+)`", (README.parent / "README.ko.md").read_text(), re.MULTILINE
+    )
+    assert sorted([*named, "quick"]) == sorted(file.stem for file in STUDIES.glob("*.toml"))

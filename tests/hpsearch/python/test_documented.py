@@ -34,8 +34,8 @@ def ran(program: str, folder: Path) -> str:
 
 
 def test_readme(home: Path, tmp_path: Path) -> None:
-    """The section From Python of the README."""
-    (program,) = shown("README.md", "## From Python")
+    """The Python of the README."""
+    (program,) = shown("README.md", "")
     assert "quick-best.png" in ran(program, tmp_path)
 
 

@@ -121,6 +121,7 @@ def drawn(folder: Path, shape: str) -> tuple[dict[str, Figure], Store, StudyReco
 @pytest.mark.parametrize(
     ("name", "compared"),
     [
+        ("two-layer", True),
         ("optimizers", True),
         ("init", True),
         ("activations", True),
