@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hpsearch import settings
+from hpsearch.commands import complete, secret_files
 from hpsearch.commands.printing import out, say
 from hpsearch.commands.wiring import (
     Name,
@@ -21,7 +22,7 @@ from hpsearch.commands.wiring import (
     signals,
     trainer_of,
 )
-from hpsearch.errors import StoppedError, StoreAwayError
+from hpsearch.errors import StoppedError, StoreAwayError, StoreOpenError, UsageError
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
@@ -133,6 +134,55 @@ def restore(
     out(f"restored {content}; to update MLflow, run: hpsearch sync")
 
 
+@app.command(epilog="Example: hpsearch copy --to postgresql+psycopg://me@host/hpsearch")
+def copy(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAMES", help="Studies. Default: all.", autocompletion=complete.studies
+        ),
+    ] = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="The address of the other store, as in HPSEARCH_STORAGE, or a file with it.",
+        ),
+    ] = "",
+) -> None:
+    """Copy studies to another store, from SQLite to PostgreSQL or back.
+
+    Numbers, values, curves, leases and digests stay what they are. Go on with one of the two
+    stores only. `sync`, run on the other one, writes what its MLflow is missing.
+    """
+    from hpsearch.ledger.database import Database
+    from hpsearch.ledger.moving import move
+    from hpsearch.ledger.store import Store
+
+    if not to:
+        raise UsageError("copy: name the other store with --to")
+    source = open_store()
+    chosen = [source.study(name) for name in names or []] or source.studies()
+    for record in list(chosen):
+        known = {each.name for each in chosen}
+        chosen += [each for each in _below(source, record.name) if each.name not in known]
+    for record in chosen:
+        source.refuse_running(record.id)
+    url = secret_files.secret(f"--to {to}", Path(to)) if Path(to).is_file() else to
+    try:
+        target = Store(Database(url))
+    except StoreOpenError as error:
+        raise type(error)(str(error).replace("HPSEARCH_STORAGE", "--to")) from error
+    for record in chosen:
+        digest = move(source, target, record)
+        count = source.counts(record.id)
+        out(f"{record.name}: {count.finished} of {count.budget} trials, digest {digest}")
+    out(
+        f"copied to {target.database.where}; set HPSEARCH_STORAGE to it, and to update MLflow, "
+        f"run: hpsearch sync"
+    )
+
+
 @app.command(epilog="Example: hpsearch delete book --yes")
 def delete(
     name: Name,
@@ -146,8 +196,7 @@ def delete(
 
     store = open_store()
     record = store.study(name)
-    given = [(other, other.study.given) for other in store.studies()]
-    below = [other for other, of in given if of is not None and of.study == name]
+    below = _below(store, name)
     counts = store.counts(record.id)
     if not yes:
         also = f", and {', '.join(other.name for other in below)}" if below else ""
@@ -159,6 +208,12 @@ def delete(
         projector.delete(store, each, settings.read(), tracking=not no_tracking)
         store.delete(each.id)
         out(f"{each.name}: deleted")
+
+
+def _below(store: Store, name: str) -> list[StudyRecord]:
+    """The studies that were made of a study's trials: its confirmation, say."""
+    given = [(other, other.study.given) for other in store.studies()]
+    return [other for other, of in given if of is not None and of.study == name]
 
 
 def _end_opening(store: Store, record: StudyRecord) -> None:

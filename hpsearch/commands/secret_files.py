@@ -32,15 +32,24 @@ def read(environ: MutableMapping[str, str]) -> None:
         file = environ.get(f"{name}_FILE")
         if not file:
             continue
-        secret = _secret(f"{name}_FILE: {file}", Path(file))
-        if environ.get(name) not in (None, "", secret):
+        value = secret(f"{name}_FILE: {file}", Path(file))
+        if environ.get(name) not in (None, "", value):
             raise UsageError(
                 f"{name} and {name}_FILE: are both set, to different values; unset one of them"
             )
-        environ[name] = secret
+        environ[name] = value
 
 
-def _secret(where: str, file: Path) -> str:
+def secret(where: str, file: Path) -> str:
+    """The one line that a file holds.
+
+    Args:
+        where: What is to be named in an error.
+        file: The file.
+
+    Raises:
+        UsageError: If it cannot be read, or does not hold one line of text.
+    """
     try:
         with file.open("rb") as opened:
             content = opened.read(_LONGEST + 1)

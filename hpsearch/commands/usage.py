@@ -14,7 +14,7 @@ PANELS = {
     "Trust": ("confirm", "test", "reproduce", "replay", "verify", "digest", "audit"),
     "Serve": ("register", "predict"),
     "Share": ("export", "check", "import"),
-    "Keep": ("sync", "backup", "restore", "delete"),
+    "Keep": ("sync", "backup", "restore", "copy", "delete"),
 }
 """The commands in the order of the help, those that a newcomer needs first."""
 
