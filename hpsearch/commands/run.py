@@ -142,6 +142,9 @@ def run(
         raise typer.Exit(128 + received[0])
     counts = store.counts(record.id)
     out(f"{record.name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
+    record = store.study(record.name)
+    if record.ended is not None:
+        out(f"{record.ending}; to go on, change it with --set, or ask for more with --trials")
     if counts.done and counts.budget == record.study.points:
         out(
             f"all {counts.budget} points of the space have been tried, and none is trained twice "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,11 +96,14 @@ def status(name: Name, as_json: Json = False) -> None:
             "best": None if trial is None else trial.value,
             "best_trial": None if trial is None else trial.number,
             "trials_per_minute": rate,
+            "ended": None if record.ended is None else asdict(record.ended),
             **({"rounds": rounds} if known else {}),
         }
         document(views.dumps(views.status(name, counts) | more))
         return
     out(f"{name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
+    if record.ended is not None:
+        out(record.ending)
     if trial is not None:
         out(f"best: trial {trial.number}, {record.study.search.metric} {views.value_(trial.value)}")
     if rate is not None:

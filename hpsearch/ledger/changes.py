@@ -7,6 +7,7 @@ from typing import Any
 
 from hpsearch.errors import StudyChangedError, UsageError
 from hpsearch.ledger.records import StudyRecord
+from hpsearch.study import budgets
 from hpsearch.study import file as study_file
 from hpsearch.study.config import Study, dumps
 
@@ -32,15 +33,22 @@ def refuse_change(record: StudyRecord, study: Study, data_digests: Mapping[str, 
 
 
 def changed_by(record: StudyRecord, study: Study, begun: int, *, lower: bool) -> dict[str, Any]:
-    """What of a study's row another version of its file changes: the budget, and ``[confirm]``.
+    """What of a study's row another version of its file changes: its end, and ``[confirm]``.
+
+    A study that ended before it had all its trials goes on when it is to have another number of
+    them, or when another rule (``budgets``) is to end it.
 
     Raises:
         UsageError: If the budget would fall, and may not.
     """
     budget = budget_of(record, study, begun, lower=lower)
-    if record.study.confirm == study.confirm:
-        return {"budget": budget}
-    return {"budget": budget, "definition": dumps(study.definition())}
+    ends = budgets.rules(record.study.search) != budgets.rules(study.search)
+    changed: dict[str, Any] = {"budget": budget}
+    if ends or budget != record.study.search.trials:
+        changed["ended"] = None
+    if ends or record.study.confirm != study.confirm:
+        changed["definition"] = dumps(study.definition())
+    return changed
 
 
 def budget_of(record: StudyRecord, study: Study, begun: int, *, lower: bool) -> int:
@@ -49,7 +57,7 @@ def budget_of(record: StudyRecord, study: Study, begun: int, *, lower: bool) -> 
     Raises:
         UsageError: If that is fewer than before, and nobody said that it shall be.
     """
-    before, now = record.study.search.trials, max(study.search.trials, begun)
+    before, now = record.budget, max(study.search.trials, begun)
     if now < before and not lower:
         raise UsageError(
             f"study {study.name!r} has a budget of {before} trials, not {study.search.trials}; a "

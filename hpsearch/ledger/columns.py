@@ -9,8 +9,9 @@ from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from hpsearch.errors import HpsearchError
-from hpsearch.ledger.records import Opened, Opening, State
+from hpsearch.ledger.records import Ended, Opened, Opening, State
 from hpsearch.study import file as study_file
+from hpsearch.study.budgets import KEYS
 from hpsearch.study.config import Choices, Range, Study
 
 Read: TypeAlias = Callable[[Any], Any]
@@ -100,6 +101,13 @@ def _reproduced(value: Any) -> dict[str, Any]:
     return found
 
 
+def _ended(value: Any) -> Ended:
+    found = json_object(value)
+    if found.keys() != {"by", "at"} or found["by"] not in KEYS:
+        raise ValueError(f"{show(value)} is no end of a study")
+    return Ended(found["by"], _whole(found["at"], low=1))
+
+
 def _openings(value: Any) -> tuple[Opening, ...]:
     try:
         return tuple(map(_opening, json.loads(_text("[]" if value is None else value))))
@@ -179,6 +187,7 @@ STUDY: Mapping[str, Read] = {
     "mlflow_run_id": partial(_maybe, _text),
     "mlflow_summary": partial(_maybe, _text),
     "reproduced": partial(_maybe, _reproduced),
+    "ended": partial(_maybe, _ended),
     "openings": _openings,
     "incarnation": _text,
 }

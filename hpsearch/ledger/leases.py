@@ -9,20 +9,23 @@ wins.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hpsearch.errors import DigestConflictError, UnknownStudyError
 from hpsearch.ledger.database import Database, repeated
+from hpsearch.ledger.endings import Seen, enter, seen
 from hpsearch.ledger.owner import Owner, holds
-from hpsearch.ledger.records import FINISHED, Curve, Result, State, StudyRecord, encode, pack
+from hpsearch.ledger.records import FINISHED, Curve, Ended, Result, State, StudyRecord, encode, pack
 from hpsearch.ledger.rows import Reader, Unfinished, raw
 from hpsearch.ledger.tables import curves, logs, studies, trials
-from hpsearch.study.config import Params, dumps
+from hpsearch.study import budgets
+from hpsearch.study.config import Params, Study, dumps
 
 LEASE = 15.0
 """Seconds a lease holds without being renewed."""
@@ -50,6 +53,10 @@ class Claim:
     seed: int
 
 
+Verdict: TypeAlias = Callable[[Study, int, Sequence[Seen], Sequence[int]], str | Idle | None]
+"""What keeps a trial from being begun: see ``hpsearch.search.ends``."""
+
+
 class Leases:
     """One owner's dealings with the trials of one study.
 
@@ -59,6 +66,7 @@ class Leases:
         lag: How much older the trials are that a trial looks at, or which is the last of them, by
             its number; None if it looks at none, and so waits for none.
         seed: A trial's training seed, by its number.
+        ends: Whether a trial exists, of a study with more to end it than a number of trials.
         owner: Who holds the leases.
         lease: Seconds a lease holds.
         exact: Whether a trial that is run twice has to give the same bits.
@@ -71,6 +79,7 @@ class Leases:
         *,
         lag: int | Callable[[int], int] | None,
         seed: Callable[[int], int],
+        ends: Verdict | None = None,
         owner: Owner,
         lease: float = LEASE,
         exact: bool = True,
@@ -79,6 +88,7 @@ class Leases:
         self._study = study
         self._lag = lag
         self._seed = seed
+        self._ends = ends
         self._owner = str(owner)
         self._exact = exact
         self._reader = Reader(database.where, study.name)
@@ -91,7 +101,7 @@ class Leases:
         One of one's own comes before all: its claim's answer got lost, and nobody runs it.
         """
         with self._database.write() as connection:
-            columns = raw(studies, "budget", "next_number")
+            columns = raw(studies, "definition", "budget", "ended", "next_number")
             study = connection.execute(
                 sa.select(*columns, self._database.now.label("now"))
                 .where(self._itself)
@@ -102,6 +112,9 @@ class Leases:
             unfinished = self._unfinished(connection)
             number: int = self._reader.column(studies, "next_number", study)
             budget: int = self._reader.column(studies, "budget", study)
+            ended: Ended | None = self._reader.column(studies, "ended", study)
+            if ended is not None:
+                budget = min(budget, ended.at)
             if not unfinished and number >= budget:
                 return Idle.DONE
             if _failing(connection, self._study.id):
@@ -112,6 +125,16 @@ class Leases:
                     return Claim(row.number, row.seed)
             if number >= budget or any(self._needed(row, number) for row in unfinished):
                 return Idle.WAIT
+            of: Study = self._reader.column(studies, "definition", study)
+            if self._ends is not None and budgets.rules(of.search):
+                counted = [row.number for row in unfinished if not row.hidden]
+                finished = seen(connection, self._reader, self._study.id)
+                keeps = self._ends(of, number, finished, counted)
+                if isinstance(keeps, str):
+                    enter(connection, self._itself, Ended(keeps, number))
+                    return Idle.WAIT if unfinished else Idle.DONE
+                if keeps is not None:
+                    return keeps
             seed = self._seed(number)
             self._begin(connection, number, seed, study.now, until)
             return Claim(number, seed)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.study.budgets import said
 from hpsearch.study.config import Params, Study
 
 Curve: TypeAlias = NDArray[np.float64]
@@ -71,6 +72,16 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """What ended a study before it had all its trials."""
+
+    by: str
+    """The key of ``[search]``."""
+    at: int
+    """The number of the first trial that it no longer has; so many trials there are."""
+
+
+@dataclass(frozen=True, slots=True)
 class StudyRecord:
     """A study in the ledger."""
 
@@ -91,6 +102,8 @@ class StudyRecord:
     mlflow_run_id: str | None
     mlflow_summary: str | None
     reproduced: Mapping[str, Any] | None
+    ended: Ended | None
+    """None as long as it goes on to its number of trials."""
     openings: tuple[Opening, ...]
     """Of the test part, in order."""
 
@@ -98,6 +111,20 @@ class StudyRecord:
     def name(self) -> str:
         """The study's name."""
         return self.study.name
+
+    @property
+    def budget(self) -> int:
+        """How many trials it is to have."""
+        trials = self.study.search.trials
+        return trials if self.ended is None else min(self.ended.at, trials)
+
+    @property
+    def ending(self) -> str:
+        """What ended it before it had all its trials, in words; empty where nothing did."""
+        if self.ended is None:
+            return ""
+        at, trials = self.ended.at, self.study.search.trials
+        return f"ended after {at} of {trials} trials by {said(self.study.search, self.ended.by)}"
 
 
 class State(StrEnum):

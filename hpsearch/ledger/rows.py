@@ -28,7 +28,8 @@ from hpsearch.ledger.records import (
 )
 from hpsearch.study.config import Study
 
-_Row: TypeAlias = "sa.Row[*tuple[Any, ...]]"
+Row: TypeAlias = "sa.Row[*tuple[Any, ...]]"
+"""As the driver gives it."""
 
 
 def raw(table: sa.Table, *names: str) -> list[sa.ColumnElement[Any]]:
@@ -82,7 +83,7 @@ class Reader:
     study: str
     advice: str = "another program has changed the store: restore a backup with `hpsearch restore`"
 
-    def record(self, row: _Row) -> StudyRecord:
+    def record(self, row: Row) -> StudyRecord:
         """A row of ``studies``.
 
         Raises:
@@ -105,10 +106,11 @@ class Reader:
             mlflow_run_id=read["mlflow_run_id"],
             mlflow_summary=read["mlflow_summary"],
             reproduced=read["reproduced"],
+            ended=read["ended"],
             openings=read["openings"],
         )
 
-    def trial(self, row: _Row, study: Study) -> Trial:
+    def trial(self, row: Row, study: Study) -> Trial:
         """A row of ``trials``.
 
         Raises:
@@ -142,7 +144,7 @@ class Reader:
             in_mlflow=read["in_mlflow"],
         )
 
-    def unfinished(self, row: _Row) -> Unfinished:
+    def unfinished(self, row: Row) -> Unfinished:
         """The columns of a row of ``trials`` that say who runs it.
 
         Raises:
@@ -150,7 +152,7 @@ class Reader:
         """
         return Unfinished(**self._columns(tables.trials, UNFINISHED, row))
 
-    def column(self, table: sa.Table, column: str, row: _Row) -> Any:
+    def column(self, table: sa.Table, column: str, row: Row) -> Any:
         """One column of a row.
 
         Raises:
@@ -159,7 +161,7 @@ class Reader:
         readers = {tables.studies: STUDY, tables.trials: TRIAL}[table]
         return self._columns(table, {column: readers[column]}, row)[column]
 
-    def curve(self, row: _Row, metrics: Sequence[str]) -> Curve:
+    def curve(self, row: Row, metrics: Sequence[str]) -> Curve:
         """A trial's curve from the bytes in ``data``; None is there of a trial that has none.
 
         Raises:
@@ -168,7 +170,7 @@ class Reader:
         width = len(metrics)
         return self._array(tables.curves, "epochs", row, width).reshape(-1, width)
 
-    def live(self, row: _Row, metrics: Sequence[str]) -> Curve:
+    def live(self, row: Row, metrics: Sequence[str]) -> Curve:
         """A running trial's curve so far from the bytes in ``data``.
 
         Raises:
@@ -177,7 +179,7 @@ class Reader:
         width = len(metrics)
         return self._array(tables.trials, "live", row, width).reshape(-1, width)
 
-    def steps(self, row: _Row) -> Steps:
+    def steps(self, row: Row) -> Steps:
         """A trial's losses by step from the bytes in ``data``.
 
         Raises:
@@ -185,7 +187,7 @@ class Reader:
         """
         return self._array(tables.curves, "steps", row, 1)
 
-    def outcomes(self, row: _Row) -> Outcomes:
+    def outcomes(self, row: Row) -> Outcomes:
         """What each validation example scored, from the bytes in ``data``.
 
         Raises:
@@ -203,7 +205,7 @@ class Reader:
         place = f"{table.name}, study {show(self.study, 140)}{trial}, {column}"
         return StoreError(f"{self.where}: {place}: {why}; {self.advice}")
 
-    def _array(self, table: sa.Table, column: str, row: _Row, width: int) -> NDArray[np.float64]:
+    def _array(self, table: sa.Table, column: str, row: Row, width: int) -> NDArray[np.float64]:
         number, data = row.number, row.data
         if data is None:
             raise self.bad(table, number, column, "there is no such row")
@@ -211,7 +213,7 @@ class Reader:
             raise self.bad(table, number, column, f"holds no rows of {width} numbers")
         return np.frombuffer(data, dtype="<f8").astype(np.float64)
 
-    def _columns(self, table: sa.Table, readers: Mapping[str, Read], row: _Row) -> dict[str, Any]:
+    def _columns(self, table: sa.Table, readers: Mapping[str, Read], row: Row) -> dict[str, Any]:
         found = row._mapping
         read: dict[str, Any] = {}
         for column, reader in readers.items():

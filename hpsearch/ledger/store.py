@@ -244,7 +244,7 @@ class Store:
             if state.finished and not (row.in_optuna and row.in_mlflow):
                 unprojected += row.number
         return Counts(
-            budget=study.study.search.trials,
+            budget=study.budget,
             complete=count[State.COMPLETE],
             pruned=count[State.PRUNED],
             failed=count[State.FAIL],

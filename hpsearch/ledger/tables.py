@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """The migrations, in order."""
 REVISION = REVISIONS[-1]
 """The newest of them, and what this program's tables are."""
@@ -37,6 +37,7 @@ studies = sa.Table(
     sa.Column("mlflow_run_id", sa.String(64)),  # the parent run
     sa.Column("mlflow_summary", sa.Text),  # what was last written to it, to write nothing twice
     sa.Column("reproduced", sa.Text),  # JSON: the last retraining of the best trial
+    sa.Column("ended", sa.Text),  # JSON: what ended it before it had all its trials, and at which
     sa.Column("openings", sa.Text),  # JSON: each opening of the test part, and its result
     # Drawn when it was entered: no other study ever has it, whatever is deleted or restored.
     sa.Column("incarnation", sa.String(32), nullable=False, unique=True),

@@ -68,6 +68,8 @@ class Taken:
     data: Mapping[str, Any]
     """The digests of the data, and the facts that were found of it."""
     reproduced: Mapping[str, Any] | None
+    ended: Mapping[str, Any] | None
+    """What ended it before it had all its trials."""
     openings: Sequence[Mapping[str, Any]]
     """Of the test part, in order."""
     environments: Mapping[str, Mapping[str, Any]]
@@ -117,6 +119,7 @@ def take(database: Database, record: StudyRecord) -> Taken:
         created=record.created,
         data={**record.data_digests, **facts},
         reproduced=None if record.reproduced is None else dict(record.reproduced),
+        ended=None if record.ended is None else asdict(record.ended),
         openings=[asdict(opening) for opening in record.openings],
         environments=environments,
         trials=[_plain(row) for row in rows],
@@ -160,6 +163,7 @@ def put(database: Database, taken: Taken, where: str) -> None:
             "next_number": len(taken.trials),
             "created": taken.created,
             "data_digests": dumps(taken.data),
+            "ended": None if taken.ended is None else dumps(taken.ended),
             "openings": dumps(list(taken.openings)) if taken.openings else None,
             "reproduced": None if taken.reproduced is None else dumps(taken.reproduced),
         }

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from hpsearch.ledger.records import NO_STEPS, Curve, State, Steps, StudyRecord, Trial
 from hpsearch.projections.mlflow_content import (
+    ENDED,
     ENVIRONMENT_FOLDER,
     LEDGER,
     NOTE,
@@ -167,7 +168,7 @@ class Tracking(Reader):
                 run_id = self._client.create_run(
                     self._here(), start_time=start, tags=tags, run_name=self._study.name
                 ).info.run_id
-            told = {NOTE: summary.note}
+            told = {NOTE: summary.note, ENDED: summary.ended}
             if summary.above is not None:
                 told[PARENT] = summary.above
             if summary.reproduced is not None:

@@ -121,6 +121,7 @@ def _taken(
         definition=study.definition(),
         metrics=list(study.metrics),
         budget=max(study.search.trials, number + 1),
+        ended=None,
         created=run.info.start_time / 1000,
         data=_data(run),
         reproduced=None,

@@ -49,7 +49,7 @@ def round_summaries(
 def _round(
     record: StudyRecord, of: Round, trials: Sequence[Trial], rounds: int, *, live: bool
 ) -> RoundSummary:
-    study, planned = record.study, of.planned(record.study.search.trials)
+    study, planned = record.study, of.planned(record.budget)
     finished = [trial for trial in trials if trial.state.finished]
     counted = {
         name: sum(trial.state is state for trial in finished)

@@ -27,6 +27,8 @@ class Summary:
     step: int
     """Trials finished; where in ``metrics`` this one stands."""
     reproduced: bool | None
+    ended: str
+    """What ended it: ``trials``, or another key of ``[search]``; ``-`` as long as it goes on."""
     definition: str
     """The study file."""
     environments: Sequence[str]
@@ -74,6 +76,8 @@ def summary_of(
         "failed": counts.failed,
     }
     lines = [_counted(counts)]
+    if record.ended is not None:
+        lines.append(f"It {record.ending}.")
     given = record.study.given
     above = find(store, given.study) if given is not None else None
     searched = record if given is None else above
@@ -106,6 +110,7 @@ def summary_of(
         metrics=metrics,
         step=counts.finished,
         reproduced=reproduced,
+        ended=(record.ended.by if record.ended else "trials") if counts.done else "-",
         definition=study_file.toml(record.study),
         environments=of_study(store.database, record.id),
         above=None if above is None else above.mlflow_run_id,

@@ -30,6 +30,11 @@ class Search(TypedDict, total=False):
     trials: int
     metric: str
     direction: str
+    max_time: float | str
+    max_epochs: int
+    target: float
+    patience: int
+    gain: float | str
     seed: int
     lag: int
     startup: int

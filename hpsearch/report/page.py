@@ -322,7 +322,7 @@ def _rounds(known: _Known) -> Section:
         "Each round searches where the best trials of the one before lie, and past an end of a "
         "range that they lie at."
     )
-    head, *rows = by_round.table(known.study, known.rounds, known.order)
+    head, *rows = by_round.table(known.record, known.rounds, known.order)
     return Section("Ranges by round", text, head=head, rows=rows)
 
 

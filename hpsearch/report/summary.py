@@ -53,6 +53,8 @@ def paragraph(
         said.append(f"{_capital(study.search.sampler)} search tried {tried} {on}.")
     else:
         said.append(f"It was trained {on}.")
+    if record.ended is not None:
+        said.append(f"It {record.ending}.")
     if best is not None:
         values = (
             words.listed(

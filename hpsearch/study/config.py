@@ -20,10 +20,11 @@ from hpsearch.study.given import ConfirmConfig, GivenConfig
 from hpsearch.study.layers import MOST_LAYERS, listed
 from hpsearch.study.layers import PARTS as LAYERS
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial, nested
-from hpsearch.study.section import Count, Positive, Section, Seed
+from hpsearch.study.section import Count, Positive, Section, Seed, Span
 from hpsearch.study.section import Params as Params
 from hpsearch.study.section import Value as Value
 from hpsearch.study.section import plain as plain
+from hpsearch.study.section import seconds as in_seconds
 from hpsearch.study.space import Choices as Choices
 from hpsearch.study.space import Range as Range
 from hpsearch.study.space import Space as Space
@@ -122,6 +123,14 @@ class SearchConfig(Section):
     trials: Positive = 100
     metric: str = "val_accuracy"
     direction: Literal["maximize", "minimize"] = "maximize"
+    max_time: Annotated[float, Field(gt=0)] | Span | None = None
+    """Of a run: seconds, or such as ``10m``."""
+    max_epochs: Positive | None = None
+    target: float | None = None
+    patience: Positive | None = None
+    """Trials without a better value, after which the study ends."""
+    gain: Annotated[float, Field(gt=0)] | Literal["noise"] | None = None
+    """What as many trials again are to be worth."""
     seed: Seed = 0
     lag: Positive = 8
     startup: Positive | None = None
@@ -161,6 +170,11 @@ class SearchConfig(Section):
         """Whether a trial depends on those that are older by the lag, and so must wait for them."""
         learns = self.sampler in ("tpe", "cmaes")
         return learns or self.pruner in ("median", "percentile", "halving", "hyperband")
+
+    @property
+    def seconds(self) -> float:
+        """How long a run may take."""
+        return in_seconds(self.max_time)
 
     @property
     def led(self) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.errors import StudyFileError
-from hpsearch.study import rounds, search_keys, source
+from hpsearch.study import budgets, rounds, search_keys, source
 from hpsearch.study.conditions import checked, grid_size
 from hpsearch.study.config import (
     SEARCHABLE,
@@ -189,6 +189,7 @@ def parse(table: Mapping[str, Any]) -> Study:
     if by_round is not None:
         study = replace(study, epochs_by_round=tuple(by_round))
     rounds.check_limits(study)
+    budgets.check(study)
     if study.points is not None:
         study = study.with_trials(min(trials, max(study.points, len(points))))
     if given is not None and (study.seed is not None or "training.seed" in space):
@@ -207,7 +208,7 @@ def parse(table: Mapping[str, Any]) -> Study:
 
 
 def differences(stored: Study, given: Study) -> list[str]:
-    """What two studies say differently, a line each; the number of trials is not looked at.
+    """What two studies say differently, a line each; how many trials they have is not looked at.
 
     Nor is ``[confirm]``, which says nothing of a trial; nor the scaling, where one of them leaves
     it to the data: their digests tell what it became.
@@ -215,7 +216,10 @@ def differences(stored: Study, given: Study) -> list[str]:
     both = [study.data for study in (stored, given) if study.data is not None]
     if len(both) == 2 and None in [data.scaling for data in both]:
         stored, given = stored.with_scaling("none"), given.with_scaling("none")
-    both_now = [replace(study.with_trials(1), confirm=None) for study in (stored, given)]
+    both_now = [
+        replace(study, search=budgets.without(study.with_trials(1).search), confirm=None)
+        for study in (stored, given)
+    ]
     old, new = (dict(flat(study.definition())) for study in both_now)
     return [
         f"{path}: stored {show(old.get(path))}, now {show(new.get(path))}"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from hpsearch.study.section import Params, Positive, Section, Seed
+from hpsearch.study.section import Params, Positive, Section, Seed, Span
+from hpsearch.study.section import seconds as in_seconds
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_.-]*(/[A-Za-z_][A-Za-z0-9_.-]*)*"
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LOCAL = "__main__:"
 """What the names of functions begin with that only the process which has them can call."""
 RESERVED = ("epoch", "value", "step_loss")
@@ -28,7 +27,7 @@ class ObjectiveConfig(Section):
     epochs: Positive | None = None
     files: list[str] = Field(default_factory=list)
     outputs: list[str] = Field(default_factory=list)
-    timeout: Annotated[str, Field(pattern=r"^\d{1,6}(\.\d+)?[smhd]$")] | None = None
+    timeout: Span | None = None
     tolerance: Annotated[float, Field(gt=0, lt=1)] | None = None
     allow_nan: bool = False
     seed: Seed | None = None
@@ -36,8 +35,7 @@ class ObjectiveConfig(Section):
     @property
     def seconds(self) -> float:
         """How long an attempt may take."""
-        text = self.timeout
-        return float(text[:-1]) * _SECONDS[text[-1]] if text else math.inf
+        return in_seconds(self.timeout)
 
 
 @dataclass(frozen=True, slots=True)

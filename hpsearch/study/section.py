@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -14,10 +15,20 @@ Params = Mapping[str, Value]
 Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Span = Annotated[str, Field(pattern=r"^\d{1,6}(\.\d+)?[smhd]$")]
+"""A time, such as ``90s``, ``30m``, ``2h``."""
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+def seconds(span: str | float | None) -> float:
+    """A time in seconds, of a ``Span`` or a number of them; infinite where there is none."""
+    if span is None:
+        return math.inf
+    return float(span[:-1]) * _SECONDS[span[-1]] if isinstance(span, str) else float(span)
 
 
 def plain(model: Section) -> dict[str, Any]:

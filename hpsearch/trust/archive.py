@@ -45,6 +45,7 @@ _KEYS = {
     "created",
     "data",
     "reproduced",
+    "ended",
     "openings",
 }
 
@@ -165,8 +166,10 @@ def _taken(path: Path, members: Mapping[str, bytes]) -> tuple[Taken, Mapping[str
         "created": float,
         "data": dict,
         "reproduced": dict | None,
+        "ended": dict | None,
         "openings": list,
     }
+    study.setdefault("ended", None)  # what was written before a study could end by itself
     if study.keys() != _KEYS or not isinstance(numbers, dict):
         raise UsageError(f"{path}: {STUDY}: does not have the keys of a study")
     for key, kind in kinds.items():

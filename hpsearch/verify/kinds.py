@@ -38,6 +38,7 @@ STUDY: Mapping[str, _Kind] = {
     "mlflow_run_id": _NO_WORDS,
     "reproduced": _NO_WORDS,
     "openings": _NO_WORDS,
+    "ended": _NO_WORDS,
 }
 TRIAL: Mapping[str, _Kind] = {
     "number": _COUNT,

@@ -11,6 +11,7 @@ import numpy as np
 
 from hpsearch.ledger.records import State
 from hpsearch.study.config import dumps
+from hpsearch.verify.endings import ended
 from hpsearch.verify.ledger_reading import CurveRow, Ledger, TrialRow
 from hpsearch.verify.look import Check, Look
 from hpsearch.verify.round_reading import rounds_of, searched
@@ -271,6 +272,7 @@ def _as_copied(value: Any, table: Mapping[str, Any]) -> Any:
 INVARIANTS: Mapping[str, Check] = {
     "numbers": _numbers,
     "budget": _budget,
+    "ended": ended,
     "leases": _leases,
     "states": _states,
     "values": _values,

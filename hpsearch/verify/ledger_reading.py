@@ -123,7 +123,10 @@ class Ledger:
     metrics: tuple[str, ...]
     """The names of the curves' columns."""
     budget: int
+    """How many trials it is to have, which is fewer than were asked for once it has ended."""
     next_number: int
+    ended: Mapping[str, Any]
+    """What ended it before: the key of ``[search]``, and how many trials there are; or nothing."""
     created: float
     mlflow_run_id: str | None
     reproduced: Mapping[str, Any]
@@ -276,12 +279,15 @@ def read(database: Database, name: str) -> Ledger:
     for row in curves:
         kinds.check("hpsearch_curves", row, CURVE)
     metrics = kinds.names("metrics", study.metrics)
+    ended = kinds.table("ended", study.ended or "{}")
+    at = ended.get("at")
     return Ledger(
         name=name,
         definition=kinds.definition(study.definition, metrics),
         metrics=metrics,
-        budget=study.budget,
+        budget=min(study.budget, at) if isinstance(at, int) else study.budget,
         next_number=study.next_number,
+        ended=ended,
         created=study.created,
         mlflow_run_id=study.mlflow_run_id,
         reproduced=kinds.table("reproduced", study.reproduced or "{}"),

@@ -29,6 +29,7 @@ from hpsearch.settings import Settings
 from hpsearch.threads import ONE_THREAD
 from hpsearch.trust import compute, environment
 from hpsearch.work import limits as limits_
+from hpsearch.work.clock import Clock
 from hpsearch.work.limits import Limits
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class Launch:
         self._projected = threading.Event()
         self._messages: deque[str] = deque()
         self._stop = threading.Event()
+        self._clock = Clock(store, record)
         self._end = math.inf  # by the monotonic clock
         self._last = Progress(store.counts(record.id), None)
         self._finished = self._last.counts.finished
@@ -164,6 +166,7 @@ class Launch:
         while self._workers and not self.stopped:
             if self.failure is not None:
                 return
+            self._clock.look()
             yield self._progress()
             for worker in [w for w in self._workers if w.process.poll() is not None]:
                 self._workers.remove(worker)

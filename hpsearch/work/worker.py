@@ -17,7 +17,7 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Outcomes, Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
 from hpsearch.seams import seam
-from hpsearch.search import race
+from hpsearch.search import ends, race
 from hpsearch.search.history import History, sees
 from hpsearch.search.pruning import Pruning
 from hpsearch.search.rounds import Rounds
@@ -64,6 +64,7 @@ class Worker:
             lag=self._sees,
             exact=record.study.tolerance is None,
             seed=lambda number: training_seed(record.study, number),
+            ends=ends.verdict,
             owner=owner,
             lease=LEASE,
         )

@@ -54,6 +54,7 @@ def taken() -> Taken:
         created=1.0,
         data={"dataset": "d"},
         reproduced=None,
+        ended={"by": "max_time", "at": 3},
         openings=[{"study": "small/test", "opened": 2.5, "result": None}],
         environments={DIGEST: ENVIRONMENT},
         trials=trials,
