@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: run test lint types unit soak bench lock secrets clean
+.PHONY: run test lint types unit soak bench docs lock secrets clean
 
 run: $(READY)
 	$(BIN)/hpsearch run book-rounds
@@ -31,6 +31,11 @@ soak: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# The pages and figures that follow from the code, and then the site, in build/site.
+docs: $(READY)
+	$(BIN)/python -m docs.make
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
 # The hashed lock is the whole environment, the build backend included.
 $(READY): requirements-dev.lock pyproject.toml

@@ -1,0 +1,1 @@
+"""What users read, and what writes and draws parts of it."""
