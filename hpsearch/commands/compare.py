@@ -62,8 +62,10 @@ def _trials(store: Store, record: StudyRecord, numbers: list[int], *, as_json: b
     if as_json:
         shown = [views.trial(trial) for trial in found]
         by_epoch = [
-            views.curve(number, rows, record.metrics)
-            for number, rows in zip(numbers, curves, strict=True)
+            views.curve(
+                trial.number, rows, record.metrics, views.folds(record.study, trial, len(rows))
+            )
+            for trial, rows in zip(found, curves, strict=True)
         ]
         document(views.dumps({"study": record.name, "trials": shown, "curves": by_epoch}))
         return

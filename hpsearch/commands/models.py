@@ -45,6 +45,12 @@ def register(
     record = store.study(name)
     if record.study.data is None:
         raise UsageError(f"{name!r} trains something of its own; only networks can be registered")
+    if record.study.folds > 1:
+        raise UsageError(
+            f"{name!r} trains {record.study.folds} networks a trial, and none of them is the one "
+            f"to serve; register a study that trains the best configuration once: "
+            f"`hpsearch config {word(name)}` shows it"
+        )
     trial, score = _chosen(store, record)
     if trial.mlflow_run_id is None:
         raise UsageError(f"{name!r} is not in MLflow yet; run: hpsearch sync {word(name)}")

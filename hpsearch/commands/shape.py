@@ -50,7 +50,7 @@ def plan(
     """
     from hpsearch.report import views, words
     from hpsearch.search.delay import delays
-    from hpsearch.search.rungs import rung_epochs
+    from hpsearch.search.rungs import rung_steps, step_name
     from hpsearch.study import file as study_file
     from hpsearch.study.rounds import EPOCHS
     from hpsearch.work.launch import default_workers
@@ -71,7 +71,7 @@ def plan(
     lasts = seconds(found, took, size) if found and took else None
     most = sum(leg.trials * leg.most for leg in found) if found else None
     expected = sum(leg.trials * leg.expected for leg in found) if found else None
-    rungs = list(rung_epochs(definition)[:1000])
+    rungs = list(rung_steps(definition)[:1000])
     if as_json:
         told = {
             "study": definition.name,
@@ -97,8 +97,8 @@ def plan(
         if not (path == EPOCHS and definition.epochs_by_round):
             out(f"  {path}: {views.searched(open_)}")
     if rungs:
-        told_ = words.several([str(epoch) for epoch in rungs], 8)
-        out(f"the {definition.search.pruner} pruner decides after epoch {words.listed(told_)}")
+        told_, step = words.several(list(map(str, rungs)), 8), step_name(definition)
+        out(f"the {definition.search.pruner} pruner decides after {step} {words.listed(told_)}")
     if expected is not None and most is not None and expected < most:
         out(f"with it, about {expected:,.0f} epochs are trained")
     for sentence in delays(definition):

@@ -173,6 +173,9 @@ def best(name: Name, as_json: Json = False) -> None:
         out(line)
     counts = store.counts(record.id)
     out(f"trial {trial.number} of {name}: {record.study.search.metric} {trial.value!r}")
+    if trial.folds:
+        each = ", ".join(views.value_(fold.value) for fold in trial.folds)
+        out(f"  the mean of {len(trial.folds)} trainings: {each}")
     for path, value in trial.params.items():
         out(f"  {path} = {value!r}")
     out(f"  seed = {trial.seed}")
@@ -238,14 +241,16 @@ def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
     if not found.state.finished:
         raise UnknownTrialError(f"trial {found.number} is {found.state}; it has no curve yet")
     rows = store.curves(record.id, [found.number])[found.number]
+    folds = views.folds(record.study, found, len(rows))
     if as_json:
-        document(views.dumps(views.curve(found.number, rows, record.metrics)))
+        document(views.dumps(views.curve(found.number, rows, record.metrics, folds)))
         return
+    told = [[str(fold)] for fold in folds] or [[]] * len(rows)
     table(
-        ["epoch", *record.metrics],
+        ["epoch", *(["fold"] if folds else []), *record.metrics],
         [
-            [str(epoch), *(f"{value:.4f}" for value in row)]
-            for epoch, row in enumerate(rows.tolist(), start=1)
+            [str(epoch), *fold, *(f"{value:.4f}" for value in row)]
+            for epoch, (fold, row) in enumerate(zip(told, rows.tolist(), strict=True), start=1)
         ],
     )
 

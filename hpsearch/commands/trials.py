@@ -46,6 +46,7 @@ def trials(
     as_json: Json = False,
 ) -> None:
     """List the trials of a study."""
+    from hpsearch.ledger.records import mean_of
     from hpsearch.report import views
     from hpsearch.report.query import Query
 
@@ -65,6 +66,7 @@ def trials(
     ranked = record.metrics.index(record.study.search.metric)
     stopped = store.curves(record.id, [t.number for t in rows if t.state == "PRUNED" and t.epochs])
     values = {number: float(curve[-1, ranked]) for number, curve in stopped.items()}
+    values |= {trial.number: mean_of(trial.folds) for trial in rows if trial.folds}
     _table(record, rows, values, columns)
 
 

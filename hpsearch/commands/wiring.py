@@ -145,6 +145,8 @@ def validation_size(record: StudyRecord) -> int | None:
     described = record.study.data
     if described is None:
         return None
+    if described.parts > 1:  # each example is in the validation part of one fold
+        return described.train
     if "sizes" in record.data_facts:
         return int(record.data_facts["sizes"]["validation"])
     if isinstance(described.validation, int):

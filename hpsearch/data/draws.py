@@ -87,6 +87,30 @@ def redrawn(
     return rng.permutation(left), rng.permutation(drawn)
 
 
+def folded(
+    strata: Strata, train: Rows, validation: Rows, *, seed: int, folds: int, draw: int = 0
+) -> list[tuple[Rows, Rows]]:
+    """The training and validation part of each fold, from the rows of both and no others.
+
+    Every row is in the validation part of one fold. The first fold has the parts as they are. The
+    others divide what it trains on, each drawn as ``parts`` draws.
+    """
+    held, left = [validation], train
+    for more in range(folds - 1, 0, -1):
+        drawn, left = _draw(left, strata, round(len(left) / more))
+        held.append(drawn)
+    if not all(map(len, held)):
+        problem = f"some of {folds} folds have no examples"
+        raise bad("data.folds", problem, "use fewer folds, or more examples")
+    found = [(train, validation)]
+    for place in range(1, folds):
+        sequence = np.random.SeedSequence(seed, spawn_key=(draw, place))
+        rng = np.random.Generator(np.random.PCG64(sequence))
+        others = np.concatenate([rows for k, rows in enumerate(held) if k != place])
+        found.append((rng.permutation(others), rng.permutation(held[place])))
+    return found
+
+
 def _validation_size(
     strata: Strata, pool: int, train: int, validation: float | int, test: int | None
 ) -> int:

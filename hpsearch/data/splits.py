@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.data.datasets import Dataset, digest
-from hpsearch.data.draws import Rows, Strata, parts, redrawn
+from hpsearch.data.draws import Rows, Strata, folded, parts, redrawn
 from hpsearch.data.duplicates import groups
 from hpsearch.data.features import learn
 from hpsearch.data.files import Array, bad
@@ -75,13 +75,16 @@ def split(
     duplicates: str | None = None,
     missing: str | None = None,
     draw: int | None = None,
+    folds: int | None = None,
+    fold: int | None = None,
 ) -> Splits:
     """Training, validation and test part, drawn by ``seed``, stratified and disjoint.
 
-    How they are drawn is told by ``draws.parts``, and another ``draw`` of the first two by
-    ``draws.redrawn``. With ``duplicates="together"``, examples that are
-    equal byte for byte are in one part. How missing values are filled and categories become
-    features is told by ``features.learn``.
+    How they are drawn is told by ``draws.parts``, another ``draw`` of the first two by
+    ``draws.redrawn``, and one ``fold`` of them by ``draws.folded``, counted from 1: the first is
+    what there is without folds. With ``duplicates="together"``, examples that are equal byte for
+    byte are in one part. How missing values are filled and categories become features is told by
+    ``features.learn``.
 
     Scaling is learned on the training part: ``minmax`` brings its least and greatest value to 0 and
     1, ``minmax-per-feature`` those of each feature, ``standard`` each feature to mean 0 and
@@ -111,6 +114,10 @@ def split(
     if draw is not None:
         both = train_rows, validation_rows
         train_rows, validation_rows = redrawn(drawn_from, *both, seed=seed, draw=draw)
+    if folds is not None:
+        both = train_rows, validation_rows
+        found = folded(drawn_from, *both, seed=seed, folds=folds, draw=draw or 0)
+        train_rows, validation_rows = found[(fold or 1) - 1]
     features = learn(dataset, train_rows, missing)
     target = None if dataset.names else _target(dataset, train_rows)
     preparation = Preparation(

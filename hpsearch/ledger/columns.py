@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from hpsearch.errors import HpsearchError
-from hpsearch.ledger.records import Ended, Opened, Opening, State
+from hpsearch.ledger.records import Ended, Fold, Opened, Opening, State
 from hpsearch.study import file as study_file
 from hpsearch.study.budgets import KEYS
 from hpsearch.study.config import Choices, Range, Study
@@ -92,6 +92,17 @@ def _rungs(value: Any) -> dict[str, float]:
         if isinstance(metric, bool) or not isinstance(metric, int | float):
             raise ValueError(f"{show(value)} holds no numbers by rung")
     return found
+
+
+def _folds(value: Any) -> tuple[Fold, ...]:
+    try:
+        found = json.loads(_text("[]" if value is None else value), parse_constant=_no_number)
+        return tuple(
+            Fold(_whole(epochs), _whole(weight, low=1), _real(float(of)))
+            for epochs, weight, of in found
+        )
+    except (OverflowError, RecursionError, TypeError, ValueError):
+        raise ValueError(f"{show(value)} is no list of folds") from None
 
 
 def _reproduced(value: Any) -> dict[str, Any]:
@@ -212,6 +223,7 @@ TRIAL: Mapping[str, Read] = {
     "mlflow_run_id": partial(_maybe, _text),
     "in_optuna": _flag,
     "in_mlflow": _flag,
+    "folds": _folds,
 }
 UNFINISHED = {
     name: TRIAL[name] for name in ("number", "state", "seed", "hidden", "owner", "lease_until")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import Enum
 from typing import TypeAlias
 
@@ -195,6 +195,7 @@ class Leases:
                     epochs=len(result.curve),
                     weights_sha256=result.weights_sha256,
                     rungs=dumps(dict(result.rungs)),
+                    folds=dumps([astuple(f) for f in result.folds]) if result.folds else None,
                     reason=None if result.reason is None else _writable(result.reason),
                     hidden=trials.c.hidden | (result.state == State.FAIL),
                     environment=environment,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -24,6 +25,8 @@ Steps: TypeAlias = NDArray[np.float64]
 NO_STEPS: Steps = np.zeros(0)
 STEP_LOSS = "step_loss"
 """What these losses are called where they stand beside the metrics."""
+FOLD_VALUE = "fold_value"
+"""What the values of folds are called there."""
 
 
 Outcomes: TypeAlias = NDArray[np.bool_] | NDArray[np.float32]
@@ -147,6 +150,24 @@ FINISHED = frozenset({State.COMPLETE, State.PRUNED, State.FAIL})
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """One training of a trial that trains several times, when it has ended."""
+
+    epochs: int
+    """How many rows of the trial's curve are its."""
+    weight: int
+    """How much it counts: its validation examples; of repeats, 1 each."""
+    value: float
+    """The metric that the search looks at."""
+
+
+def mean_of(folds: Sequence[Fold]) -> float:
+    """The mean of their values by weight, each sum rounded once."""
+    total = math.fsum(fold.weight * fold.value for fold in folds)
+    return total / sum(fold.weight for fold in folds)
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """How a training ended."""
 
@@ -161,6 +182,7 @@ class Result:
     outcomes: Outcomes | None = None
     log: bytes = b""
     """What the training printed; the end of it, and no part of any digest."""
+    folds: Sequence[Fold] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +206,8 @@ class Trial:
     """Digest of the environment it finished in."""
     in_optuna: bool
     in_mlflow: bool
+    folds: tuple[Fold, ...] = ()
+    """Its trainings that ended, of a trial that trains several times."""
 
 
 @dataclass(frozen=True, slots=True)

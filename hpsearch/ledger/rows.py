@@ -142,6 +142,7 @@ class Reader:
             environment=read["environment"],
             in_optuna=read["in_optuna"],
             in_mlflow=read["in_mlflow"],
+            folds=read["folds"],
         )
 
     def unfinished(self, row: Row) -> Unfinished:

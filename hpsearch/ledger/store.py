@@ -296,21 +296,12 @@ class Store:
             ours = (trials.c.study_id == study_id) & (trials.c.state == State.FAIL)
             query = sa.select(trials.c.number).where(ours).with_for_update()
             failed = connection.execute(query).scalars().all()
-            where = (trials.c.study_id == study_id) & trials.c.number.in_(failed)
-            connection.execute(
-                sa.update(trials)
-                .where(where)
-                .values(
-                    state=State.WAITING,
-                    hidden=True,
-                    reason=None,
-                    ended=None,
-                    epochs=0,
-                    crashes=0,
-                    in_mlflow=False,
-                    in_optuna=False,
-                )
+            these = trials.update().where(
+                trials.c.study_id == study_id, trials.c.number.in_(failed)
             )
+            waiting = {"state": State.WAITING, "hidden": True, "reason": None, "ended": None}
+            undone = {"epochs": 0, "crashes": 0, "folds": None}
+            connection.execute(these.values(**waiting, **undone, in_mlflow=False, in_optuna=False))
             for table in (logs, curves):
                 mine = (table.c.study_id == study_id) & table.c.number.in_(failed)
                 connection.execute(sa.delete(table).where(mine))

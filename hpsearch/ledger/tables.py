@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 """The migrations, in order."""
 REVISION = REVISIONS[-1]
 """The newest of them, and what this program's tables are."""
@@ -77,6 +77,7 @@ trials = sa.Table(
     sa.Column("mlflow_run_id", sa.String(64)),
     sa.Column("in_optuna", sa.Boolean, nullable=False, default=False),
     sa.Column("in_mlflow", sa.Boolean, nullable=False, default=False),
+    sa.Column("folds", sa.Text),  # JSON: of each training that ended epochs, weight and value
     # NaN is NULL to SQLite, and more than every number to PostgreSQL.
     sa.CheckConstraint(
         "(value IS NOT NULL OR state <> 'COMPLETE') "

@@ -40,6 +40,7 @@ COLUMNS = (
     "rungs",
     "hidden",
     "environment",
+    "folds",
 )
 """Of a trial. Leases, and the marks of the projections, are the affair of one ledger alone."""
 TABLES = ("params", "rungs")

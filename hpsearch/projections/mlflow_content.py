@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hpsearch.ledger.records import (
+    FOLD_VALUE,
     NO_STEPS,
     STEP_LOSS,
     Curve,
@@ -114,7 +115,7 @@ class Content:
         return dict(fixed[: PARAMS - len(own)]) | own
 
     def metrics(self, trial: Trial, curve: Curve, steps: Steps = NO_STEPS) -> list[Metric]:
-        """A trial's curve, its losses by step, and its value."""
+        """A trial's curve, its losses by step, what its folds came to, and its value."""
         from mlflow.entities import Metric
 
         # Fixed times: a metric that is written again is the same, and adds nothing.
@@ -127,6 +128,10 @@ class Content:
         metrics += [
             Metric(STEP_LOSS, loss, start + step, step)
             for step, loss in enumerate(steps.tolist(), start=1)
+        ]
+        metrics += [
+            Metric(FOLD_VALUE, fold.value, start + place, place)
+            for place, fold in enumerate(trial.folds, start=1)
         ]
         if trial.value is not None:  # at step 0 the UI compares it by bars, not by dots
             metrics.append(Metric("value", trial.value, start, 0))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from hpsearch.ledger.records import STEP_LOSS, Curve, Steps, StudyRecord, Trial
+from hpsearch.ledger.records import FOLD_VALUE, STEP_LOSS, Curve, Steps, StudyRecord, Trial
 from hpsearch.projections.mlflow_client import Connection
 from hpsearch.projections.mlflow_content import (
     LEDGER,
@@ -97,9 +97,10 @@ class Reader:
             return {}
         search = self._study.search
         ascending = str(search.direction == "minimize").lower()
+        ranked = "value" if self._study.folds > 1 else search.metric
         runs = (
             f"/#/experiments/{self.experiment}/runs?workflowType=machine_learning"
-            f"&orderByKey={quote(f'metrics.`{search.metric}`')}&orderByAsc={ascending}"
+            f"&orderByKey={quote(f'metrics.`{ranked}`')}&orderByAsc={ascending}"
         )
         return {"runs": runs, "charts": f"{runs}&compareRunsMode=CHART"}
 
@@ -159,6 +160,8 @@ class Reader:
         last = dict(zip(names, curve[-1].tolist(), strict=True)) if len(curve) else {}
         if len(steps):
             last[STEP_LOSS] = float(steps[-1])
+        if trial.folds:
+            last[FOLD_VALUE] = trial.folds[-1].value
         if trial.value is not None:
             last["value"] = trial.value
         return (

@@ -115,6 +115,7 @@ def _taken(
         "rungs": {},
         "hidden": False,
         "environment": digest,
+        "folds": None,
     }
     return Taken(
         name=study.name,

@@ -231,13 +231,14 @@ class Study:
 
     def _trainer(self, *, here: bool) -> Trainer:
         """What trains the trials: in this process if that is asked for, and can be."""
-        from hpsearch.training.make import trainer
+        from hpsearch.training.make import folded, trainer
 
         objective = self._definition.objective
         if self._function is not None and objective is not None and (here or self._local):
             from hpsearch.training.local import LocalTrainer
 
-            return LocalTrainer(objective, self._folder, self._function)
+            local = LocalTrainer(objective, self._folder, self._function)
+            return folded(self._definition, local)
         return trainer(self._definition, self._folder, self._places.cache)
 
     # -- looking

@@ -29,7 +29,8 @@ from hpsearch.report.trials import (
 )
 from hpsearch.study.conditions import conditional
 from hpsearch.study.config import Choices, Study, TrialConfig, same
-from hpsearch.training.network import NetworkTrainer
+from hpsearch.study.folds import each
+from hpsearch.training.network import NetworkTraining
 from hpsearch.training.seam import Trainer
 
 MOST_PLACES = 4
@@ -159,15 +160,17 @@ def _curves(study: Study, settings: Sequence[Finished]) -> Figure:
 
 
 def _activations(study: Study, settings: Sequence[Finished], trainer: Trainer) -> Figure | Told:
-    assert isinstance(trainer, NetworkTrainer)
-    rows = []
+    rows, inputs = [], 0
     for name, f in zip(_names(settings, "\n"), settings, strict=True):
         config = study.resolve(f.trial.params, f.trial.seed)
         assert isinstance(config, TrialConfig)
         low, high = DRAWN[config.network.activation]
-        rows.append(Histograms(name, trainer.train(config).activations(), low, high))
+        training = trainer.train(each(config)[0])
+        assert isinstance(training, NetworkTraining)
+        rows.append(Histograms(name, training.activations(), low, high))
+        inputs = len(training.parts.train.y)
     what = titled(study, "what comes out of each hidden layer before training")
-    of = f"{words.count(len(rows), 'network')}, {len(trainer.splits.train.x):,} inputs"
+    of = f"{words.count(len(rows), 'network')}, {inputs:,} inputs"
     if not any(row.layers for row in rows):
         metric = study.search.metric
         return Told(

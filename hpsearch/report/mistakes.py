@@ -16,7 +16,7 @@ from hpsearch.report import words
 from hpsearch.report.style import Title, figure
 from hpsearch.report.trials import Finished
 from hpsearch.study.config import Study
-from hpsearch.training.network import NetworkTrainer
+from hpsearch.training.folds import networks
 from hpsearch.training.seam import Trainer
 from hpsearch.trust import environment
 
@@ -29,7 +29,7 @@ SHOWN = 12
 
 @dataclass(frozen=True, slots=True)
 class Mistakes:
-    """What the network says of the validation part."""
+    """What the network says of the validation part, or those of all folds of theirs."""
 
     names: Sequence[str]
     """Of the classes."""
@@ -58,28 +58,29 @@ def mistakes(
         trains = trainer()
     except HpsearchError as error:
         return f"the data is not at hand ({error})"
-    assert isinstance(trains, NetworkTrainer)
-    validation = trains.splits.validation
     with environment.single_thread():
         training = trains.train(study.resolve(trial.params, trial.seed))
         for _ in training:
             pass
-        probabilities = np.asarray(training.probabilities(validation.x), dtype=np.float64)
-    said, right = probabilities.argmax(axis=1), validation.y.astype(np.intp)
+        several = networks(training)
+        probabilities = np.concatenate(
+            [each.probabilities(each.parts.validation.x) for each in several]
+        )
+    x = np.concatenate([each.parts.validation.x for each in several])
+    right = np.concatenate([each.parts.validation.y for each in several]).astype(np.intp)
+    probabilities, said = probabilities.astype(np.float64), probabilities.argmax(axis=1)
     classes = probabilities.shape[1]
     confusion = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(confusion, (right, said), 1)
     wrong = np.flatnonzero(said != right)
     wrong = wrong[np.argsort(-probabilities[wrong, said[wrong]], kind="stable")][:SHOWN]
-    side = math.isqrt(validation.x.shape[1])
-    square = side > 4 and side**2 == validation.x.shape[1]
+    side = math.isqrt(x.shape[1])
+    square = side > 4 and side**2 == x.shape[1]
     names = [str(i) for i in range(classes)] if len(names) != classes else names
     return Mistakes(
         names=names,
         confusion=confusion,
-        images=[validation.x[i].reshape(side, side).astype(np.float64) for i in wrong]
-        if square
-        else [],
+        images=[x[i].reshape(side, side).astype(np.float64) for i in wrong] if square else [],
         told=[
             f"{names[right[i]]}, said {names[said[i]]} ({probabilities[i, said[i]]:.0%})"
             for i in wrong

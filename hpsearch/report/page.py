@@ -52,7 +52,7 @@ from hpsearch.report.trials import (
     trained,
 )
 from hpsearch.search.known import Round, rounds_of, widened
-from hpsearch.search.rungs import rung_epochs
+from hpsearch.search.rungs import rung_steps, step_name
 from hpsearch.study.conditions import conditional
 from hpsearch.study.config import Study
 from hpsearch.study.rounds import EPOCHS
@@ -208,7 +208,7 @@ def _search(known: _Known) -> Iterator[Section]:
         yield _shown("The best trials (Fig. 6-24 of the book)", figure)
     lines = [f.line(study.search.metric) for f in finished]
     if any(line.size for line in lines):
-        rungs = rung_epochs(study)
+        rungs = rung_steps(study) if study.folds == 1 else ()
         title = known.title(f"{metric} by epoch")
         figure = learning.by_epoch(title, outcomes, lines, rungs, quantity(study))
         yield _shown("Learning curves", figure, _rungs(study))
@@ -356,13 +356,13 @@ def _failures(known: _Known) -> Section:
 
 
 def _rungs(study: Study) -> str:
-    rungs = rung_epochs(study)
+    rungs = rung_steps(study)
     if not rungs:
         return ""
+    who, step = f"The {study.search.pruner} pruner decides after", step_name(study)
     if len(rungs) > 12:
-        return f"The {study.search.pruner} pruner decides after each epoch from {rungs[0]} on."
-    said = words.listed(map(str, rungs))
-    return f"The {study.search.pruner} pruner decides after epoch {said}."
+        return f"{who} each {step} from {rungs[0]} on."
+    return f"{who} {step} {words.listed(map(str, rungs))}."
 
 
 def _shown(

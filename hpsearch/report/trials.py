@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.ledger.records import Curve, State, StudyRecord, Trial
+from hpsearch.ledger.records import Curve, State, StudyRecord, Trial, mean_of
 from hpsearch.ledger.store import Store
 from hpsearch.report import words
 from hpsearch.study.config import Study
@@ -76,6 +76,8 @@ class Finished:
         """Its value, or of a trial that was stopped its last; not a number where it has none."""
         if self.trial.value is not None:
             return self.trial.value
+        if self.trial.folds:
+            return mean_of(self.trial.folds)
         line = self.line(metric)
         return float(line[-1]) if line.size else np.nan
 
@@ -134,14 +136,17 @@ def counted(finished: Sequence[Finished], failed: int = 0) -> str:
 
 
 def parts(study: Study) -> tuple[int, int] | None:
-    """How many examples are trained on, and how many validate; None if that is not known."""
+    """How many examples are trained on, and how many validate; None if that is not known.
+
+    Of folds, it is the first one's training part, and the validation part of all.
+    """
     if study.data is None:
         return None
     train, validation = study.data.train, study.data.validation
     if isinstance(validation, float):
         validation = round(train * validation)
         train -= validation
-    return train, validation
+    return train, study.data.train if study.data.parts > 1 else validation
 
 
 def examples(study: Study) -> str:
@@ -150,4 +155,6 @@ def examples(study: Study) -> str:
     if known is None:
         return "examples of its own"
     train, validation = known
+    if study.data is not None and study.data.parts > 1:
+        return f"{validation:,} examples in {study.folds} folds"
     return f"{train:,} training and {validation:,} validation examples"

@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # what shows them does not load what makes them
 
 
 def trial(trial: Trial) -> dict[str, Any]:
-    """A trial as ``trials --json`` gives it."""
+    """A trial as ``trials --json`` gives it; one that trains several times with its ``folds``."""
+    folds = [{"epochs": fold.epochs, "value": fold.value} for fold in trial.folds]
     return {
         "number": trial.number,
         "state": str(trial.state),
@@ -35,16 +36,30 @@ def trial(trial: Trial) -> dict[str, Any]:
         "weights_sha256": trial.weights_sha256,
         "mlflow_run_id": trial.mlflow_run_id,
         "reason": trial.reason,
-    }
+    } | ({"folds": folds} if folds else {})
 
 
-def curve(number: int, rows: Curve, metrics: tuple[str, ...]) -> dict[str, Any]:
-    """A trial's epochs as ``curve --json`` gives them."""
+def curve(
+    number: int, rows: Curve, metrics: tuple[str, ...], folds: Sequence[int] = ()
+) -> dict[str, Any]:
+    """A trial's epochs as ``curve --json`` gives them, each with its fold where there are some."""
+    told = [{"fold": fold} for fold in folds] or [{}] * len(rows)
     epochs = [
-        {"epoch": epoch, **dict(zip(metrics, row, strict=True))}
-        for epoch, row in enumerate(rows.tolist(), start=1)
+        {"epoch": epoch, **fold, **dict(zip(metrics, row, strict=True))}
+        for epoch, (fold, row) in enumerate(zip(told, rows.tolist(), strict=True), start=1)
     ]
     return {"number": number, "epochs": epochs}
+
+
+def folds(study: Study, trial: Trial, epochs: int) -> list[int]:
+    """To which fold or repeat each of its epochs belongs, from 1; empty where there are none.
+
+    Those after the last that ended are of the next.
+    """
+    if study.folds == 1:
+        return []
+    found = [k for k, fold in enumerate(trial.folds, start=1) for _ in range(fold.epochs)]
+    return found + [len(trial.folds) + 1] * (epochs - len(found))
 
 
 def status(name: str, counts: Counts) -> dict[str, Any]:

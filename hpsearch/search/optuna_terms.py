@@ -18,7 +18,7 @@ from optuna.distributions import (
 from optuna.trial import FrozenTrial, TrialState
 
 from hpsearch.ledger.records import Curve, Trial
-from hpsearch.search.rungs import rung_epochs
+from hpsearch.search.rungs import measured, rung_steps
 from hpsearch.study.config import Choices, Range, Study, Value, dumps
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # for all who speak with Optuna
@@ -46,9 +46,10 @@ def frozen(
     known: dict[str, BaseDistribution] | None = None,
     more: Collection[int] = (),
 ) -> FrozenTrial:
-    """A finished trial as Optuna knows it, with the metric after the epochs that anyone reads.
+    """A finished trial as Optuna knows it, with the metric after the steps that anyone reads.
 
-    These are the epochs after which the study's pruner was asked, and the last.
+    These are the epochs after which the study's pruner was asked, and the last. Of a trial that
+    trains several times they are its folds.
 
     Args:
         study: The study it belongs to.
@@ -58,8 +59,11 @@ def frozen(
         more: Other epochs to have the metric after.
     """
     known = known or distributions(study)
-    rungs, shown = rung_epochs(study), {len(curve), *more}
+    rungs, shown = rung_steps(study), {len(curve), *more}
     metric = curve[:, study.column].tolist() if len(curve) else []
+    if study.folds > 1:
+        metric = measured(trial.folds)
+        shown = set(range(len(metric) + 1))
     return FrozenTrial(
         number=trial.number,
         trial_id=trial.number,
@@ -78,9 +82,9 @@ def frozen(
         user_attrs={},
         system_attrs=dict(trial.rungs),
         intermediate_values={
-            epoch: value
-            for epoch, value in enumerate(metric, start=1)
-            if epoch in rungs or epoch in shown
+            step: value
+            for step, value in enumerate(metric, start=1)
+            if step in rungs or step in shown
         },
     )
 

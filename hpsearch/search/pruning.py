@@ -8,7 +8,7 @@ import optuna
 
 from hpsearch.search.history import History
 from hpsearch.search.optuna_terms import outward
-from hpsearch.search.rungs import most_epochs, rung_epochs
+from hpsearch.search.rungs import most_steps, rung_steps
 from hpsearch.search.view import NAME, View
 from hpsearch.study.config import Params, Study
 
@@ -21,10 +21,10 @@ STALL = 5
 
 
 class Pruning:
-    """The pruner of one trial, shown its metric epoch by epoch."""
+    """The pruner of one trial, shown its metric step by step."""
 
     def __init__(self, study: Study, history: History, number: int, params: Params) -> None:
-        self._rungs = rung_epochs(study)
+        self._rungs = rung_steps(study)
         if not self._rungs:
             return
         self._view = View(study, history.before(number), number)
@@ -36,12 +36,12 @@ class Pruning:
             self._pruner = pruner(study)
         self._asker = optuna.Study(NAME, self._view, pruner=self._pruner)
 
-    def stops(self, epoch: int, metric: float) -> bool:
-        """Whether the trial is stopped after this epoch, unless it ends there anyhow."""
+    def stops(self, step: int, metric: float) -> bool:
+        """Whether the trial is stopped after this step, unless it ends there anyhow."""
         if not self._rungs:
             return False
-        self._view.running.intermediate_values[epoch] = metric
-        return epoch in self._rungs and self._pruner.prune(self._asker, self._view.running)
+        self._view.running.intermediate_values[step] = metric
+        return step in self._rungs and self._pruner.prune(self._asker, self._view.running)
 
     @property
     def rungs(self) -> dict[str, float]:
@@ -55,8 +55,8 @@ def pruner(study: Study) -> optuna.pruners.BasePruner:
     match search.pruner:
         case "hyperband":
             return optuna.pruners.HyperbandPruner(
-                min_resource=min(search.min_epochs, most_epochs(study)),
-                max_resource=most_epochs(study),
+                min_resource=min(search.min_epochs, most_steps(study)),
+                max_resource=most_steps(study),
                 reduction_factor=search.reduction_factor,
             )
         case "halving":

@@ -2,8 +2,8 @@
 
 A study is a training configuration in which some values are ranges; a trial is the same
 configuration with the ranges filled in. So a trial's configuration is the one that is modelled
-here in full, and a study is such a configuration plus the space of what is left open: it is valid
-when every end of every range, put in its place, makes a valid trial.
+in full (``trial``), and a study is such a configuration plus the space of what is left open: it
+is valid when every end of every range, put in its place, makes a valid trial.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pydantic import Field, ValidationError, model_validator
 from hpsearch.errors import StudyFileError
 from hpsearch.study.finite import size
 from hpsearch.study.given import ConfirmConfig, GivenConfig
-from hpsearch.study.layers import MOST_LAYERS, listed
 from hpsearch.study.layers import PARTS as LAYERS
+from hpsearch.study.layers import listed
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial, nested
-from hpsearch.study.section import Count, Positive, Section, Seed, Span
 from hpsearch.study.section import Params as Params
+from hpsearch.study.section import Positive, Section, Seed, Span
 from hpsearch.study.section import Value as Value
 from hpsearch.study.section import plain as plain
 from hpsearch.study.section import seconds as in_seconds
@@ -31,6 +31,11 @@ from hpsearch.study.space import Space as Space
 from hpsearch.study.space import dumps as dumps
 from hpsearch.study.space import grid as grid
 from hpsearch.study.space import same as same
+from hpsearch.study.trial import AnyTrial as AnyTrial
+from hpsearch.study.trial import DataConfig as DataConfig
+from hpsearch.study.trial import NetworkConfig as NetworkConfig
+from hpsearch.study.trial import TrainingConfig as TrainingConfig
+from hpsearch.study.trial import TrialConfig as TrialConfig
 
 NETWORK_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 F1_METRICS = ("train_f1", "val_f1")
@@ -43,69 +48,6 @@ TEST_METRICS = {
 }
 """What is reported, once, of the sealed part."""
 SEARCHABLE = ("network", "training")
-
-
-class DataConfig(Section):
-    """``[data]``: which examples, and how they are divided."""
-
-    dataset: Annotated[str, Field(min_length=1)]
-    task: Literal["classification", "regression"] = "classification"
-    train: Positive
-    validation: Annotated[int, Field(ge=2)] | Annotated[float, Field(gt=0, lt=1)] = 0.2
-    test: Count | None = None
-    seed: Seed = 0
-    scaling: Literal["minmax", "minmax-per-feature", "standard", "none"] | None = None
-    """None: what suits the kind of data. ``run`` writes down which that is."""
-    duplicates: Literal["together"] | None = None
-    missing: Literal["mean"] | None = None
-    draw: Positive | None = None
-    """Another draw of the training and validation part from the examples of both; None: the first.
-    """
-
-
-class NetworkConfig(Section):
-    """``[network]`` of a trial."""
-
-    hidden: Annotated[list[Positive], Field(max_length=MOST_LAYERS)]
-    activation: Literal["relu", "sigmoid", "tanh"] = "relu"
-    init: Literal["he", "xavier"] | Annotated[float, Field(gt=0)] = "he"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    dropout_form: Literal["inverted", "book"] = "inverted"
-    batch_norm: bool = False
-    dtype: Literal["float32", "float64"] = "float32"
-
-
-class TrainingConfig(Section):
-    """``[training]`` of a trial."""
-
-    optimizer: Literal["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"] = "sgd"
-    lr: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    batch_size: Positive = 100
-    epochs: Count
-    schedule: Literal["constant", "step", "cosine"] = "constant"
-    warmup: Count = 0
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
-    patience: Positive | None = None
-    shift: Count = 0
-    """Of images: by how many pixels at most each is moved, anew in every epoch."""
-    record: Literal["epoch", "step"] = "epoch"
-    report: Annotated[list[Literal["f1"]], Field(max_length=1)] = Field(default_factory=list)
-    """What a classification reports beside loss and accuracy: macro F1 of both parts."""
-    seed: Seed | None = None
-
-
-class TrialConfig(Section):
-    """All that a training depends on, and nothing else."""
-
-    data: DataConfig
-    network: NetworkConfig
-    training: TrainingConfig
-
-
-AnyTrial = TrialConfig | ObjectiveTrial
-"""A trial's whole configuration, its seed included."""
 
 
 class Earlier(Section):
@@ -230,8 +172,16 @@ class Study:
         return network_metrics(self.data, f1=f1)
 
     @property
+    def folds(self) -> int:
+        """How often a trial trains: once a fold of its data, or once a repeat."""
+        if self.objective:
+            return self.objective.repeats or 1
+        assert self.data is not None
+        return self.data.parts * (self.fixed["training"].get("repeats") or 1)
+
+    @property
     def epochs(self) -> int | None:
-        """The epochs of the longest trial; None where that is not known."""
+        """The epochs of the longest training; None where that is not known."""
         if self.objective:
             return self.objective.epochs
         open_ = self.space.get("training.epochs")

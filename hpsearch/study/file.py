@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpsearch.errors import StudyFileError
-from hpsearch.study import budgets, rounds, search_keys, source
+from hpsearch.study import budgets, folds, rounds, search_keys, source
 from hpsearch.study.conditions import checked, grid_size
 from hpsearch.study.config import (
     SEARCHABLE,
@@ -146,6 +146,7 @@ def parse(table: Mapping[str, Any]) -> Study:
         space = _space(data, fixed, open_)
         _require_batches_to_normalize(data, fixed, space)
         _require_what_is_reported(data, fixed, space)
+        folds.check(data, fixed["training"], space)
         if data.task == "regression":
             table = {**table, "search": {"metric": "val_r2", **table.get("search", {})}}
         search = read_section(SearchConfig, table, "search")
@@ -199,7 +200,7 @@ def parse(table: Mapping[str, Any]) -> Study:
             f"search.metric: {show(search.metric)} is not a metric of this study"
             f"{nearest(search.metric, list(study.metrics))}"
         )
-    if search.pruner != "none" and study.epochs is None:
+    if search.pruner != "none" and study.epochs is None and study.folds == 1:
         raise StudyFileError(
             f"search.pruner: {search.pruner} needs the maximum number of epochs; set "
             f"`epochs = …` in [objective]"

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from hpsearch.study.section import Params, Positive, Section, Seed, Span
+from hpsearch.study.section import Params, Positive, Section, Seed, Span, Times
 from hpsearch.study.section import seconds as in_seconds
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_.-]*(/[A-Za-z_][A-Za-z0-9_.-]*)*"
 LOCAL = "__main__:"
 """What the names of functions begin with that only the process which has them can call."""
-RESERVED = ("epoch", "value", "step_loss")
+RESERVED = ("epoch", "value", "step_loss", "fold", "fold_value")
 """Names that stand beside the metrics where those are shown."""
 
 
@@ -30,6 +30,8 @@ class ObjectiveConfig(Section):
     timeout: Span | None = None
     tolerance: Annotated[float, Field(gt=0, lt=1)] | None = None
     allow_nan: bool = False
+    repeats: Times | None = None
+    """How often a trial trains, with another seed each time; None: once."""
     seed: Seed | None = None
 
     @property

@@ -14,6 +14,7 @@ Params = Mapping[str, Value]
 
 Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Times = Annotated[int, Field(ge=1, le=100)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Span = Annotated[str, Field(pattern=r"^\d{1,6}(\.\d+)?[smhd]$")]
 """A time, such as ``90s``, ``30m``, ``2h``."""

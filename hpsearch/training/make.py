@@ -25,6 +25,19 @@ def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
         UsageError: If what it needs is missing or wrong: data, function, command or files; or if
             examples are to be moved as images that are none.
     """
+    return folded(study, _single(study, folder, cache))
+
+
+def folded(study: Study, trainer: Trainer) -> Trainer:
+    """The same, which trains each trial as often as the study says."""
+    if study.folds == 1:
+        return trainer
+    from hpsearch.training.folds import FoldedTrainer
+
+    return FoldedTrainer(trainer, study.metrics)
+
+
+def _single(study: Study, folder: Path, cache: Path) -> Trainer:
     if study.data is not None:
         from hpsearch.data.datasets import load
         from hpsearch.data.facts import facts
@@ -41,10 +54,14 @@ def trainer(study: Study, folder: Path, cache: Path) -> Trainer:
             return UnsealedTrainer(splits, lambda: facts(dataset, splits))
 
         @lru_cache(maxsize=32)
-        def redrawn(draw: int) -> Parts:
-            return split(dataset, **{**described, "draw": draw}).sealed
+        def redrawn(draw: int | None, fold: int | None) -> Parts:
+            return split(dataset, **{**described, "draw": draw, "fold": fold}).sealed
 
-        return NetworkTrainer(splits.sealed, lambda: facts(dataset, splits), redrawn)
+        return NetworkTrainer(
+            splits.sealed,
+            lambda: facts(dataset, splits),
+            lambda data: redrawn(data.draw, data.fold),
+        )
     assert study.objective is not None
     if study.objective.function is not None and study.objective.function.startswith(LOCAL):
         from hpsearch.training.local import OutOfReach

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import net
 from hpsearch.data.splits import Parts, Split
 from hpsearch.ledger.records import Outcomes, weights_digest
-from hpsearch.study.config import AnyTrial, Study, TrialConfig, network_metrics
+from hpsearch.study.config import AnyTrial, DataConfig, Study, TrialConfig, network_metrics
 from hpsearch.training.predictor import built
 from hpsearch.training.seam import Row
 
@@ -27,7 +27,7 @@ class NetworkTrainer:
     Args:
         splits: The data that the study describes.
         facts: Gives what is worth knowing of it.
-        redrawn: Gives another draw of its training and validation part, by its number.
+        redrawn: Gives the parts that another draw or fold of it describes.
     """
 
     packages: Collection[str] = ()
@@ -37,7 +37,7 @@ class NetworkTrainer:
         self,
         splits: Parts,
         facts: Callable[[], Mapping[str, Any]] = dict,
-        redrawn: Callable[[int], Parts] | None = None,
+        redrawn: Callable[[DataConfig], Parts] | None = None,
     ) -> None:
         self.splits = splits
         self.facts = facts
@@ -57,9 +57,13 @@ class NetworkTrainer:
     ) -> NetworkTraining:
         """Begin a training."""
         assert isinstance(config, TrialConfig)
-        if config.data.draw is not None and self._redrawn is not None:
-            return NetworkTraining(config, self._redrawn(config.data.draw))
-        return NetworkTraining(config, self.splits)
+        return NetworkTraining(config, self.parts(config.data))
+
+    def parts(self, data: DataConfig) -> Parts:
+        """What is trained and validated on: the study's own parts, or another draw or fold."""
+        if self._redrawn is None or (data.draw is None and data.fold is None):
+            return self.splits
+        return self._redrawn(data)
 
 
 class NetworkTraining:
@@ -74,7 +78,7 @@ class NetworkTraining:
         training = config.training
         if training.seed is None:
             raise ValueError("a training needs a seed")
-        self._splits = splits
+        self.parts = splits
         self._regression = config.data.task == "regression"
         streams = np.random.SeedSequence(training.seed).spawn(4)
         weights_rng, shuffle_rng, dropout_rng, shift_rng = map(np.random.default_rng, streams)
@@ -145,7 +149,7 @@ class NetworkTraining:
         return self._rows[self._best - 1] if self._rows else self._untrained()
 
     def _untrained(self) -> Row:
-        train, validation = map(self.measures, (self._splits.train, self._splits.validation))
+        train, validation = map(self.measures, (self.parts.train, self.parts.validation))
         return [*train[:2], *validation[:2], *train[2:], *validation[2:]]
 
     def measures(self, part: Split) -> Row:
@@ -162,7 +166,7 @@ class NetworkTraining:
             losses = -np.log(_of_label(probabilities, labels))
             measures = [float(losses.mean()), float((predicted == labels).mean())]
             if self._f1:
-                counts = net.class_counts(predicted, labels, self._splits.classes)
+                counts = net.class_counts(predicted, labels, self.parts.classes)
                 measures.append(net.macro_f1(counts))
             return measures
 
@@ -171,11 +175,15 @@ class NetworkTraining:
         outputs = self._network.predict(part.x)[:, 0].astype(np.float64)
         return np.asarray((part.y - outputs) ** 2 / 2, np.float64)
 
+    def folds(self, metric: str) -> tuple[()]:
+        """None: it is one alone."""
+        return ()
+
     def outcomes(self, metric: str) -> Outcomes | None:
         """Which validation examples are right, or their losses, for the weights at the end."""
         if not metric.startswith("val_"):
             return None
-        return self.scores(self._splits.validation, metric.removeprefix("val_"))
+        return self.scores(self.parts.validation, metric.removeprefix("val_"))
 
     def scores(self, part: Split, kind: str) -> Outcomes | None:
         """What each example of a part contributes to its ``loss`` or ``accuracy``.
@@ -197,7 +205,7 @@ class NetworkTraining:
 
     def activations(self) -> list[NDArray[Any]]:
         """What comes out of each hidden layer for the training part: (examples, units) each."""
-        return list(self._network.activations(self._splits.train.x))
+        return list(self._network.activations(self.parts.train.x))
 
     def probabilities(self, x: NDArray[np.float32]) -> NDArray[Any]:
         """What the network says of examples, as it is now: (examples, features) to classes."""

@@ -139,6 +139,10 @@ class OwnTraining(ABC):
             if self._scratch is not None:
                 shutil.rmtree(self._scratch, ignore_errors=True)
 
+    def folds(self, metric: str) -> tuple[()]:
+        """None: it is one alone."""
+        return ()
+
     def outcomes(self, metric: str) -> Outcomes | None:
         """What it said of each validation example; None where it said nothing.
 

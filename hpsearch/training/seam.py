@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from hpsearch.ledger.records import Outcomes
+from hpsearch.ledger.records import Fold, Outcomes
 from hpsearch.study.config import AnyTrial, Study
 
 Row = Sequence[float]
@@ -60,6 +60,9 @@ class Training(Protocol):
     @property
     def sha256(self) -> str | None:
         """Digest of all that it has come to; None where that is nothing, or means nothing."""
+
+    def folds(self, metric: str) -> Sequence[Fold]:
+        """Those that have ended, each with this metric; none of a training that is one alone."""
 
     def outcomes(self, metric: str) -> Outcomes | None:
         """What each validation example scored at the end: their mean is this metric of ``final``.

@@ -105,6 +105,10 @@ class UnsealedTraining:
         """Digest of ``state``; None after a divergence."""
         return None if self.diverged else self._training.sha256
 
+    def folds(self, metric: str) -> tuple[()]:
+        """None: it is one alone."""
+        return ()
+
     def outcomes(self, metric: str) -> Outcomes | None:
         """Which test examples are right, or their losses."""
         return self._training.scores(self._test, metric.removeprefix("test_"))

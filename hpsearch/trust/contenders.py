@@ -14,6 +14,7 @@ from hpsearch.errors import UsageError
 from hpsearch.ledger.records import StudyRecord, Trial
 from hpsearch.search.seeds import Purpose, seed
 from hpsearch.study import file as study_file
+from hpsearch.study import folds
 from hpsearch.study.conditions import holds, order
 from hpsearch.study.config import Params, Range, Study, Value, dumps
 from hpsearch.study.given import Configuration, GivenConfig
@@ -91,6 +92,8 @@ def given(study: Study, trials: GivenConfig) -> Study:
             f"the study a shorter name"
         )
     table: dict[str, Any] = _holding(study, trials).definition()
+    if trials.part == "test":  # each seed trains once, on all that is not sealed
+        table = folds.without(table)
     table.pop("confirm", None)
     for section in ("training", "objective"):
         table.get(section, {}).pop("seed", None)

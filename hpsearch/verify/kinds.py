@@ -60,6 +60,7 @@ TRIAL: Mapping[str, _Kind] = {
     "mlflow_run_id": _NO_WORDS,
     "in_optuna": _FLAG,
     "in_mlflow": _FLAG,
+    "folds": _NO_WORDS,
 }
 CURVE: Mapping[str, _Kind] = {
     "number": _COUNT,

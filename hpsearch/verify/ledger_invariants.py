@@ -8,11 +8,13 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hpsearch.ledger.records import State
 from hpsearch.study.config import dumps
 from hpsearch.verify.endings import ended
-from hpsearch.verify.ledger_reading import CurveRow, Ledger, TrialRow
+from hpsearch.verify.fold_invariants import counts, folds, pieces
+from hpsearch.verify.ledger_reading import Ledger, TrialRow
 from hpsearch.verify.look import Check, Look
 from hpsearch.verify.round_reading import rounds_of, searched
 
@@ -85,15 +87,13 @@ def _values(seen: Look) -> Iterator[str]:
                 yield f"{said}, but has value {trial.value!r}"
         elif trial.value is None or not np.isfinite(trial.value):
             yield f"{said}, but has value {trial.value!r}"
-        elif len(rows := seen.rows(trial)):
-            patient = ledger.setting(trial, "patience") is not None and "val_loss" in ledger.metrics
-            watched = ledger.metrics.index("val_loss") if patient else 0
-            counts = int(rows[:, watched].argmin()) if patient else len(rows) - 1
-            metric = float(rows[counts, ledger.metric])
+        elif ledger.trainings == 1 and len(rows := seen.rows(trial)):
+            place = counts(ledger, trial, rows)
+            metric = float(rows[place, ledger.metric])
             if metric != trial.value:
                 yield (
                     f"trial {trial.number} has value {trial.value!r}, "
-                    f"but its curve has {metric!r} after epoch {counts + 1}"
+                    f"but its curve has {metric!r} after epoch {place + 1}"
                 )
 
 
@@ -116,7 +116,9 @@ def _curves(seen: Look) -> Iterator[str]:
                 f"trial {trial.number} ran {trial.epochs} epochs, but its curve has "
                 f"{len(curve.rows)}"
             )
-        elif trial.state == State.COMPLETE and not _to_the_end(ledger, trial, curve):
+        elif trial.state == State.COMPLETE and not all(
+            _to_the_end(ledger, trial, rows) for rows in pieces(ledger, trial, curve.rows)
+        ):
             epochs = ledger.setting(trial, "epochs")
             yield f"trial {trial.number} is COMPLETE after only {trial.epochs} of {epochs} epochs"
 
@@ -133,19 +135,18 @@ def _outcomes(seen: Look) -> Iterator[str]:
             yield f"trial {number} has value {trial.value!r}, but its examples scored {mean!r}"
 
 
-def _to_the_end(ledger: Ledger, trial: TrialRow, curve: CurveRow) -> bool:
+def _to_the_end(ledger: Ledger, trial: TrialRow, rows: NDArray[np.float64]) -> bool:
     """Whether a training ended by itself: after its last epoch, or when patience ran out."""
     if "val_loss" not in ledger.metrics and ledger.objective is None:
-        return len(curve.rows) == 1  # scored once, on the test part
+        return len(rows) == 1  # scored once, on the test part
     if ledger.objective is not None:  # it may end by itself, with an epoch at least
-        return 0 < len(curve.rows) <= int(ledger.objective.get("epochs", len(curve.rows)))
+        return 0 < len(rows) <= int(ledger.objective.get("epochs", len(rows)))
     patience = ledger.setting(trial, "patience")
-    if len(curve.rows) == ledger.setting(trial, "epochs"):
+    if len(rows) == ledger.setting(trial, "epochs"):
         return True
-    if patience is None or not len(curve.rows):
+    if patience is None or not len(rows):
         return False
-    best = int(curve.rows[:, ledger.metrics.index("val_loss")].argmin()) + 1
-    return len(curve.rows) - best == int(patience)
+    return len(rows) - 1 - counts(ledger, trial, rows) == int(patience)
 
 
 def _digests(seen: Look) -> Iterator[str]:
@@ -277,6 +278,7 @@ INVARIANTS: Mapping[str, Check] = {
     "states": _states,
     "values": _values,
     "curves": _curves,
+    "folds": folds,
     "outcomes": _outcomes,
     "digests": _digests,
     "params": _params,

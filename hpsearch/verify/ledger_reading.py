@@ -54,6 +54,8 @@ class TrialRow:
     mlflow_run_id: str | None
     in_optuna: bool
     in_mlflow: bool
+    folds: tuple[tuple[int, int, float], ...] | None
+    """Epochs, weight and value of each training that ended; None of a text that is no such list."""
 
     @property
     def finished(self) -> bool:
@@ -159,6 +161,15 @@ class Ledger:
         """What is trained, where that is not a network: a table with a function or a command."""
         objective: Mapping[str, Any] | None = self.definition.get("objective")
         return objective
+
+    @property
+    def trainings(self) -> int:
+        """How many a trial has: one as a rule, or one for each fold or repeat."""
+        data, said = self.definition.get("data", {}), self.objective
+        if "folds" in data and "fold" not in data:
+            return int(data["folds"])
+        table = self.definition.get("training", {}) if said is None else said
+        return int(table.get("repeats", 1))
 
     @property
     def metric(self) -> int:
@@ -334,7 +345,19 @@ def _trial(row: sa.Row[Any], now: float) -> TrialRow:
         mlflow_run_id=row.mlflow_run_id,
         in_optuna=bool(row.in_optuna),
         in_mlflow=bool(row.in_mlflow),
+        folds=_folds(row.folds),
     )
+
+
+def _folds(text: str | None) -> tuple[tuple[int, int, float], ...] | None:
+    try:
+        found = [
+            (epochs, weight, float(value)) for epochs, weight, value in json.loads(text or "[]")
+        ]
+    except (OverflowError, RecursionError, TypeError, ValueError):
+        return None
+    counts = [count for epochs, weight, _ in found for count in (epochs, weight)]
+    return tuple(found) if all(type(count) is int and count >= 0 for count in counts) else None
 
 
 def _copy(connection: Connection, name: str, kinds: Kinds) -> tuple[CopiedTrial, ...] | None:

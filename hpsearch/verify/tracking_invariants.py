@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hpsearch.errors import TrackingError
-from hpsearch.ledger.records import STEP_LOSS, weights_digest
+from hpsearch.ledger.records import FOLD_VALUE, STEP_LOSS, weights_digest
 from hpsearch.study.config import dumps
 from hpsearch.study.rounds import round_of
 from hpsearch.verify.ledger_reading import TrialRow
@@ -157,7 +157,8 @@ def _run_params(seen: Look) -> Iterator[str]:
 def _run_curves(seen: Look) -> Iterator[str]:
     """A run's metrics are its trial's curves bit for bit, a row a step and none beside.
 
-    MLflow's steps are epochs, but for the losses of mini-batches, where those were recorded.
+    MLflow's steps are epochs, but for the losses of mini-batches and the values of folds, where
+    there are some.
     """
     for run, what in _bent(seen):
         yield f"run {run.id} {what}"
@@ -173,6 +174,7 @@ def _bent(seen: Look) -> Iterator[tuple[Run, str]]:
         rows, first = seen.rows(trial), _milliseconds(trial.started)
         wanted = {name: rows[:, column] for column, name in enumerate(seen.ledger.metrics)}
         wanted[STEP_LOSS] = seen.losses(trial)
+        wanted[FOLD_VALUE] = np.array([value for _, _, value in trial.folds or ()], np.float64)
         for name, values in wanted.items():
             steps = np.arange(1, len(values) + 1)
             difference = _difference(run.metrics.get(name, Points()), steps, values, first)

@@ -26,7 +26,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from hpsearch.errors import TrackingError, one_line
 from hpsearch.ledger.address import connecting, wrong_options
-from hpsearch.ledger.records import STEP_LOSS
+from hpsearch.ledger.records import FOLD_VALUE, STEP_LOSS
 from hpsearch.redact import address, redact
 from hpsearch.settings import Settings
 from hpsearch.text import short
@@ -87,14 +87,14 @@ def read(
         created: When the ledger entered it. A run of its bears both as tags, and that hpsearch
             made it; runs of another ledger, or of a person who copied a tag, do not bear all.
         known: Runs that the ledger names as its own, whatever has become of their tags.
-        metrics: What its trainings report. With the losses by step and the value these are the
-            metrics of a trial's run; others are not read.
+        metrics: What its trainings report. With the losses by step, the values of folds and the
+            value these are the metrics of a trial's run; others are not read.
 
     Raises:
         TrackingError: If MLflow cannot be reached or read.
     """
     mine = {STUDY: study, LEDGER: repr(created), SOURCE: "hpsearch"}
-    names = (*metrics, STEP_LOSS, "value")
+    names = (*metrics, STEP_LOSS, FOLD_VALUE, "value")
     if settings.tracking_uri.startswith(("http://", "https://")):
         found = _read_rest(Rest(settings.tracking_uri), mine[LEDGER], names)
     else:

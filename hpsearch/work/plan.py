@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from hpsearch.errors import HpsearchError
-from hpsearch.ledger.records import State, Trial, curve
+from hpsearch.ledger.records import Fold, State, Trial, curve
 from hpsearch.search.history import History
 from hpsearch.search.pruning import Pruning
 from hpsearch.search.rounds import of_round
-from hpsearch.search.rungs import own_epochs, rung_epochs
+from hpsearch.search.rungs import most_steps, own_epochs, own_steps, rung_steps
 from hpsearch.search.seeds import training_seed
 from hpsearch.search.suggest import suggest
+from hpsearch.study import folds
 from hpsearch.study.config import Choices, Params, Study
 from hpsearch.study.rounds import EPOCHS, starts
 from hpsearch.training.seam import Trainer, TrainingFailed
@@ -46,7 +47,7 @@ class Leg:
 
     trials: int
     most: float
-    """Epochs of a trial, in the mean, if none is pruned."""
+    """Epochs of a trial, in the mean and over all its folds, if none is pruned."""
     expected: float
     """Epochs of a trial, in the mean, as the pruner would have it."""
 
@@ -56,7 +57,7 @@ class Timed:
     """How long a trial takes here."""
 
     setup: float
-    """Seconds before its first epoch."""
+    """Seconds of a trial beside its epochs: before the first one of each training."""
     epoch: float
     """Seconds of an epoch."""
     start: float
@@ -94,7 +95,9 @@ def timed(study: Study, trainer: Trainer, seconds: float = SECONDS) -> Timed:
         for number in range(min(study.search.trials, 8)):
             if setups and time.perf_counter() - began > seconds:
                 break
-            config = study.resolve(_drawn(study, number), training_seed(study, number))
+            config = folds.each(study.resolve(_drawn(study, number), training_seed(study, number)))[
+                0
+            ]
             marks = [time.perf_counter()]
             try:
                 with closing(trainer.train(config, number)) as training:
@@ -113,7 +116,7 @@ def timed(study: Study, trainer: Trainer, seconds: float = SECONDS) -> Timed:
     if not setups:
         raise HpsearchError(f"{study.name!r}: no trial could be timed: {failure}")
     slower = 1.0 if study.compute is None else PORTABLE
-    return Timed(mean(setups), slower * mean(epochs), START + 2 * imports())
+    return Timed(study.folds * mean(setups), slower * mean(epochs), START + 2 * imports())
 
 
 def seconds(found: Sequence[Leg], took: Timed, workers: int) -> float:
@@ -142,21 +145,22 @@ def _epochs(study: Study, trials: int) -> tuple[float, float]:
     The pruner is asked over made-up trials, each as good after every epoch as after any other.
     """
     many = _DRAWN if EPOCHS in study.space else 1
-    most = mean(own_epochs(study, _drawn(study, number)) for number in range(many))
-    if not study.search.looks_back or not rung_epochs(study) or (study.epochs or 0) > _LONGEST:
+    most = study.folds * mean(own_epochs(study, _drawn(study, number)) for number in range(many))
+    if not study.search.looks_back or not rung_steps(study) or most_steps(study) > _LONGEST:
         return most, most
     history, ran = History(study), list[int]()
     rng = np.random.default_rng(study.search.seed)
     for number in range(min(trials, _MADE_UP)):
         params, value = _drawn(study, number), rng.random()
         pruning = Pruning(study, history, number, params)
-        end = own_epochs(study, params)
-        rungs = [epoch for epoch in rung_epochs(study)[:_LONGEST] if epoch < end]
-        stopped = next((epoch for epoch in [*rungs, end] if pruning.stops(epoch, value)), end)
+        end = own_steps(study, params)
+        rungs = [step for step in rung_steps(study)[:_LONGEST] if step < end]
+        stopped = next((step for step in [*rungs, end] if pruning.stops(step, value)), end)
         ran.append(stopped)
         rows = curve([[value] * len(study.metrics)] * stopped)
-        history.add([(_made_up(number, params, value, stopped < end, pruning.rungs), rows)])
-    whole = [own_epochs(study, _drawn(study, number)) for number in range(len(ran))]
+        trial = _made_up(number, params, value, stopped < end, pruning.rungs)
+        history.add([(replace(trial, folds=(Fold(1, 1, value),) * stopped), rows)])
+    whole = [own_steps(study, _drawn(study, number)) for number in range(len(ran))]
     return most, most * sum(ran) / sum(whole)
 
 

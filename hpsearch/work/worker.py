@@ -14,13 +14,14 @@ import numpy as np
 from hpsearch.errors import HpsearchError, StoreAwayError, StoreError
 from hpsearch.ledger.leases import LEASE, Claim, Idle, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import Outcomes, Result, State, StudyRecord, curve
+from hpsearch.ledger.records import Fold, Outcomes, Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
 from hpsearch.seams import seam
 from hpsearch.search import ends, race
 from hpsearch.search.history import History, sees
 from hpsearch.search.pruning import Pruning
 from hpsearch.search.rounds import Rounds
+from hpsearch.search.rungs import measured
 from hpsearch.search.seeds import training_seed
 from hpsearch.search.suggest import suggest
 from hpsearch.study.config import Params, Study
@@ -200,6 +201,7 @@ def evaluate(
     weights: str | None = None
     value: float | None = None
     outcomes: Outcomes | None = None
+    folds: Sequence[Fold] = ()
     training: Training | None = None
     try:
         training = trainer.train(study.resolve(params, claim.seed), claim.number, interrupted)
@@ -210,8 +212,15 @@ def evaluate(
                 seam("training")
                 if interrupted():
                     return None
+                step, measure = len(rows), row[metric]
+                if study.folds > 1:
+                    ended = training.folds(study.search.metric)
+                    if len(ended) == len(folds):
+                        continue
+                    folds = ended
+                    step, measure = len(folds), measured(folds)[-1]
                 # At its end it is measured, too: others are compared with it at this rung.
-                if pruning.stops(len(rows), row[metric]) and not training.ended:
+                if pruning.stops(step, measure) and not training.ended:
                     state, reason = State.PRUNED, study.search.pruner
                     break
             else:
@@ -222,6 +231,7 @@ def evaluate(
         weights = training.sha256
         if state is State.COMPLETE:
             value = training.final[metric]
+            folds = training.folds(study.search.metric)
             outcomes = training.outcomes(study.search.metric)
     except (MemoryError, OSError):
         raise
@@ -240,6 +250,7 @@ def evaluate(
         steps=np.array(steps, dtype=np.float64),
         outcomes=outcomes,
         log=training.log if training else b"",
+        folds=folds,
     )
 
 

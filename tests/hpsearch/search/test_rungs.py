@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.search.rungs import most_epochs, own_epochs, rung_epochs
+from hpsearch.search.rungs import most_steps, own_epochs, rung_steps
 from tests.conftest import study
 
 
@@ -24,11 +24,11 @@ from tests.conftest import study
 def test_rungs(pruner: str, changes: dict[str, Any], expected: list[int]) -> None:
     """From the first epoch that may be judged by to the last but one of nine."""
     of = study(training__epochs=9, search__pruner=pruner, **changes)
-    assert expected == list(rung_epochs(of))
+    assert expected == list(rung_steps(of))
 
 
 def test_epochs_of_a_trial() -> None:
     """A trial has its own where they are searched; the most that any may have are the study's."""
     of = study(training__epochs={"low": 2, "high": 9})
-    assert (most_epochs(of), own_epochs(of, {"training.epochs": 4})) == (9, 4)
+    assert (most_steps(of), own_epochs(of, {"training.epochs": 4})) == (9, 4)
     assert own_epochs(study(training__epochs=5), {}) == 5

@@ -16,7 +16,7 @@ from hpsearch.ledger.records import Curve, State, Trial, curve
 from hpsearch.search.history import BEST, WINDOW, History
 from hpsearch.search.optuna_terms import distribution
 from hpsearch.search.pruning import Pruning
-from hpsearch.search.rungs import rung_epochs
+from hpsearch.search.rungs import rung_steps
 from hpsearch.search.seeds import Purpose, seed
 from hpsearch.search.suggest import suggest
 from hpsearch.study.config import Params, Study
@@ -141,7 +141,7 @@ def test_rungs_are_computed(pruner: str) -> None:
     """A study of 10⁸ epochs takes no more memory than one of ten."""
     of = study(training__epochs=10**8, search__pruner=pruner)
     tracemalloc.start()
-    rungs = rung_epochs(of)
+    rungs = rung_steps(of)
     Pruning(of, History(of), 0, suggest(of, History(of), 0))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
