@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -19,13 +17,11 @@ from hpsearch.commands.wiring import (
     best_of,
     find,
     open_store,
-    unchanged_trainer,
     validation_size,
 )
 from hpsearch.errors import (
     NoStoreError,
     StudyFileError,
-    TrackingError,
     UnknownStudyError,
     UnknownTrialError,
     UsageError,
@@ -37,7 +33,6 @@ if TYPE_CHECKING:
     from hpsearch.ledger.store import Store
     from hpsearch.search.known import Round
     from hpsearch.study.config import Study
-    from hpsearch.training.seam import Trainer
 
 app = typer.Typer()
 
@@ -283,43 +278,3 @@ def digest(name: Name, as_json: Json = False) -> None:
         document(views.dumps({"study": name, "digest": total, "trials": len(finished)}))
         return
     out(total)
-
-
-@app.command(epilog="Example: hpsearch report book --out figures")
-def report(
-    name: Name,
-    folder: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="DIR",
-            help="The folder to write to. Default: reports in HPSEARCH_HOME.",
-        ),
-    ] = None,
-) -> None:
-    """Write a report: one HTML page, and figures as PNG. The study's MLflow run gets them, too."""
-    from hpsearch.report import figures as reports
-    from hpsearch.report import page as pages
-
-    places = settings.read()
-    store = open_store()
-    record = store.study(name)
-    place = folder or places.home / "reports"
-
-    @cache
-    def trainer() -> Trainer:
-        return unchanged_trainer(record)
-
-    text = pages.html(store, record, trainer)
-    figures = reports.draw(store, record, trainer)
-    files = [pages.write(text, name, place), *reports.write(figures, place)]
-    for file in files:
-        out(file)
-    try:
-        if not reports.track(places, record, files):
-            say(
-                f"hpsearch: {name!r} has no MLflow run for this report yet; to create it, run: "
-                f"{settings.program()} sync {word(name)}"
-            )
-    except TrackingError as error:
-        say(f"hpsearch: {error}; the report was not added to MLflow")

@@ -65,6 +65,8 @@ MOST_COLUMNS = 9
 """Of the table of the best trials."""
 BEST = 10
 """Trials in the table of the best."""
+RELOAD = 5
+"""Seconds after which the page of a study that runs reloads itself."""
 DPI = 90
 """Of what is not drawn as lines, where there are many points."""
 SETTLED = 1e-9
@@ -108,13 +110,20 @@ class _Known:
         return Title(titled(self.study, what), counted(self.finished))
 
 
-def html(store: Store, record: StudyRecord, trainer: Callable[[], Trainer]) -> str:
+def html(
+    store: Store,
+    record: StudyRecord,
+    trainer: Callable[[], Trainer],
+    *,
+    live: bool = False,
+) -> str:
     """The page.
 
     Args:
         store: The ledger.
         record: The study.
         trainer: Gives what trains it, if a network has to be built again.
+        live: Whether the study runs: the page reloads itself, and nothing is trained for it.
 
     Raises:
         HpsearchError: If no trial has ended yet.
@@ -144,27 +153,35 @@ def html(store: Store, record: StudyRecord, trainer: Callable[[], Trainer]) -> s
         name=study.name,
         summary=summary.paragraph(record, finished, len(failed), best),
         cautions=list(summary.cautions(record, counts, finished, best, band, corrected)),
-        sections=list(_sections(known)),
+        sections=list(_sections(known, live=live)),
+        reload=RELOAD if live else 0,
         version=hpsearch.__version__,
         trials=f"{counts.finished:,}",
     )
 
 
 def write(text: str, name: str, folder: Path) -> Path:
-    """Save the page of the study of that name."""
+    """Save the page of the study of that name, whole at any time: a browser may be reading it."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / words.file_name(name, ".html")
-    file.write_text(text, encoding="utf-8")
+    part = file.with_suffix(".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
     return file
 
 
-def _sections(known: _Known) -> Iterator[Section]:
+def _sections(known: _Known, *, live: bool) -> Iterator[Section]:
     if tested := opened.lines(known.record.openings):
-        yield Section("The test part", f"{_capital(tested[0])}.", [_capital(s) for s in tested[1:]])
+        yield Section(
+            "The test part", f"{words.capital(tested[0])}.", [words.capital(s) for s in tested[1:]]
+        )
     again = confirmation(known.store, known.record)
     if again is not None:
-        text, said = f"{_capital(confirmed.winner(again))}.", confirmed.remarks(again)
-        cautions = [f"{_capital(line)}." for line in said]
+        text, said = f"{words.capital(confirmed.winner(again))}.", confirmed.remarks(again)
+        cautions = [f"{words.capital(line)}." for line in said]
         yield Section("Confirmed", text, cautions, confirmed.HEAD, confirmed.rows(again))
     if known.order:
         yield _best(known)
@@ -172,15 +189,11 @@ def _sections(known: _Known) -> Iterator[Section]:
         yield _rounds(known)
     if known.finished:
         yield from _comparison(known) if compares(known.study) else _search(known)
-        if known.order and len(known.order[0].curve):
+        if known.order and len(known.order[0].curve) and not live:
             yield from _mistakes(known)
     if known.failed:
         yield _failures(known)
     yield _effort(known)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _comparison(known: _Known) -> Iterator[Section]:

@@ -50,7 +50,7 @@ def paragraph(
     on = _trained_on(study)
     if study.space:
         tried = counted(finished, failed)
-        said.append(f"{_capital(study.search.sampler)} search tried {tried} {on}.")
+        said.append(f"{words.capital(study.search.sampler)} search tried {tried} {on}.")
     else:
         said.append(f"It was trained {on}.")
     if record.ended is not None:
@@ -86,15 +86,15 @@ def cautions(
 ) -> Iterator[str]:
     """What the best value is not, a sentence each."""
     study = record.study
-    yield from (f"{_capital(remark)}." for remark in remarks(record.data_facts))
+    yield from (f"{words.capital(remark)}." for remark in remarks(record.data_facts))
     if best is None:
         return
     metric = study.search.metric
     if len(finished) > 1 and not metric.startswith("train_"):
         measured = parts(study)
-        yield f"{_capital(views.caution(study, counts, measured and measured[1]))}."
+        yield f"{words.capital(views.caution(study, counts, measured and measured[1]))}."
         if correction.estimate is not None:
-            yield f"{_capital(views.corrected(study, correction))}."
+            yield f"{words.capital(views.corrected(study, correction))}."
     if metric.startswith("train_"):
         yield (
             f"The {metric_name(metric)} shows how well the training examples were learned. It says "
@@ -112,7 +112,7 @@ def cautions(
         yield (
             f"Measured on {examples:,} examples, an accuracy of {value:.1%} has a 95 % interval of "
             f"{band.low:.1%} to {band.high:.1%}."
-            + (f" {_capital(words.count(near, 'other trial'))} lie within it." if near else "")
+            + (f" {words.capital(words.count(near, 'other trial'))} lie within it." if near else "")
         )
     if study.fixed.get("training", {}).get("patience") or "training.patience" in study.space:
         yield (
@@ -197,7 +197,3 @@ def _half(band: Estimate) -> float:
 
 def _seconds(trial: Trial) -> float:
     return max((trial.ended or trial.started) - trial.started, 0.0)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -88,6 +88,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def capital(text: str) -> str:
+    """The text as a sentence begins."""
+    return text[:1].upper() + text[1:]
+
+
 def listed(parts: Iterable[str]) -> str:
     """Parts as a sentence lists them: ``a, b and c``."""
     *first, last = parts
