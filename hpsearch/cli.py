@@ -35,6 +35,7 @@ from hpsearch.commands import (
     trust,
     ui,
     watch,
+    worker,
 )
 from hpsearch.commands.printing import begin, end, out, say
 from hpsearch.commands.usage import Command, Group, arranged
@@ -54,6 +55,7 @@ app = typer.Typer(
 
 PARTS = (
     run,
+    worker,
     init,
     data,
     show,

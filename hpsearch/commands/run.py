@@ -1,11 +1,7 @@
-"""Which commands search? ``run``, ``worker`` and ``retry``."""
+"""Which commands search? ``run`` and ``retry``; ``worker`` has a module of its own."""
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +12,6 @@ from hpsearch import settings
 from hpsearch.commands import complete
 from hpsearch.commands.printing import out, say
 from hpsearch.commands.wiring import (
-    MOST,
     Name,
     NoTracking,
     Workers,
@@ -26,14 +21,11 @@ from hpsearch.commands.wiring import (
     own_home,
     signals,
     trainer_of,
-    unchanged_trainer,
     validation_size,
 )
 from hpsearch.errors import (
-    HpsearchError,
     NoStoreError,
     NotComparableError,
-    StoreAwayError,
     TrackingError,
     UnknownStudyError,
     UsageError,
@@ -43,10 +35,7 @@ from hpsearch.text import word
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
     from hpsearch.ledger.store import Store
-    from hpsearch.work.limits import Limits
     from hpsearch.work.session import Session
-
-HEALTH = 60.0  # seconds between two lines in which a worker says how far its study is
 
 app = typer.Typer()
 
@@ -95,6 +84,21 @@ def run(
             "Default for --workers: one per GPU.",
         ),
     ] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(
+            metavar="dask://HOST:PORT",
+            help="Start the workers on a Dask cluster, which reaches the store, too.",
+        ),
+    ] = None,
+    resources: Annotated[
+        str | None,
+        typer.Option(
+            "--worker-resources",
+            metavar="NAME=AMOUNT",
+            help="What each worker needs of Dask, as in GPU=1,MEMORY=2e9.",
+        ),
+    ] = None,
 ) -> None:
     """Run a study, or resume it, until all its trials have finished."""
     from hpsearch.commands.display import watch
@@ -126,11 +130,15 @@ def run(
     budget = record.study.search.trials
     if budget < before:
         say(f"hpsearch: {record.name!r} now ends with {budget} trials, not {before}")
-    devices = _devices(gpus)
+    devices, needs = _devices(gpus), _resources(resources)
+    if on is None and needs:
+        raise UsageError("--worker-resources: needs --on dask://HOST:PORT")
+    if on is not None and not on.startswith("dask://"):
+        raise UsageError(f"--on {on}: must be dask://HOST:PORT")
     size = workers or len(devices) or default_workers()
     for remark in session.remarks(size):
         say(f"hpsearch: {remark}")
-    launch = session.launch(size, gpus=devices)
+    launch = session.on_dask(on, size, needs) if on else session.launch(size, gpus=devices)
     with signals(launch.stop, launch.kill) as received:
         watch(launch, record, store, "json" if log_json else "quiet" if quiet else "")
     if received:
@@ -164,6 +172,15 @@ def _devices(gpus: str | None) -> list[str]:
     if not all(devices):
         raise UsageError(f"--gpus {gpus!r}: list devices as in 0,1")
     return devices
+
+
+def _resources(given: str | None) -> dict[str, float]:
+    """What a worker needs of Dask, by name."""
+    try:
+        pairs = [pair.split("=") for pair in given.split(",")] if given else []
+        return {name.strip(): float(amount) for name, amount in pairs}
+    except ValueError:
+        raise UsageError(f"--worker-resources {given!r}: give amounts as in GPU=1") from None
 
 
 def _budget(store: Store, name: str) -> int:
@@ -239,94 +256,6 @@ def _confirmed(session: Session, best: Trial) -> str:
         )
     again = f"{settings.program()} reproduce {word(session.record.name)}"
     return f"NOT reproduced; for details, run: {again}"
-
-
-@app.command(epilog="Example: hpsearch worker book")
-def worker(
-    name: Name,
-    max_trials: Annotated[
-        int | None, typer.Option(min=1, max=MOST, help="End after this many trials.")
-    ] = None,
-    max_time: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Begin no trial after this many seconds."),
-    ] = None,
-    idle_exit: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            metavar="SECONDS",
-            help="End after waiting this long for a trial while other workers run theirs.",
-        ),
-    ] = None,
-    tied: Annotated[str | None, typer.Option("--tied", metavar="CODE_SHA256", hidden=True)] = None,
-) -> None:
-    """Work on a study that was started elsewhere."""
-    from hpsearch.work.limits import Limits
-
-    limits = Limits(max_trials, max_time, idle_exit)
-    if tied is not None:
-        _work(name, tied, limits)
-        return
-    from hpsearch.ledger.leases import stopped
-    from hpsearch.work.launch import Launch
-    from hpsearch.work.session import why_stopped
-
-    store = open_store()
-    record = store.study(name)
-    unchanged_trainer(record)
-    store.touch(record.id)
-    # In a process of its own, so that this one is left to count whom a trial takes down.
-    launch = Launch(store, record, settings.read(), workers=1, projector=None, limits=limits)
-    before = launch.counts
-    say(f"hpsearch: working on {name}: {_standing(store, record)}")
-    healthy = time.monotonic()
-    with signals(launch.stop, launch.kill) as received:
-        for progress in launch.watch():
-            for message in progress.messages:
-                say(f"hpsearch: {message}")
-            if time.monotonic() - healthy >= HEALTH:
-                healthy = time.monotonic()
-                with suppress(StoreAwayError):
-                    say(f"hpsearch: {_standing(store, record)}")
-    if received:
-        say("hpsearch: stopped; run the same command to resume")
-        raise typer.Exit(128 + received[0])
-    if launch.failure is not None:
-        raise launch.failure
-    after = store.counts(record.id)
-    since = after.finished - before.finished
-    say(f"hpsearch: {_standing(store, record)}, {since} of them since this worker started")
-    if not after.done and stopped(store.database, record.id):
-        raise HpsearchError(why_stopped(store, record))
-
-
-def _standing(store: Store, record: StudyRecord) -> str:
-    counts = store.counts(record.id)
-    return f"{counts.finished} of {counts.budget} trials have finished"
-
-
-def _work(name: str, code: str, limits: Limits) -> None:
-    """What a process does that a launcher with that code has started and tied to itself."""
-    from hpsearch.ledger.owner import Owner
-    from hpsearch.trust import environment
-    from hpsearch.work.worker import Worker, patiently, tie
-
-    if environment.code() != code:
-        raise HpsearchError(
-            f"the code in {environment.ROOT} has changed since this run started; run the same "
-            f"command to resume with the new code"
-        )
-    stop, owner = threading.Event(), Owner.of(launcher=os.getppid())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the launcher, who says so
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    tie()
-    # One that takes another's place during an outage waits for its end, as the others do.
-    store = patiently(stop, open_store)
-    record = patiently(stop, lambda: store.study(name))
-    Worker(store, record, unchanged_trainer(record), owner).run(stop, limits)
-    if stop.is_set():
-        raise typer.Exit(128 + signal.SIGTERM)
 
 
 @app.command(epilog="Example: hpsearch retry book && hpsearch run book")

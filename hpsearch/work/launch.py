@@ -35,10 +35,10 @@ from hpsearch.work.limits import Limits
 if TYPE_CHECKING:
     from hpsearch.projections.projector import Projector
 
-_LOOK = 0.1  # seconds between two looks at the workers
-_GRACE = 2.5  # seconds a worker has to hand its trial back
+LOOK = 0.1  # seconds between two looks at the workers
+GRACE = 2.5  # seconds a worker has to hand its trial back
 _FAREWELL = 3.0  # seconds after which a run that was cut short ends, whatever is yet to be written
-_MOST_DEATHS = 20  # workers that die one after another with no trial finished between
+MOST_DEATHS = 20  # workers that die one after another with no trial finished between
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Launch:
             yield self._progress()
             self._projected.set()
             while thread is not None and thread.is_alive() and time.monotonic() < self._end:
-                thread.join(_LOOK)
+                thread.join(LOOK)
                 yield self._progress()
         finally:
             self._projected.set()  # also where nobody watches it to its end
@@ -179,9 +179,9 @@ class Launch:
                     self._deaths += 1
                     self._workers.append(self._spawn(worker.place))
             self._bury()
-            if self._deaths > _MOST_DEATHS:
+            if self._deaths > MOST_DEATHS:
                 self.failure = HpsearchError(f"{self._deaths} workers died in a row")
-            self._stop.wait(_LOOK)
+            self._stop.wait(LOOK)
 
     def _spawn(self, place: int) -> _Process:
         gpu = (
@@ -227,7 +227,7 @@ class Launch:
     def _end_workers(self) -> None:
         for worker in self._workers:
             worker.process.terminate()
-        deadline = time.monotonic() + _GRACE
+        deadline = time.monotonic() + GRACE
         for worker in self._workers:
             try:
                 worker.process.wait(max(0.0, deadline - time.monotonic()))
@@ -242,7 +242,7 @@ class Launch:
             # that is away or locked is not to keep it from that.
             thread = threading.Thread(target=self._release, args=(killed,), daemon=True)
             thread.start()
-            thread.join(_FAREWELL - _GRACE)
+            thread.join(_FAREWELL - GRACE)
 
     def _release(self, owners: list[Owner]) -> None:
         with suppress(HpsearchError):

@@ -82,6 +82,18 @@ class Session:
             gpus=gpus,
         )
 
+    def on_dask(self, address: str, workers: int, resources: Mapping[str, float]) -> Launch:
+        """What runs it in so many tasks of a Dask cluster."""
+        from hpsearch.work.on_dask import OnDask
+
+        return OnDask(
+            *(self.store, self.record, self.settings),
+            workers=workers,
+            projector=self.projector,
+            address=address,
+            resources=resources,
+        )
+
     def _may_differ(self, counts: Counts) -> bool:
         """Whether it is yet to be seen that a training gives the same twice."""
         own = self.record.study.objective is not None

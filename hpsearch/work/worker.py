@@ -286,12 +286,12 @@ def _renewed(leases: Leases, number: int, rows: Sequence[Row]) -> Iterator[threa
         thread.join(1.0)  # one that waits for the store may: it renews nothing that has ended
 
 
-def tie(stream: int = 0) -> None:
-    """End this process as soon as the pipe on its standard input closes."""
+def tie(then: Callable[[], None] = lambda: os._exit(1), stream: int = 0) -> None:
+    """End this process, or do something else, as soon as the pipe on its standard input closes."""
 
     def wait() -> None:
         while os.read(stream, 1):
             pass
-        os._exit(1)
+        then()
 
     threading.Thread(target=wait, name="tie", daemon=True).start()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hpsearch.commands import run as run_command
+from hpsearch.commands import worker as worker_command
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
@@ -65,7 +65,7 @@ def test_worker_on_the_command_line(
     assert call("run", write(small), "--trials", "1", "--no-tracking").code == 0
     store = Store(Database(f"sqlite:///{home / 'studies.db'}"))
     store.register(small, store.study("small").data_digests)  # with its six trials
-    monkeypatch.setattr(run_command, "HEALTH", 0.0)
+    monkeypatch.setattr(worker_command, "HEALTH", 0.0)
     ended = call("worker", "small", "--max-trials", "2", "--max-time", "600", "--idle-exit", "600")
     assert ended.code == 0
     first, *between, last = ended.err.splitlines()
