@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from hpsearch.search.race import LEVEL, behind, last_seen, left, looks
 from hpsearch.study import file as study_file
@@ -98,6 +101,22 @@ def test_race_seldom_drops_an_equal() -> None:
 def test_equal_gaps_of_two_seeds_drop_nobody() -> None:
     """Accuracies go by steps: two gaps of one step are chance, and no sign that all are so."""
     assert behind(np.array([[0.75, 0.70], [0.74, 0.69]]), maximize=True) == []
+
+
+@pytest.mark.parametrize("others", [1, 3])
+@pytest.mark.parametrize("looks", [3, 5])
+@pytest.mark.parametrize("paired", [True, False])
+def test_how_far_behind_is_clear(others: int, looks: int, paired: bool) -> None:
+    """As a one-sided t-test by seed says; of equal gaps, as one of unpaired seeds does."""
+    leader = np.array([0.90, 0.84, 0.93, 0.89])
+    bumps = np.array([0.02, -0.02, 0.01, -0.01]) if paired else np.zeros(4)
+    spread = bumps.std(ddof=1) if paired else math.sqrt(2) * leader.std(ddof=1)
+    least = float(t.isf(LEVEL / (looks * others), 3)) * spread / math.sqrt(4)
+    level = [leader - np.array([0.01, -0.01, 0.01, -0.009])] * (others - 1)
+    for share, expected in ((0.99, []), (1.01, [others])):
+        values = np.array([leader, *level, leader - share * least + bumps])
+        assert behind(values, maximize=True, looks=looks) == expected
+        assert behind(-values, maximize=False, looks=looks) == expected
 
 
 def test_race_of_one() -> None:

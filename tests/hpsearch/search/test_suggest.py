@@ -6,6 +6,7 @@ import math
 import random
 import tracemalloc
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -151,26 +152,56 @@ def test_rungs_are_computed(pruner: str) -> None:
     assert peak < 2**20
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind.values()))
-def test_equals_optuna_in_sequence(kind: dict[str, str]) -> None:
+SAMPLERS = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
+PRUNERS: dict[str, tuple[dict[str, Any], Callable[[], optuna.pruners.BasePruner]]] = {
+    "none": ({}, optuna.pruners.NopPruner),
+    "median": ({}, lambda: optuna.pruners.MedianPruner(n_warmup_steps=1)),
+    "hyperband": ({}, lambda: optuna.pruners.HyperbandPruner(1, 27, 3)),
+    "late median": (
+        {"pruner": "median", "min_epochs": 9},
+        lambda: optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=9),
+    ),
+    "late hyperband": (
+        {"pruner": "hyperband", "min_epochs": 2, "reduction_factor": 2},
+        lambda: optuna.pruners.HyperbandPruner(2, 27, 2),
+    ),
+    "late halving": (
+        {"pruner": "halving", "min_epochs": 2, "reduction_factor": 4},
+        lambda: optuna.pruners.SuccessiveHalvingPruner(2, 4),
+    ),
+    "percentile": (
+        {"pruner": "percentile", "min_epochs": 3},
+        lambda: optuna.pruners.PercentilePruner(25.0, n_startup_trials=5, n_warmup_steps=3),
+    ),
+    "most": (
+        {"pruner": "percentile", "percentile": 80.0},
+        lambda: optuna.pruners.PercentilePruner(80.0, n_startup_trials=5, n_warmup_steps=1),
+    ),
+}
+"""What a study says, and the pruner of Optuna's that does it."""
+
+
+@pytest.mark.parametrize(
+    ("sampler", "named"),
+    [("tpe", "none"), ("tpe", "median"), ("tpe", "hyperband"), *(("random", p) for p in PRUNERS)],
+)
+def test_equals_optuna_in_sequence(sampler: str, named: str) -> None:
     """With lag 1 it is what Optuna itself does, one trial after another, seed by seed."""
-    of = searched(search__lag=1, **kind)
-    ours = in_order(of)
-    pruners = {
-        "none": optuna.pruners.NopPruner,
-        "median": lambda: optuna.pruners.MedianPruner(n_warmup_steps=1),
-        "hyperband": lambda: optuna.pruners.HyperbandPruner(1, 27, 3),
-    }
-    theirs = optuna.create_study(
-        study_name="hpsearch", direction="minimize", pruner=pruners[kind["search__pruner"]]()
+    asked, make = PRUNERS[named]
+    search = {"pruner": named, **asked}
+    of = searched(
+        search__lag=1,
+        search__sampler=sampler,
+        **{f"search__{key}": value for key, value in search.items()},
     )
+    ours = in_order(of)
+    theirs = optuna.create_study(study_name="hpsearch", direction="minimize", pruner=make())
     space = {path: distribution(open_) for path, open_ in of.space.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for number in range(of.search.trials):
             own = seed(of, number, Purpose.SAMPLER) % 2**32
-            samplers = {"random": optuna.samplers.RandomSampler, "tpe": optuna.samplers.TPESampler}
-            theirs.sampler = samplers[kind["search__sampler"]](seed=own)
+            theirs.sampler = SAMPLERS[sampler](seed=own)
             trial = theirs.ask(space)
             stopped = False
             for epoch in range(1, 28):

@@ -1,0 +1,34 @@
+"""The seeds of trials, which every digest hangs on: the same in every version."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hpsearch.search.seeds import Purpose, seed, training_seed
+from tests.conftest import study
+from tests.hpsearch.search.test_race import raced
+
+PURPOSES = {"SAMPLER": 0, "TRAINING": 1, "CONFIRMATION": 2, "TEST": 3}
+
+
+@pytest.mark.parametrize("again", [0, 3])
+@pytest.mark.parametrize(("name", "purpose"), PURPOSES.items())
+def test_seed_is_numpys(name: str, purpose: int, again: int) -> None:
+    """``SeedSequence(search.seed, spawn_key=(number, purpose))``, its first 53 bits."""
+    key = (7, purpose, again) if again else (7, purpose)
+    word = np.random.SeedSequence(5, spawn_key=key).generate_state(1, np.uint64)[0]
+    assert seed(study(search__seed=5), 7, Purpose[name], again) == int(word) >> 11
+
+
+def test_as_it_was() -> None:
+    """The first trial's, of a study with seed 0."""
+    found = [seed(study(), 0, purpose) for purpose in Purpose]
+    assert found == [1286656552236609, 7274442658590397, 6574394659275864, 5395092592261809]
+
+
+def test_training_seed() -> None:
+    """Its own by number, the one that the study file names, or the one that it lists."""
+    assert training_seed(study(), 4) == seed(study(), 4, Purpose.TRAINING)
+    assert training_seed(study(training__seed=9), 4) == 9
+    assert [training_seed(raced(5), number) for number in (0, 2, 3, 14)] == [0, 0, 1, 4]
