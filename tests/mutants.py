@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import importlib.util
 import json
+import multiprocessing
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,11 +29,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests import reached
 from tests.reached import Reached
 
 ROOT = Path(__file__).resolve().parents[1]
 _LEFT_OUT = (".git", ".venv", "__pycache__", ".hpsearch", ".hypothesis", "*_cache")
+
+_SLOW_TO_IMPORT = ("alembic", "mlflow", "optuna", "pandas", "scipy.stats", "typer")
+"""Imported once, and not for each mutation."""
 
 _PAIRS = (
     (ast.Lt, ast.LtE),
@@ -187,30 +193,36 @@ def sample(folder: Path, count: int, seed: int) -> list[tuple[Path, Mutation]]:
     return random.Random(seed).sample(found, min(count, len(found)))
 
 
-def passes(tree: Path, tests: str, seconds: float, *options: str) -> bool:
+def passes(tree: Path, tests: list[str], seconds: float, *options: str) -> bool:
     """Whether the tests pass in ``tree``, and in time."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", tests]
-    command += ["-p", "tests.reached", "--hypothesis-profile=mutants", *options]
-    process = subprocess.Popen(
-        [*command, f"--basetemp={tree.parent / 'tmp'}"],
-        cwd=tree,
-        env=os.environ | {"PYTHONPATH": str(tree)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        return process.wait(seconds) == 0
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)  # fixtures stop what they started
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-        return False
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    words = ["-x", "-q", "-p", "no:cacheprovider", "-p", "tests.reached", *options, *tests]
+    words += ["--hypothesis-profile=mutants", f"--basetemp={tree.parent / 'tmp'}"]
+    process = multiprocessing.get_context("fork").Process(target=_test, args=(tree, words))
+    process.start()
+    assert process.pid is not None
+    process.join(seconds)
+    if process.is_alive():
+        os.kill(process.pid, signal.SIGINT)  # fixtures stop what they started
+        process.join(10)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.join()
+    return process.exitcode == 0
+
+
+def _test(tree: Path, words: list[str]) -> None:
+    """Be a process that has imported nothing of this project yet, and run pytest in the tree."""
+    os.setsid()
+    os.chdir(tree)
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("hpsearch", "net", "tests"):
+            del sys.modules[name]
+    sys.path.insert(0, str(tree))
+    os.environ["PYTHONPATH"] = str(tree)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+    sys.exit(pytest.main(words))
 
 
 def noticing(seen: dict[str, Reached], file: str, function: int | None) -> list[str]:
@@ -243,6 +255,8 @@ def changed(path: Path, source: str) -> Iterator[None]:
 
 def main() -> None:
     """Read the words, and try the sample."""
+    for name in _SLOW_TO_IMPORT:
+        importlib.import_module(name)
     parser = argparse.ArgumentParser("python -m tests.mutants", description="Try wrong code.")
     parser.add_argument("room", help="a folder of hpsearch/, or net")
     parser.add_argument("--count", type=int, default=20, help="how many changes (default: 20)")
@@ -260,7 +274,7 @@ def main() -> None:
             sys.exit(f"{room}: there is nothing to change")
         begun = time.monotonic()
         report, chosen = Path(folder) / "reached.json", Path(folder) / "chosen.json"
-        passed = passes(tree, f"tests/{room}", seconds, f"--reached={report}")
+        passed = passes(tree, [f"tests/{room}"], seconds, f"--reached={report}")
         print(f"tests/{room}: {time.monotonic() - begun:.0f} s as it is", flush=True)
         if not passed:
             sys.exit(f"it fails, or needs more than {seconds:.0f} s: set MUTANTS_SECONDS")
@@ -271,7 +285,8 @@ def main() -> None:
             tests = noticing(seen, file, mutation.function)
             chosen.write_text(json.dumps(tests))
             with changed(path, mutation.source):
-                if not tests or passes(tree, f"tests/{room}", seconds, f"--chosen={chosen}"):
+                files = sorted({test.partition("::")[0] for test in tests})
+                if not tests or passes(tree, files, seconds, f"--chosen={chosen}"):
                     survivors += 1
                     print(f"[{at}] {file}:{mutation} ({len(tests)} tests)", flush=True)
         noticed = len(tried) - survivors
