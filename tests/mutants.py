@@ -196,7 +196,8 @@ def sample(folder: Path, count: int, seed: int) -> list[tuple[Path, Mutation]]:
 def passes(tree: Path, tests: list[str], seconds: float, *options: str) -> bool:
     """Whether the tests pass in ``tree``, and in time."""
     words = ["-x", "-q", "-p", "no:cacheprovider", "-p", "tests.reached", *options, *tests]
-    words += ["--hypothesis-profile=mutants", f"--basetemp={tree.parent / 'tmp'}"]
+    words += ["-W", "ignore:Module already imported", "--hypothesis-profile=mutants"]
+    words += [f"--basetemp={tree.parent / 'tmp'}"]
     process = multiprocessing.get_context("fork").Process(target=_test, args=(tree, words))
     process.start()
     assert process.pid is not None
