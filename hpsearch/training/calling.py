@@ -87,6 +87,8 @@ def seed_all(seed: int) -> None:
 def epochs(result: Any) -> Generator[Any, None, State]:
     """What a call has reported, such that JSON takes it: an epoch each; and then its state.
 
+    Of one mapping it is known that it is the only epoch.
+
     Args:
         result: What the call returned: a generator of mappings, or one mapping.
 
@@ -94,6 +96,8 @@ def epochs(result: Any) -> Generator[Any, None, State]:
         TypeError: If it is neither, or the state is no mapping of arrays.
     """
     if isinstance(result, Mapping):
+        if "epochs" not in result:
+            yield {"epochs": 1}
         yield _plain(result)
         return {}
     if not isinstance(result, Iterator):

@@ -9,7 +9,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from hpsearch.study.config import Study
 from hpsearch.study.objective import ObjectiveTrial
 from hpsearch.training.seam import Row, TrainingFailed
 
+TOTAL = "epochs"
+"""What says alone how many epochs a training has in all, unless it is a metric."""
 _SHOWN = 200  # characters of what was reported, or said, that a reason repeats
 
 
@@ -73,6 +75,7 @@ class OwnTraining(ABC):
         self._interrupted = interrupted
         self._printed = printed
         self._epochs: Generator[Row] | None = None
+        self._total = config.objective.epochs
         self._rows: list[Row] = []
         self._deadline = math.inf
         self._scratch: Path | None = None
@@ -108,8 +111,8 @@ class OwnTraining(ABC):
 
     @property
     def ended(self) -> bool:
-        """Whether it has reported all epochs that there may be; nobody knows of an earlier end."""
-        return len(self._rows) == self._objective.epochs
+        """Whether it has reported all epochs that there may be, or that it has announced."""
+        return len(self._rows) == self._total
 
     @property
     def final(self) -> Row:
@@ -124,6 +127,9 @@ class OwnTraining(ABC):
         self._deadline = time.monotonic() + self._objective.seconds
         try:
             for given in self._reported():
+                if self._is_total(given):
+                    self._total = self._announced(given[TOTAL])
+                    continue
                 row = self._row(given)
                 self._rows.append(row)
                 yield row
@@ -170,12 +176,33 @@ class OwnTraining(ABC):
         if time.monotonic() > self._deadline:
             raise TrainingFailed("timeout")
 
+    def _is_total(self, given: object) -> TypeGuard[Mapping[str, object]]:
+        """Whether it is no epoch, but how many there are."""
+        return isinstance(given, dict) and given.keys() == {TOTAL} and TOTAL not in self.metrics
+
+    def _announced(self, total: object) -> int:
+        """How many epochs the training has in all, as it says before the last of them."""
+        least, most = len(self._rows) + 1, self._objective.epochs
+        if (
+            isinstance(total, int | float)
+            and not isinstance(total, bool)
+            and total % 1 == 0
+            and least <= total <= (total if most is None else most)
+        ):
+            return int(total)
+        ends = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise TrainingFailed(
+            f"the training announced {short(total)} epochs in all; expected a whole number {ends}, "
+            f"before the last epoch"
+        )
+
     def _row(self, given: object) -> Row:
         """What was reported of an epoch, as numbers in the order of the metrics."""
         epoch, said = len(self._rows) + 1, f"epoch {len(self._rows) + 1}: "
-        if self._objective.epochs is not None and epoch > self._objective.epochs:
+        if self._total is not None and epoch > self._total:
+            known = "the maximum" if self._total == self._objective.epochs else "as announced"
             raise TrainingFailed(
-                f"{said}the training reported more than {epoch - 1} epochs, the maximum"
+                f"{said}the training reported more than {epoch - 1} epochs, {known}"
             )
         if not isinstance(given, dict):
             raise TrainingFailed(

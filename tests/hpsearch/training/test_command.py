@@ -86,6 +86,19 @@ def test_hpsearch_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert ran.stdout == "False\n"
 
 
+@pytest.mark.parametrize(("announced", "state"), [(0, "PRUNED"), (3, "COMPLETE")])
+def test_a_trial_at_the_end_that_it_has_announced(
+    tmp_path: Path, announced: int, state: str
+) -> None:
+    """A line of the report that says `epochs` alone is how many there are."""
+    source = "import hpsearch\n"
+    source += f"hpsearch.log(epochs={announced})\n" if announced else ""
+    source += "for _ in range(3): hpsearch.log(loss=1)\n"
+    judged = {"pruner": "threshold", "upper": 0.5, "min_epochs": 3}
+    result = ended(objective(COMMAND, epochs=5, search=judged), tmp_path, source)
+    assert (result.state, len(result.curve)) == (state, 3)
+
+
 LINES = {
     "{'loss': 1}": "reported \"{'loss': 1}\", which is no JSON",
     '{"loss": 1': "reported '{\"loss\": 1', which is no JSON",

@@ -342,6 +342,61 @@ def test_epochs_after_the_end(tmp_path: Path) -> None:
     assert ended(objective(FUNCTION, epochs=4), tmp_path, source).state is State.COMPLETE
 
 
+JUDGED = {"pruner": "threshold", "upper": 0.5, "min_epochs": 3}
+"""A pruner that ends every trial here after its third epoch."""
+
+
+@pytest.mark.parametrize(
+    ("announced", "state"),
+    [(None, State.PRUNED), (3, State.COMPLETE), (4, State.PRUNED), (3.0, State.COMPLETE)],
+)
+def test_a_trial_at_the_end_that_it_has_announced(
+    tmp_path: Path, announced: float | None, state: State
+) -> None:
+    """It is complete, and no pruner ends it there; another length than its own helps nothing."""
+    source = "def train(params, seed):\n"
+    source += "" if announced is None else f"    yield {{'epochs': {announced}}}\n"
+    source += "    for _ in range(3): yield {'loss': 1}\n"
+    result = ended(objective(FUNCTION, epochs=5, search=JUDGED), tmp_path, source)
+    assert (result.state, result.curve.tolist()) == (state, [[1.0]] * 3)
+
+
+@pytest.mark.parametrize(
+    ("announced", "rows", "reason"),
+    [
+        (6, 0, "the training announced 6 epochs in all; expected a whole number from 1 to 5, "),
+        (2, 2, "the training announced 2 epochs in all; expected a whole number from 3 to 5, "),
+        (2.5, 0, "the training announced 2.5 epochs in all; expected a whole number from 1 to "),
+        (True, 0, "the training announced True epochs in all; expected a whole number from 1 "),
+        ("'3'", 0, "the training announced '3' epochs in all; expected a whole number from 1 "),
+        (3, 2, "epoch 4: the training reported more than 3 epochs, as announced"),
+    ],
+)
+def test_what_cannot_be_announced(
+    tmp_path: Path, announced: object, rows: int, reason: str
+) -> None:
+    """Less than there was, more than there may be, and what is no number; it is kept to."""
+    epochs = "yield {'loss': 1}; "
+    source = f"def train(params, seed):\n    {epochs * rows}yield {{'epochs': {announced}}}\n"
+    result = ended(objective(FUNCTION, epochs=5), tmp_path, f"{source}    {epochs * 3}")
+    assert result.state is State.FAIL
+    assert str(result.reason)[: len(reason)] == reason
+
+
+def test_a_metric_called_epochs_announces_nothing(tmp_path: Path) -> None:
+    """It is the metric."""
+    source = "def train(params, seed):\n    yield {'epochs': 1}\n    yield {'epochs': 2}\n"
+    own = objective({**FUNCTION, "metrics": ["epochs"]})
+    assert rows(begun(own, tmp_path, source)) == [[1.0], [2.0]]
+
+
+def test_a_plain_function_is_at_its_end(tmp_path: Path) -> None:
+    """No pruner ends what has one epoch."""
+    own = objective(FUNCTION, epochs=5, search={**JUDGED, "min_epochs": 1})
+    result = ended(own, tmp_path, "def train(params, seed): return {'loss': 1}")
+    assert (result.state, result.value) == (State.COMPLETE, 1.0)
+
+
 def test_allowed_nan_is_a_divergence(tmp_path: Path) -> None:
     """Where the study allows it, a training that ends with it has diverged."""
     source = "def train(params, seed):\n    yield {'loss': 1}\n    yield {'loss': float('inf')}\n"
