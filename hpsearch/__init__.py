@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from hpsearch.python.past import import_optuna
     from hpsearch.python.spaces import Choice, Float, Int
     from hpsearch.python.study import Study, load
+    from hpsearch.python.track import track
     from hpsearch.reporting import log
 
 __version__: str
@@ -19,12 +20,14 @@ __all__ = [
     "import_optuna",
     "load",
     "log",
+    "track",
 ]
 _HOMES = {
     "errors": ("HpsearchError",),
     "python.past": ("import_optuna",),
     "python.spaces": ("Choice", "Float", "Int"),
     "python.study": ("Study", "load"),
+    "python.track": ("track",),
     "reporting": ("log",),
 }
 """The modules that names come from."""

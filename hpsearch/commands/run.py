@@ -232,13 +232,15 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
 
 def _page(record: StudyRecord, run_id: str) -> str:
     """Where the best trial's run is seen: its address where a server has one."""
+    from hpsearch.projections.mlflow_content import StudyContent
     from hpsearch.projections.mlflow_look import Reader
     from hpsearch.redact import address
 
     places = settings.read()
     if places.tracking_uri.startswith(("http://", "https://")):
         with suppress(TrackingError):
-            return address(places.tracking_uri).rstrip("/") + Reader(places, record).page_of(run_id)
+            page = Reader(places, StudyContent(record)).page_of(run_id)
+            return address(places.tracking_uri).rstrip("/") + page
     experiment = record.study.tracking.experiment or record.name
     return f"experiment {experiment!r}, run {run_id}"
 

@@ -115,12 +115,13 @@ def _run(
 
 def _lines(places: settings.Settings, root: str, entry: str) -> list[str]:
     """Where the UI is, and where each study's runs are in it."""
+    from hpsearch.projections.mlflow_content import StudyContent
     from hpsearch.projections.mlflow_look import Reader
 
     lines = [f"MLflow UI: {root}" + (f"/{entry}  (Ctrl-C ends it)" if entry else "")]
     with suppress(HpsearchError):  # MLflow's own pages are there without ours
         for record in open_store().studies():
-            pages = Reader(places, record).pages
+            pages = Reader(places, StudyContent(record)).pages
             lines += [
                 f"  {record.name}, {name}: {root}/{entry}{page.removeprefix('/')}"
                 for name, page in pages.items()

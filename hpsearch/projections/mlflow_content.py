@@ -1,4 +1,4 @@
-"""What does MLflow hold of a study and its trials? Tags, params, metrics and the dataset.
+"""What does MLflow hold of a study of the ledger and its trials? Tags, params, metrics and data.
 
 All of it follows from the ledger, so that every write can be repeated: timestamps are fixed, so the
 same metric adds no row; params and tags are the same.
@@ -6,61 +6,83 @@ same metric adds no row; params and tags are the same.
 
 from __future__ import annotations
 
-import getpass
 import json
-import math
-import os
-import sys
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
 
 from hpsearch.ledger.records import (
     FOLD_VALUE,
     NO_STEPS,
     STEP_LOSS,
     Curve,
-    State,
     Steps,
     StudyRecord,
     Trial,
 )
+from hpsearch.projections.run_content import (
+    LEDGER,
+    NUMBER,
+    PARAMS,
+    PARENT,
+    REASON,
+    SEED,
+    SOURCE,
+    STATE,
+    STUDY,
+    TAG,
+    WEIGHTS,
+    Content,
+    Series,
+    TrialRun,
+    milliseconds,
+    text,
+    told,
+)
+from hpsearch.study import file as study_file
+from hpsearch.study.conditions import filled
 from hpsearch.study.config import Choices, Range, Value, dumps
 
-if TYPE_CHECKING:
-    from mlflow.entities import Metric
-
-STUDY, LEDGER, NUMBER = "hpsearch.study", "hpsearch.ledger", "hpsearch.number"
 ROUND = "hpsearch.round"
 """From 1 on: of the run that stands between a study's and those of a round's trials."""
-STATE, SEED, REASON = "hpsearch.state", "hpsearch.seed", "hpsearch.reason"
 ENVIRONMENT, ENDED = "hpsearch.environment", "hpsearch.ended"
-WEIGHTS, REPRODUCED = "hpsearch.weights_sha256", "hpsearch.reproduced"
-PARENT, NOTE, SOURCE = "mlflow.parentRunId", "mlflow.note.content", "mlflow.source.name"
+REPRODUCED = "hpsearch.reproduced"
 WEIGHTS_FILE, REPORT_FOLDER = "weights.safetensors", "report"
 ENVIRONMENT_FOLDER = "environments"
 
-STATUS = {State.COMPLETE: "FINISHED", State.PRUNED: "KILLED", State.FAIL: "FAILED"}
-"""MLflow's status of a finished trial."""
-
-Point: TypeAlias = tuple[str, int, int, str]
-"""A metric in MLflow: its name, step and time, and the value's bits in hexadecimal."""
-LARGEST = sys.float_info.max
-
-PARAMS = 100
-"""Params that MLflow takes at once."""
 CLASSES = 100
 """Names of classes that a dataset's profile tells."""
-PARAM, TAG = 6000, 8000
-"""Characters that MLflow keeps of a param and of a tag; it would cut the rest off silently."""
 
 
-class Content:
-    """What the runs of one study are to hold."""
+_ABOUT = (
+    "A hyperparameter search by hpsearch. The run that bears the study's name says how it stands, "
+    "and which trial is the best; each trial is a run below it. The study's own store is what "
+    "counts: `hpsearch sync` brings these runs to what it says."
+)
+
+
+class StudyContent(Content):
+    """What the runs of one study of the ledger are to hold."""
 
     def __init__(self, record: StudyRecord) -> None:
+        super().__init__()
+        study = record.study
         self._record = record
-        self._study = record.study
-        self._user = _user()
+        self._study = study
+        self._width = len(str(study.search.trials - 1))
+        # A training that is scored on a test part is one that no study file can ask for.
+        self._unsealed = study.given is not None and study.given.part == "test"
+        self.name = study.name
+        self.known_as = record.mlflow_run_id
+        self.experiment = study.tracking.experiment
+        self.start = milliseconds(record.created)
+        self.metric = "value" if study.folds > 1 else study.search.metric
+        self.maximize = study.search.direction == "maximize"
+        self.names = frozenset({*record.metrics, STEP_LOSS, FOLD_VALUE, "value"})
+        self.given = study.given is not None
+        self.about = _ABOUT
 
     @property
     def identity(self) -> dict[str, str]:
@@ -81,10 +103,49 @@ class Content:
         own = ("hpsearch.", "mlflow.")  # by these a run is found, and told from others
         return {
             **{key: value[:TAG] for key, value in given if not key.startswith(own)},
-            **self.identity,
-            "mlflow.user": self._user,
-            "mlflow.source.type": "LOCAL",
+            **super().common(),
         }
+
+    def run(
+        self,
+        trial: Trial,
+        curve: Curve,
+        steps: Steps = NO_STEPS,
+        *,
+        parent: str | None = None,
+        commit: str | None = None,
+    ) -> TrialRun:
+        """What a trial's run is to hold, but for its files.
+
+        Args:
+            trial: The trial.
+            curve: Its epochs, or those so far.
+            steps: Its losses by step.
+            parent: The run that it stands below.
+            commit: The one that the trial was trained by.
+        """
+        own = self.params_of(trial)
+        return TrialRun(
+            number=trial.number,
+            name=f"trial {trial.number:0{self._width}}",
+            state=trial.state,
+            start=milliseconds(trial.started),
+            end=milliseconds(trial.ended or trial.started),
+            tags=self.tags(trial, parent, commit),
+            params=own,
+            shared=dict(self._shared[: PARAMS - len(own)]),
+            series=self.series(trial, curve, steps),
+        )
+
+    def files(self, trial: Trial, log: bytes = b"") -> dict[str, str]:
+        """A finished trial's artifacts: its configuration as a study file, and what it printed."""
+        found = {}
+        if filled(self._study.space, trial.params) and not self._unsealed:
+            resolved = self._study.resolve(trial.params, trial.seed)
+            found["config.toml"] = study_file.toml(self._study.of_trial(trial.number, resolved))
+        if log:
+            found["log.txt"] = log.decode(errors="replace")
+        return found
 
     def tags(
         self, trial: Trial, parent: str | None = None, commit: str | None = None
@@ -102,40 +163,28 @@ class Content:
         }
         return self.common() | {key: value for key, value in known.items() if value}
 
-    def params(self, trial: Trial) -> dict[str, str]:
+    def params(self) -> dict[str, str]:
+        """What is fixed, and what is searched."""
+        return self.fixed() | self.space()
+
+    def params_of(self, trial: Trial) -> dict[str, str]:
         """What a trial tries."""
         space = self._study.space
         told = {path: _told(space[path], value) for path, value in trial.params.items()}
         return told | {"seed": str(trial.seed)}
 
-    def all_params(self, trial: Trial) -> dict[str, str]:
-        """The same beside what all trials have in common, to compare them with other studies'."""
-        own = self.params(trial)
-        fixed = [(k, v) for k, v in self.fixed().items() if not k.startswith("search.")]
-        return dict(fixed[: PARAMS - len(own)]) | own
-
-    def metrics(self, trial: Trial, curve: Curve, steps: Steps = NO_STEPS) -> list[Metric]:
+    def series(self, trial: Trial, curve: Curve, steps: Steps) -> dict[str, Series]:
         """A trial's curve, its losses by step, what its folds came to, and its value."""
-        from mlflow.entities import Metric
-
-        # Fixed times: a metric that is written again is the same, and adds nothing.
-        start = milliseconds(trial.started)
-        metrics = [
-            Metric(name, value, start + epoch, epoch)
-            for epoch, row in enumerate(curve.tolist(), start=1)
-            for name, value in zip(self._record.metrics, row, strict=True)
-        ]
-        metrics += [
-            Metric(STEP_LOSS, loss, start + step, step)
-            for step, loss in enumerate(steps.tolist(), start=1)
-        ]
-        metrics += [
-            Metric(FOLD_VALUE, fold.value, start + place, place)
-            for place, fold in enumerate(trial.folds, start=1)
-        ]
+        epochs = np.arange(1, len(curve) + 1)
+        found = {
+            name: (epochs, curve[:, column]) for column, name in enumerate(self._record.metrics)
+        }
+        found[STEP_LOSS] = (np.arange(1, len(steps) + 1), steps)
+        folds = np.array([fold.value for fold in trial.folds], np.float64)
+        found[FOLD_VALUE] = (np.arange(1, len(folds) + 1), folds)
         if trial.value is not None:  # at step 0 the UI compares it by bars, not by dots
-            metrics.append(Metric("value", trial.value, start, 0))
-        return metrics
+            found["value"] = (np.zeros(1, np.int64), np.array([trial.value]))
+        return found
 
     def dataset(self) -> Any:
         """The data that the study was begun on, by their digests."""
@@ -166,6 +215,11 @@ class Content:
         """What the study searches, by path."""
         return {path: text(dumps(open_.table())) for path, open_ in self._study.space.items()}
 
+    @cached_property
+    def _shared(self) -> list[tuple[str, str]]:
+        """What all trials have in common, to compare them with other studies'."""
+        return [(k, v) for k, v in self.fixed().items() if not k.startswith("search.")]
+
     def fixed(self) -> dict[str, str]:
         """The study's fixed values by path. Not its number of trials: params cannot change."""
         search = self._study.search.model_dump(exclude={"trials", "enqueue", "history"})
@@ -183,39 +237,5 @@ class Content:
         }
 
 
-def points(metrics: Iterable[Metric]) -> dict[Point, Metric]:
-    """Metrics by what MLflow keeps of each."""
-    return {
-        (each.key, each.step, each.timestamp, as_kept(each.value).hex()): each for each in metrics
-    }
-
-
-def as_kept(value: float) -> float:
-    """What MLflow's databases make of a number: infinities and -0.0 are none that they hold."""
-    return value if math.isnan(value) else max(-LARGEST, min(LARGEST, value)) + 0.0
-
-
-def text(value: Any) -> str:
-    """A param's text; a number's is the shortest that is read back as the same bits."""
-    return (value if isinstance(value, str) else dumps(value))[:PARAM]
-
-
 def _told(open_: Range | Choices, value: Value) -> str:
-    """A value of an open place; a text that could be another of the choices, "1" and 1, is JSON."""
-    if isinstance(open_, Choices) and isinstance(value, str):
-        texts = {c if isinstance(c, str) else dumps(c) for c in open_.choices}
-        if len(texts) < len(open_.choices):
-            return dumps(value)[:PARAM]
-    return text(value)
-
-
-def milliseconds(seconds: float) -> int:
-    """Seconds as MLflow counts time."""
-    return round(seconds * 1000)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
+    return told(value, open_.choices if isinstance(open_, Choices) else ())

@@ -7,23 +7,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from hpsearch.ledger.records import FOLD_VALUE, STEP_LOSS, Curve, Steps, StudyRecord, Trial
 from hpsearch.projections.mlflow_client import Connection
-from hpsearch.projections.mlflow_content import (
+from hpsearch.projections.mlflow_content import ROUND, WEIGHTS_FILE
+from hpsearch.projections.run_content import (
     LEDGER,
     NUMBER,
     PARENT,
     REASON,
-    ROUND,
     SEED,
     STATE,
     STATUS,
     STUDY,
     WEIGHTS,
-    WEIGHTS_FILE,
     Content,
     Point,
-    milliseconds,
+    TrialRun,
+    bits,
     points,
 )
 from hpsearch.settings import Settings
@@ -71,11 +70,9 @@ class Reader:
         TrackingError: From here and from every method, if MLflow cannot be reached or refuses.
     """
 
-    def __init__(self, settings: Settings, record: StudyRecord) -> None:
+    def __init__(self, settings: Settings, content: Content) -> None:
         self._settings = settings
-        self._record = record
-        self._study = record.study
-        self._content = Content(record)
+        self._content = content
         self._mlflow = Connection(settings)
         self._client = self._mlflow.client
         self.where = self._mlflow.where
@@ -95,12 +92,10 @@ class Reader:
         """
         if self.experiment is None:
             return {}
-        search = self._study.search
-        ascending = str(search.direction == "minimize").lower()
-        ranked = "value" if self._study.folds > 1 else search.metric
+        ascending = str(not self._content.maximize).lower()
         runs = (
             f"/#/experiments/{self.experiment}/runs?workflowType=machine_learning"
-            f"&orderByKey={quote(f'metrics.`{ranked}`')}&orderByAsc={ascending}"
+            f"&orderByKey={quote(f'metrics.`{self._content.metric}`')}&orderByAsc={ascending}"
         )
         return {"runs": runs, "charts": f"{runs}&compareRunsMode=CHART"}
 
@@ -108,74 +103,67 @@ class Reader:
         """A run's page in MLflow's UI, from its root."""
         return f"/#/experiments/{self.experiment}/runs/{run_id}"
 
-    def look(self, known: Collection[str]) -> Index:
-        """All runs of the study, by one search.
+    def look(self, known: Collection[str] = (), number: int | None = None) -> Index:
+        """All runs of the study, or those of one trial, by one search.
 
         Args:
             known: Runs that the ledger says it has made. One of them that does not say so itself
                 has lost its tags, or its place, and is one too many.
+            number: The trial; None for all.
         """
         index = Index()
         if self.experiment is None:
             return index
-        found_runs = sorted(self._search(), key=lambda found: found.run_id)
+        found_runs = sorted(self._search(number), key=lambda found: found.run_id)
         for run_id in sorted(set(known) - {found.run_id for found in found_runs}):
             if self._strayed(run_id):
                 index.surplus.append((run_id, "it does not say whose it is"))
         for found in found_runs:
-            number, place = found.tags.get(NUMBER), found.tags.get(ROUND, "")
-            above = PARENT not in found.tags or self._study.given is not None
-            if place.isdecimal() and number is None and not above:
+            its, place = found.tags.get(NUMBER), found.tags.get(ROUND, "")
+            above = PARENT not in found.tags or self._content.given
+            if place.isdecimal() and its is None and not above:
                 if int(place) in index.rounds:
                     index.surplus.append((found.run_id, f"a second run of round {place}"))
                 else:
                     index.rounds[int(place)] = found
-            elif number is None and above:
+            elif its is None and above:
                 if index.parent is None:
                     index.parent = found
                 else:
                     index.surplus.append((found.run_id, "a second parent run"))
-            elif number is None or not number.isdecimal():
+            elif its is None or not its.isdecimal():
                 index.surplus.append((found.run_id, "a run without a trial's number"))
-            elif int(number) in index.children:
-                index.surplus.append((found.run_id, f"a second run of trial {number}"))
+            elif int(its) in index.children:
+                index.surplus.append((found.run_id, f"a second run of trial {its}"))
             else:
-                index.children[int(number)] = found
+                index.children[int(its)] = found
         return index
 
-    def mendable(self, found: Found, trial: Trial) -> bool:
+    def mendable(self, found: Found, wanted: TrialRun) -> bool:
         """Whether a run is this trial's and may be written on: it holds nothing that is wrong."""
-        params = self._content.params(trial)
+        params = wanted.params
         return (
             not found.ended
-            and found.start == milliseconds(trial.started)
-            and found.tags.get(SEED) == str(trial.seed)
+            and found.start == wanted.start
+            and found.tags.get(SEED) == wanted.tags.get(SEED)
             and all(params.get(key, value) == value for key, value in found.params.items())
         )
 
-    def complete(self, found: Found, trial: Trial, curve: Curve, steps: Steps) -> bool:
+    def complete(self, found: Found, wanted: TrialRun) -> bool:
         """Whether a run holds all of a finished trial, as far as a search shows it."""
-        tags, params = self._content.tags(trial), self._content.params(trial)
-        names = self._record.metrics
-        last = dict(zip(names, curve[-1].tolist(), strict=True)) if len(curve) else {}
-        if len(steps):
-            last[STEP_LOSS] = float(steps[-1])
-        if trial.folds:
-            last[FOLD_VALUE] = trial.folds[-1].value
-        if trial.value is not None:
-            last["value"] = trial.value
+        tags, metrics = wanted.tags, found.metrics
+        last = {key: float(values[-1]) for key, (_, values) in wanted.series.items() if len(values)}
         return (
-            found.status == STATUS[trial.state]
-            and found.start == milliseconds(trial.started)
-            and found.end == milliseconds(trial.ended or trial.started)
+            found.status == STATUS[wanted.state]
+            and (found.start, found.end) == (wanted.start, wanted.end)
             and all(found.tags.get(key) == tags.get(key) for key in (STATE, SEED, WEIGHTS, REASON))
-            and all(found.params.get(key) == value for key, value in params.items())
-            and all(found.metrics.get(key) == value for key, value in last.items())
+            and all(found.params.get(key) == value for key, value in wanted.params.items())
+            and all(k in metrics and bits(metrics[k]) == bits(v) for k, v in last.items())
         )
 
     def shown(self, found: Found) -> set[Point]:
         """All metrics of a trial's run: every point, of which a search shows the last alone."""
-        names = {*self._record.metrics, STEP_LOSS, "value"} & found.metrics.keys()
+        names = self._content.names & found.metrics.keys()
         with self._mlflow.failures():
             return {
                 point
@@ -190,18 +178,18 @@ class Reader:
 
     def _found_experiment(self) -> Experiment | None:
         """The study's experiment, a deleted one, too. It may have been renamed meanwhile."""
-        parent = self._run(self._record.mlflow_run_id)
+        parent = self._run(self._content.known_as)
         if parent is not None:
             return self._client.get_experiment(parent.info.experiment_id)
         wanted = f"tags.`{LEDGER}` = '{self._content.identity[LEDGER]}'"
         for experiment in self._client.search_experiments(filter_string=wanted):
-            if experiment.tags.get(STUDY) == self._study.name:
+            if experiment.tags.get(STUDY) == self._content.name:
                 return experiment
         return self._named()
 
     def _named(self) -> Experiment | None:
         """The experiment that has the name of the study's, a deleted one, too."""
-        name = self._study.tracking.experiment or self._study.name
+        name = self._content.experiment or self._content.name
         return self._client.get_experiment_by_name(name)
 
     def _run(self, run_id: str | None) -> Run | None:
@@ -223,14 +211,17 @@ class Reader:
             run = self._run(run_id)
         return run is not None and run.info.lifecycle_stage == "active"
 
-    def _search(self) -> Iterator[Found]:
+    def _search(self, number: int | None) -> Iterator[Found]:
         mine = self._content.identity
+        wanted = f"tags.`{LEDGER}` = '{mine[LEDGER]}'"
+        if number is not None:
+            wanted += f" AND tags.`{NUMBER}` = '{number}'"
         token = None
         while True:
             with self._mlflow.failures():
                 page = self._client.search_runs(
                     [str(self.experiment)],
-                    f"tags.`{LEDGER}` = '{mine[LEDGER]}'",
+                    wanted,
                     max_results=_PAGE,
                     page_token=token,
                 )

@@ -16,43 +16,38 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 from uuid import uuid4
 
-from hpsearch.ledger.records import NO_STEPS, Curve, State, Steps, StudyRecord, Trial
+from hpsearch.ledger.records import State
 from hpsearch.projections.mlflow_content import (
     ENDED,
     ENVIRONMENT_FOLDER,
-    LEDGER,
-    NOTE,
-    PARENT,
     REPORT_FOLDER,
     REPRODUCED,
     ROUND,
+    WEIGHTS_FILE,
+)
+from hpsearch.projections.mlflow_look import Reader
+from hpsearch.projections.round_summary import RoundSummary
+from hpsearch.projections.run_content import (
+    LEDGER,
+    NOTE,
+    PARENT,
     STATE,
     STATUS,
     STUDY,
     TAG,
-    WEIGHTS_FILE,
-    Point,
-    milliseconds,
-    points,
+    Content,
+    TrialRun,
 )
-from hpsearch.projections.mlflow_look import Reader
-from hpsearch.projections.round_summary import RoundSummary
 from hpsearch.projections.summary import Summary
 from hpsearch.seams import seam
 from hpsearch.settings import Settings
-from hpsearch.study import file as study_file
-from hpsearch.study.conditions import filled
 from hpsearch.study.config import dumps
 from hpsearch.trust.environment import DIFF
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import Metric, Param, Run
 
-_ABOUT = (
-    "A hyperparameter search by hpsearch. The run that bears the study's name says how it stands, "
-    "and which trial is the best; each trial is a run below it. The study's own store is what "
-    "counts: `hpsearch sync` brings these runs to what it says."
-)
+    from hpsearch.projections.run_content import Point
 
 
 class Tracking(Reader):
@@ -62,34 +57,22 @@ class Tracking(Reader):
         TrackingError: From here and from every method, if MLflow cannot be reached or refuses.
     """
 
-    def __init__(self, settings: Settings, record: StudyRecord, *, create: bool = True) -> None:
-        super().__init__(settings, record)
+    def __init__(self, settings: Settings, content: Content, *, create: bool = True) -> None:
+        super().__init__(settings, content)
         if create:
             with self._mlflow.failures():
                 self.experiment = self._own_experiment()
 
-    @property
-    def _unsealed(self) -> bool:
-        """Whether its trainings are scored on a test part, as no study file can ask for."""
-        return self._study.given is not None and self._study.given.part == "test"
-
-    def begin(self, trial: Trial, run_id: str | None, parent: str) -> str:
-        """Show a trial that is running. Returns the run's id."""
-        from mlflow.entities import Param
-
+    def begin(self, wanted: TrialRun, run_id: str | None) -> str:
+        """Show a trial that is running, by the run that is there or a new one. Returns its id."""
         with self._mlflow.failures():
             if run_id is None:
-                run_id = self._create(trial, parent).info.run_id
+                run_id = self._create(wanted).info.run_id
             else:
                 self._client.update_run(run_id, status="RUNNING")
                 self._client.set_tag(run_id, STATE, State.RUNNING.value)
-            params = [Param(key, value) for key, value in self._content.all_params(trial).items()]
-            self._client.log_batch(run_id, params=params)
+            self._client.log_batch(run_id, params=_params(wanted))
             return run_id
-
-    def metrics(self, trial: Trial, curve: Curve, steps: Steps = NO_STEPS) -> dict[Point, Metric]:
-        """What a trial's run is to show of it."""
-        return points(self._content.metrics(trial, curve, steps))
 
     def show(self, run_id: str, metrics: Sequence[Metric]) -> None:
         """Show how far a trial has come that is running."""
@@ -103,52 +86,37 @@ class Tracking(Reader):
             self._client.set_terminated(run_id, "KILLED", round(time.time() * 1000))
 
     def write(
-        self,
-        trial: Trial,
-        metrics: Sequence[Metric],
-        run_id: str | None,
-        parent: str,
-        commit: str | None,
-        log: bytes = b"",
+        self, wanted: TrialRun, run_id: str | None = None, shown: Collection[Point] = frozenset()
     ) -> str:
         """Write all of a finished trial, to a run that is there or a new one. Returns its id.
 
         Args:
-            trial: The trial.
-            metrics: Those that the run does not show yet.
+            wanted: What the run is to hold.
             run_id: The run; None for a new one.
-            parent: The run that it stands below.
-            commit: The one that the trial was trained by.
-            log: What the training printed.
+            shown: What it holds of the metrics.
         """
-        from mlflow.entities import Param, RunTag
+        from mlflow.entities import RunTag
 
+        metrics = [each for point, each in wanted.metrics().items() if point not in shown]
         with self._mlflow.failures():
             tags: list[RunTag] = []
             folder = None
             if run_id is None:  # the tags come with it, a write less
-                run = self._create(trial, parent, commit)
+                run = self._create(wanted)
                 run_id, folder = run.info.run_id, self._folder(run)
             else:
-                known = self._content.tags(trial, parent, commit)
-                tags = [RunTag(key, value) for key, value in known.items()]
+                tags = [RunTag(key, value) for key, value in wanted.tags.items()]
             seam("run-created")
-            params = [Param(key, value) for key, value in self._content.all_params(trial).items()]
-            self._client.log_batch(run_id, metrics, params, tags)
-            if filled(self._study.space, trial.params) and not self._unsealed:
-                resolved = self._study.resolve(trial.params, trial.seed)
-                file = study_file.toml(self._study.of_trial(trial.number, resolved))
+            self._client.log_batch(run_id, metrics, _params(wanted), tags)
+            for name, content in wanted.files.items():
                 if folder:  # 3 ms less than asking for the run again, to find the same folder
                     folder.mkdir(parents=True, exist_ok=True)
-                    (folder / "config.toml").write_text(file, encoding="utf-8")
+                    (folder / name).write_text(content, encoding="utf-8")
                 else:
-                    self._client.log_text(run_id, file, "config.toml")
-            if log:
-                self._client.log_text(run_id, log.decode(errors="replace"), "log.txt")
-            self._client.log_inputs(run_id, [self._content.dataset()])
+                    self._client.log_text(run_id, content, name)
+            self._log_dataset(run_id)
             seam("run-logged")
-            ended = milliseconds(trial.ended or trial.started)
-            self._client.set_terminated(run_id, STATUS[trial.state], ended)
+            self._client.set_terminated(run_id, STATUS[wanted.state], wanted.end)
             seam("run-ended")
             return run_id
 
@@ -161,14 +129,16 @@ class Tracking(Reader):
         """Write the study's own run. Returns its id."""
         from mlflow.entities import Metric, Param, RunTag
 
-        start = milliseconds(self._record.created)
+        start = self._content.start
         with self._mlflow.failures():
             if run_id is None:
-                tags = self._content.common() | {"mlflow.runName": self._study.name}
+                tags = self._content.common() | {"mlflow.runName": self._content.name}
                 run_id = self._client.create_run(
-                    self._here(), start_time=start, tags=tags, run_name=self._study.name
+                    self._here(), start_time=start, tags=tags, run_name=self._content.name
                 ).info.run_id
-            told = {NOTE: summary.note, ENDED: summary.ended}
+            told = {NOTE: summary.note}
+            if summary.ended is not None:
+                told[ENDED] = summary.ended
             if summary.above is not None:
                 told[PARENT] = summary.above
             if summary.reproduced is not None:
@@ -179,14 +149,12 @@ class Tracking(Reader):
                     Metric(key, value, start + summary.step, summary.step)
                     for key, value in summary.metrics.items()
                 ],
-                [
-                    Param(key, value)
-                    for key, value in (self._content.fixed() | self._content.space()).items()
-                ],
+                [Param(key, value) for key, value in self._content.params().items()],
                 [RunTag(key, value[:TAG]) for key, value in told.items()],
             )
-            self._client.log_inputs(run_id, [self._content.dataset()])
-            self._client.log_text(run_id, summary.definition, "study.toml")
+            self._log_dataset(run_id)
+            if summary.definition is not None:
+                self._client.log_text(run_id, summary.definition, "study.toml")
             if summary.status == "RUNNING":
                 self._client.update_run(run_id, status="RUNNING")
             else:
@@ -270,21 +238,22 @@ class Tracking(Reader):
             return
         with self._mlflow.failures():
             experiment = self._client.get_experiment(self.experiment)
-            mine = experiment.tags.get(STUDY) == self._study.name
+            mine = experiment.tags.get(STUDY) == self._content.name
             if mine and not self._client.search_runs([self.experiment], max_results=1):
                 # A deleted experiment keeps its name, so that no other could bear it.
-                name = f"{self._study.name} (deleted {uuid4().hex[:8]})"
+                name = f"{self._content.name} (deleted {uuid4().hex[:8]})"
                 self._client.rename_experiment(self.experiment, name)
                 self._client.delete_experiment(self.experiment)
 
-    def _create(self, trial: Trial, parent: str, commit: str | None = None) -> Run:
-        width = len(str(self._study.search.trials - 1))
+    def _create(self, wanted: TrialRun) -> Run:
         return self._client.create_run(
-            self._here(),
-            start_time=milliseconds(trial.started),
-            tags=self._content.tags(trial, parent, commit),
-            run_name=f"trial {trial.number:0{width}}",
+            self._here(), start_time=wanted.start, tags=dict(wanted.tags), run_name=wanted.name
         )
+
+    def _log_dataset(self, run_id: str) -> None:
+        dataset = self._content.dataset()
+        if dataset is not None:
+            self._client.log_inputs(run_id, [dataset])
 
     def _folder(self, run: Run) -> Path | None:
         """Where a run's artifacts are, if MLflow has no server that keeps them."""
@@ -305,10 +274,10 @@ class Tracking(Reader):
         if experiment is None:
             # Without this tag the UI takes an experiment for one of generative AI.
             tags = {"mlflow.experimentKind": "custom_model_development"}
-            if self._study.tracking.experiment is None:
+            if self._content.experiment is None:
                 tags |= {key: self._content.identity[key] for key in (STUDY, LEDGER)}
-                tags[NOTE] = _ABOUT
-            name = self._study.tracking.experiment or self._study.name
+                tags[NOTE] = self._content.about
+            name = self._content.experiment or self._content.name
             place = None if self._mlflow.server else self._settings.artifacts.as_uri()
             try:
                 return str(self._client.create_experiment(name, place, tags))
@@ -325,3 +294,9 @@ class Tracking(Reader):
                 experiment.experiment_id, "mlflow.experimentKind", "custom_model_development"
             )
         return str(experiment.experiment_id)
+
+
+def _params(wanted: TrialRun) -> list[Param]:
+    from mlflow.entities import Param
+
+    return [Param(key, value) for key, value in {**wanted.shared, **wanted.params}.items()]

@@ -25,6 +25,7 @@ from hpsearch.errors import (
 from hpsearch.ledger.database import Lock
 from hpsearch.ledger.records import StudyRecord, Trial
 from hpsearch.ledger.store import Store
+from hpsearch.projections.mlflow_content import StudyContent
 from hpsearch.projections.mlflow_runs import Tracking
 from hpsearch.projections.optuna_copy import OptunaCopy
 from hpsearch.projections.runs import Runs
@@ -278,7 +279,7 @@ def delete(store: Store, record: StudyRecord, settings: Settings, *, tracking: b
         if tracking:
             trials = store.trials(record.id)
             known = {trial.mlflow_run_id for trial in trials if trial.mlflow_run_id}
-            Tracking(settings, record, create=False).delete_all(known)
+            Tracking(settings, StudyContent(record), create=False).delete_all(known)
 
 
 def mend(
@@ -306,7 +307,7 @@ def mend(
             raise TrackingError(
                 "another process is writing this study to MLflow; run `hpsearch sync` later"
             )
-        tracking = Tracking(settings, record, create=False)
+        tracking = Tracking(settings, StudyContent(record), create=False)
         for run_id in broken:
             alone.check()
             tracking.delete(run_id)

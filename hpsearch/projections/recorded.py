@@ -21,9 +21,9 @@ from hpsearch.errors import UsageError
 from hpsearch.ledger.records import STEP_LOSS, curve, encode
 from hpsearch.ledger.transfer import Bits, Taken
 from hpsearch.projections.mlflow_client import Connection
-from hpsearch.projections.mlflow_content import (
-    ENVIRONMENT,
-    ENVIRONMENT_FOLDER,
+from hpsearch.projections.mlflow_content import ENVIRONMENT, ENVIRONMENT_FOLDER
+from hpsearch.projections.run_content import (
+    LARGEST,
     NUMBER,
     PARENT,
     REASON,
@@ -36,7 +36,6 @@ from hpsearch.study import file as study_file
 from hpsearch.study.config import Study, flat
 from hpsearch.text import short
 from hpsearch.trust import environment
-from hpsearch.verify.tracking_reading import LARGEST
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

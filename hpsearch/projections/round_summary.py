@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hpsearch.ledger.records import State, StudyRecord, Trial
-from hpsearch.projections.mlflow_content import text
+from hpsearch.projections.run_content import text
 from hpsearch.search.known import Round
 from hpsearch.study.config import dumps
 from hpsearch.study.rounds import EPOCHS

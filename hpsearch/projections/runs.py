@@ -11,17 +11,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hpsearch.errors import HpsearchError, TrackingError, one_line
 from hpsearch.ledger.live import live
 from hpsearch.ledger.records import NO_STEPS, Curve, Steps, StudyRecord, Trial
 from hpsearch.ledger.records import curve as no_curve
 from hpsearch.ledger.store import Store
-from hpsearch.projections.mlflow_content import NOTE, PARENT, Point
+from hpsearch.projections.mlflow_content import StudyContent
 from hpsearch.projections.mlflow_look import Found, Index
 from hpsearch.projections.mlflow_runs import Tracking
 from hpsearch.projections.round_summary import params
+from hpsearch.projections.run_content import NOTE, PARENT, Point, TrialRun
 from hpsearch.projections.summary import reproduction_of, summary_of
 from hpsearch.projections.written import Retrained, Written
 from hpsearch.seams import seam
@@ -72,6 +73,7 @@ class Runs:
     def forget(self) -> None:
         """Believe nothing of what was seen: the next ``bring`` compares every run."""
         self._tracking: Tracking | None = None
+        self._content = StudyContent(self._record)
         self._runs: dict[int, _Run] = {}
         self._parent: str | None = None
         self._rounds: dict[int, str] = {}
@@ -106,7 +108,8 @@ class Runs:
             other = 0
             if self._tracking is None:
                 self._alone()
-                self._tracking = Tracking(self._settings, self._store.study(self._record.name))
+                self._content = StudyContent(self._store.study(self._record.name))
+                self._tracking = Tracking(self._settings, self._content)
                 other += self._compare(self._tracking, removed)
                 seam("syncing")
             lacking = self._store.unprojected(self._record.id) if other else lacking
@@ -143,12 +146,8 @@ class Runs:
             self._remove(tracking, index.children[number].run_id, why, removed)
         for trial, curve, steps in self._with_curves(trials):
             found = index.children.get(trial.number)
-            whole = (
-                found is not None
-                and trial.state.finished
-                and tracking.complete(found, trial, curve, steps)
-            )
-            changes += self._judge(tracking, trial, found, removed, whole=whole)
+            wanted = self._content.run(trial, curve, steps)
+            changes += self._judge(tracking, trial, found, wanted, removed)
         return changes + len(removed)
 
     def _judge_rounds(
@@ -190,13 +189,13 @@ class Runs:
         tracking: Tracking,
         trial: Trial,
         found: Found | None,
+        wanted: TrialRun,
         removed: list[str],
-        *,
-        whole: bool,
     ) -> int:
         """Keep a trial's run, to be written on if need be, or delete it; set the mark right."""
+        whole = found is not None and trial.state.finished and tracking.complete(found, wanted)
         changes = 0
-        if found is not None and not whole and not tracking.mendable(found, trial):
+        if found is not None and not whole and not tracking.mendable(found, wanted):
             why = f"it does not agree with trial {trial.number}"
             self._remove(tracking, found.run_id, why, removed)
             found = None
@@ -223,19 +222,18 @@ class Runs:
     def _write(self, tracking: Tracking, lacking: Sequence[Trial], removed: list[str]) -> int:
         finished = [t for t in lacking if t.state.finished and not t.in_mlflow]
         for trial, curve, steps in self._with_curves(finished):
-            metrics = tracking.metrics(trial, curve, steps)
+            parent, commit = self._above(tracking, trial.number), self._commit(trial)
+            log = self._store.log(self._record.id, trial.number)
+            wanted = replace(
+                self._content.run(trial, curve, steps, parent=parent, commit=commit),
+                files=self._content.files(trial, log),
+            )
             run = self._standing(tracking, trial, removed)
-            if run is not None and not run.shown <= metrics.keys():
+            if run is not None and not run.shown <= wanted.metrics().keys():
                 self._replace(tracking, trial, removed)
                 run = None
-            for point in run.shown if run else ():
-                del metrics[point]
             self._alone()
-            run_id = run.id if run else None
-            commit = self._commit(trial)
-            log = self._store.log(self._record.id, trial.number)
-            parent = self._above(tracking, trial.number)
-            run_id = tracking.write(trial, [*metrics.values()], run_id, parent, commit, log)
+            run_id = tracking.write(wanted, run.id, run.shown) if run else tracking.write(wanted)
             self._runs[trial.number] = _Run(run_id, ended=True)
             self._store.mark_mlflow(self._record.id, trial.number, run_id, True)
         return len(finished)
@@ -268,7 +266,8 @@ class Runs:
             if run is None or not run.running:
                 self._alone()
                 parent = self._above(tracking, trial.number)
-                run_id = tracking.begin(trial, run.id if run else None, parent)
+                wanted = self._content.run(trial, no_curve(), parent=parent)
+                run_id = tracking.begin(wanted, run.id if run else None)
                 shown = run.shown if run else set()
                 self._runs[trial.number] = _Run(run_id, running=True, shown=shown)
                 self._store.mark_mlflow(self._record.id, trial.number, run_id, False)
@@ -292,7 +291,8 @@ class Runs:
         for trial in lacking:
             if trial.number not in running & curves.keys():
                 continue
-            run, metrics = self._runs[trial.number], tracking.metrics(trial, curves[trial.number])
+            run = self._runs[trial.number]
+            metrics = self._content.run(trial, curves[trial.number]).metrics()
             fresh = [metric for point, metric in metrics.items() if point not in run.shown]
             if not fresh:  # it has begun again, and is not yet as far as it was
                 continue

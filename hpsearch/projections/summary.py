@@ -27,10 +27,13 @@ class Summary:
     step: int
     """Trials finished; where in ``metrics`` this one stands."""
     reproduced: bool | None
-    ended: str
-    """What ended it: ``trials``, or another key of ``[search]``; ``-`` as long as it goes on."""
-    definition: str
-    """The study file."""
+    ended: str | None
+    """What ended it: ``trials``, or another key of ``[search]``; ``-`` as long as it goes on.
+
+    None where nobody says.
+    """
+    definition: str | None
+    """The study file; None of a study that has none."""
     environments: Sequence[str]
     """Digests of those that its trials were trained in."""
     above: str | None

@@ -80,7 +80,8 @@ def track(settings: Settings, record: StudyRecord, files: Iterable[Path]) -> boo
     """
     if record.mlflow_run_id is None:
         return False
+    from hpsearch.projections.mlflow_content import StudyContent
     from hpsearch.projections.mlflow_runs import Tracking
 
-    Tracking(settings, record, create=False).write_report(record.mlflow_run_id, files)
+    Tracking(settings, StudyContent(record), create=False).write_report(record.mlflow_run_id, files)
     return True

@@ -21,6 +21,7 @@ from hpsearch.trust.audit import Seen
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
+    from optuna.study._frozen import FrozenStudy
     from optuna.trial import FrozenTrial
 
 JOURNAL = "journal:"
@@ -48,36 +49,48 @@ def studies(url: str, name: str | None = None) -> list[SeenStudy]:
         StoreOpenError: If there is no such storage, or it cannot be read.
         UnknownStudyError: If it holds no study, or none of that name.
     """
+    found = []
+    with opened(url, name) as (storage, held):
+        for study in held:
+            several = len(study.directions) != 1
+            trials = storage.get_all_trials(study._study_id, deepcopy=False)
+            found.append(
+                SeenStudy(
+                    study.study_name,
+                    None if several else study.directions[0].name == "MAXIMIZE",
+                    [_seen(trial, several=several) for trial in trials],
+                )
+            )
+    return found
+
+
+@contextmanager
+def opened(url: str, name: str | None = None) -> Iterator[tuple[BaseStorage, list[FrozenStudy]]]:
+    """A storage in which nothing can be changed, and the studies that it holds.
+
+    Args:
+        url: As ``studies`` takes it, which raises the same errors.
+        name: The study that is wanted; None for all.
+    """
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
     shown = redact(url)
     failed = (SQLAlchemyError, sqlite3.Error, OSError, ImportError, RuntimeError, ValueError)
     try:
-        with _opened(url) as storage:
-            found = []
-            for study in storage.get_all_studies():
-                if name is not None and study.study_name != name:
-                    continue
-                several = len(study.directions) != 1
-                trials = storage.get_all_trials(study._study_id, deepcopy=False)
-                found.append(
-                    SeenStudy(
-                        study.study_name,
-                        None if several else study.directions[0].name == "MAXIMIZE",
-                        [_seen(trial, several=several) for trial in trials],
-                    )
-                )
+        with _storage(url) as storage:
+            every = storage.get_all_studies()
+            found = [study for study in every if name in (None, study.study_name)]
+            if not found:
+                said = f"no study {name!r}" if name is not None else "no study"
+                raise UnknownStudyError(f"{shown}: holds {said}")
+            yield storage, found
     except (*failed, KeyError, optuna.exceptions.OptunaError) as error:
         raise StoreOpenError(f"{shown}: cannot be read: {redact(one_line(error))}") from error
-    if not found:
-        said = f"no study {name!r}" if name is not None else "no study"
-        raise UnknownStudyError(f"{shown}: holds {said}")
-    return found
 
 
 @contextmanager
-def _opened(url: str) -> Iterator[BaseStorage]:
+def _storage(url: str) -> Iterator[BaseStorage]:
     from optuna.storages import JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
     from sqlalchemy.engine import make_url

@@ -58,13 +58,14 @@ def mlflow_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database of MLflow's, which takes a second to make and none to copy."""
     from hpsearch.ledger.database import Database
     from hpsearch.ledger.store import Store
+    from hpsearch.projections.mlflow_content import StudyContent
     from hpsearch.projections.mlflow_runs import Tracking
     from tests.conftest import study
 
     home = tmp_path_factory.mktemp("mlflow")
     settings = Settings(home, f"sqlite:///{home / 'studies.db'}", f"sqlite:///{home / 'mlflow.db'}")
     record = Store(Database(settings.storage)).register(study(), {"dataset": "d"})
-    Tracking(settings, record, create=False)
+    Tracking(settings, StudyContent(record), create=False)
     _dispose()
     return home / "mlflow.db"
 

@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from hpsearch.projections import mlflow_content
-from hpsearch.projections.mlflow_content import milliseconds, text
+from hpsearch.projections import run_content
+from hpsearch.projections.run_content import milliseconds, text
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_times_are_whole_milliseconds() -> None:
 def test_user_without_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container a user may be a number, and elsewhere not even that."""
     monkeypatch.setattr(getpass, "getuser", lambda: "ada")
-    assert mlflow_content._user() == "ada"
+    assert run_content._user() == "ada"
 
     def nameless() -> str:
         raise KeyError("uid not found")
 
     monkeypatch.setattr(getpass, "getuser", nameless)
     monkeypatch.setattr(os, "getuid", lambda: 1234, raising=False)
-    assert mlflow_content._user() == "1234"
+    assert run_content._user() == "1234"
     monkeypatch.delattr(os, "getuid")
-    assert mlflow_content._user() == "unknown"
+    assert run_content._user() == "unknown"

@@ -48,3 +48,11 @@ def test_docs(tmp_path: Path) -> None:
     old.optimize(lambda trial: trial.suggest_float("lr", 0, 1), n_trials=3)
     quick = study.replace("workers=2", "workers=2, tracking=False")
     ran(f"{quick}{past}study.run(trials=3, workers=0, tracking=False)\n", tmp_path)
+
+
+@pytest.mark.usefixtures("home")
+def test_optuna(tmp_path: Path) -> None:
+    """All of docs/optuna.md, one piece after another; it prints what its comments say."""
+    pieces = shown("docs/optuna.md", "")
+    said = re.findall(r"^print.*# (\d+)", "".join(pieces), re.M)
+    assert ran("".join(pieces), tmp_path).split() == said
