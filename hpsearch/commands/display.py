@@ -5,42 +5,23 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from hpsearch.commands.printing import fit, say
+from hpsearch.commands.sparkline import sparkline
 from hpsearch.ledger.records import StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.report import views, words
 from hpsearch.work.launch import Launch, Progress
 from hpsearch.work.news import News
+from hpsearch.work.running import Now, Rate, Running
 
 _EVERY = 30.0  # seconds without a trial's end, after which a line says how it stands
-_WINDOW = 10.0  # seconds over which the current rate is measured, or longer:
-_ENOUGH = 10  # as many trials are counted, so that slow ones do not make it jump
 _BAR = 16  # cells of the bar where there is room,
 _NAME = 20  # and of a study's name before the bar takes any
-
-
-class Rate:
-    """Trials a second, of late."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
-
-    def update(self, finished: int) -> float | None:
-        """The rate now; None while too little is known."""
-        now = time.monotonic()
-        if not self._seen or finished > self._seen[-1][1]:
-            self._seen.append((now, finished))
-        while len(self._seen) > 1 and self._enough(now, finished, *self._seen[1]):
-            self._seen.popleft()
-        (before, first) = self._seen[0]
-        return (finished - first) / (now - before) if finished > first else None
-
-    @staticmethod
-    def _enough(now: float, finished: int, before: float, first: int) -> bool:
-        return now - before >= _WINDOW and finished - first >= _ENOUGH
+_CURVE = 16  # cells of a running trial's curve
+_TRIALS = 8  # running trials that are shown, at most
+_EPOCHS = "training.epochs"
 
 
 def line(progress: Progress, metric: str, rate: float | None) -> str:
@@ -82,7 +63,7 @@ def watch(launch: Launch, record: StudyRecord, store: Store, how: str = "") -> N
     elif how == "json":
         documents(launch.watch(), News(store, record))
     elif sys.stderr.isatty():
-        live(launch.watch(), record)
+        live(launch.watch(), record, Running(store, record))
     else:
         plain(launch.watch(), record, News(store, record))
 
@@ -134,35 +115,101 @@ def folded(cells: int, width: int) -> int:
     return max(-(-cells // max(width, 1)) - 1, 0)
 
 
-def live(watched: Iterable[Progress], record: StudyRecord) -> None:
-    """A bar that moves.
+def at_work(
+    progress: Progress, now: Now, record: StudyRecord, *, most: int, ascii_only: bool
+) -> list[str]:
+    """What stands below the state: the counts, the best trial's values, and who trains what.
 
-    A terminal that becomes narrower folds the line that was drawn before; all its rows are cleared
-    before the next line is drawn. No thread of Rich's draws, so that none does so in between.
+    Args:
+        progress: How far the study is.
+        now: What the workers are at.
+        record: The study.
+        most: Trials that are shown, at most.
+        ascii_only: Whether the terminal knows ASCII alone.
     """
-    from rich.console import Console
+    rate = now.epochs_a_second
+    speed = "" if not rate else f", {rate:.2g} epochs/s" if rate < 10 else f", {rate:.0f} epochs/s"
+    lines = [f"  {views.counted(progress.counts)}{speed}"]
+    if progress.best is not None and progress.best.params:
+        lines.append(f"  best: {views.params(progress.best.params)}")
+    for trial in now.trials[:most]:
+        curve = sparkline(trial.values, _CURVE, ascii_only=ascii_only)
+        lines.append(
+            f"  trial {trial.number} {curve:{_CURVE}} {views.value_(trial.values[-1]):>7} "
+            f"epoch {_epoch(len(trial.values), record)}  {views.params(trial.params)}"
+        )
+    if len(now.trials) > most:
+        lines.append(f"  and {len(now.trials) - most} more")
+    return lines
+
+
+def _epoch(epochs: int, record: StudyRecord) -> str:
+    """The epoch, and of how many, where that is the same for all trials."""
+    total = record.study.epochs
+    return f"{epochs}" if total is None or _EPOCHS in record.study.space else f"{epochs}/{total}"
+
+
+def live(
+    watched: Iterable[Progress], record: StudyRecord, running: Callable[[], Now] = Now
+) -> None:
+    """A bar that moves, and below it what the workers are at.
+
+    A terminal that becomes narrower folds the lines that were drawn before; all its rows are
+    cleared before the next ones are drawn, and that is done only where something has changed. No
+    thread of Rich's draws, so that none does so in between.
+
+    Args:
+        watched: How far the study is, again and again.
+        record: The study.
+        running: Tells what the workers are at.
+    """
+    from rich.console import Console, RenderableType
     from rich.control import Control
     from rich.progress import BarColumn, Progress, TextColumn
     from rich.segment import ControlType
+    from rich.text import Text
+
+    class Bar(Progress):
+        below: Sequence[str] = ()
+
+        def get_renderables(self) -> Iterable[RenderableType]:
+            yield from super().get_renderables()
+            for each in self.below:
+                yield Text(each, no_wrap=True, overflow="crop")
 
     console = Console(stderr=True)
     name, drawn = TextColumn("{task.description}", markup=False), BarColumn(_BAR)
     columns = (name, drawn, TextColumn("{task.fields[state]}", markup=False))
-    rate, used = Rate(), 0
-    with Progress(*columns, console=console, transient=True, auto_refresh=False) as bar:
+    rate, shown, used = Rate(), None, list[int]()
+    with Bar(*columns, console=console, transient=True, auto_refresh=False) as bar:
         task = bar.add_task("", total=record.study.search.trials, state="starting")
         for progress in watched:
-            up = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
-            width = console.width
-            console.control(Control(*up * folded(used, width)))
-            for message in progress.messages:
-                text = fit(f"hpsearch: {message}", sys.stderr)
-                console.print(text, markup=False, highlight=False)
+            width, height = console.size
             counts = progress.counts
             # The metric's name stays out: all is to have room on 80 columns.
             state = line(progress, "", rate.update(counts.finished))
             named, cells = beside(fit(record.name, sys.stderr), state, width)
-            drawn.bar_width = cells
+            below = [
+                fit(each, sys.stderr)
+                for each in at_work(
+                    progress,
+                    running(),
+                    record,
+                    most=max(min(_TRIALS, height - 5), 0),
+                    ascii_only=console.options.ascii_only,
+                )
+            ]
+            # It never becomes lower: what is below it would jump with every trial that ends.
+            below += [""] * (len(bar.below) - len(below))
+            now = (named, state, cells, below, width)
+            if now == shown and not progress.messages:
+                continue
+            up = ((ControlType.ERASE_IN_LINE, 2), (ControlType.CURSOR_UP, 1))
+            console.control(Control(*up * sum(folded(each, width) for each in used)))
+            for message in progress.messages:
+                text = fit(f"hpsearch: {message}", sys.stderr)
+                console.print(text, markup=False, highlight=False)
+            shown, bar.below, drawn.bar_width = now, below, cells
             bar.update(
                 task,
                 completed=counts.finished,
@@ -172,4 +219,5 @@ def live(watched: Iterable[Progress], record: StudyRecord) -> None:
                 refresh=True,
             )
             # What does not fit is cut, not folded.
-            used = min(words.cells(named) + cells + words.cells(state) + 2, width)
+            first = words.cells(named) + cells + words.cells(state) + 2
+            used = [min(each, width) for each in (first, *map(words.cells, below))]

@@ -28,6 +28,7 @@ def watch(name: Name) -> None:
     from hpsearch.commands.display import live, plain
     from hpsearch.report import views
     from hpsearch.work.news import News
+    from hpsearch.work.running import Running
 
     store = open_store()
     record = store.study(name)
@@ -35,7 +36,7 @@ def watch(name: Name) -> None:
     with signals(stop.set, stop.set) as received:
         watched = followed(store, record, stop)
         if sys.stderr.isatty():
-            live(watched, record)
+            live(watched, record, Running(store, record))
         else:
             plain(watched, record, News(store, record))
     if received:

@@ -71,9 +71,10 @@ def _show(watched: Iterator[Progress], record: StudyRecord, store: Store) -> Non
     """Show the progress where somebody sees it; elsewhere, log only what there is to be told."""
     from hpsearch.commands.display import live, plain
     from hpsearch.work.news import News
+    from hpsearch.work.running import Running
 
     if sys.stderr is not None and sys.stderr.isatty():
-        live(watched, record)
+        live(watched, record, Running(store, record))
     elif "ipykernel" in sys.modules:
         plain(watched, record, News(store, record))
     else:
