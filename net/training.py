@@ -32,6 +32,7 @@ class Epoch:
         train_score, val_score: the part of the examples classified rightly, in [0, 1]; or, of a
             network that learns numbers, R² = 1 - Σ(y - t)² / Σ(t - mean t)², at most 1. Where all
             targets of the part are the same, R² is 1 if all outputs are right, or else 0.
+        measured: whether the training part was measured; where not, its numbers are NaN.
         train_f1, val_f1: macro F1 (see `net.macro_f1`), or None if not asked for.
         step_losses: the loss of each mini-batch as it was trained on, or None if not asked for.
         best: the epoch whose weights the network has if the training ends here: this one, or with
@@ -49,6 +50,7 @@ class Epoch:
     step_losses: tuple[float, ...] | None
     best: int
     last: bool
+    measured: bool = True
 
 
 def fit(
@@ -68,6 +70,7 @@ def fit(
     patience: int | None = None,
     shifts: Shifts | None = None,
     record_steps: bool = False,
+    measure: int = 1,
     f1: bool = False,
 ) -> Generator[Epoch, None, None]:
     """Train a network, and yield an `Epoch` after each.
@@ -103,13 +106,15 @@ def fit(
             generator that is closed leaves the weights as they are.
         shifts: moves the images that are trained on; measured is without.
         record_steps: keep each mini-batch's loss.
+        measure: measure the training part after each so many epochs, and after the last; 0: only
+            after the last. That changes nothing else. The validation part is always measured.
         f1: measure macro F1 as well, of a network that classifies.
 
     Raises:
         ValueError: at once, if an argument is out of range or shapes do not fit.
     """
-    if min(epochs, warmup) < 0 or batch_size < 1:
-        raise ValueError("epochs and warmup must be at least 0, and batch_size at least 1")
+    if min(epochs, warmup, measure) < 0 or batch_size < 1:
+        raise ValueError("epochs, warmup and measure must be at least 0, and batch_size at least 1")
     if not (math.isfinite(weight_decay) and weight_decay >= 0):
         raise ValueError(f"weight_decay is {weight_decay}: it must be a finite number, not below 0")
     if clip_norm is not None and not clip_norm > 0:
@@ -141,7 +146,7 @@ def fit(
     )
     validated = _as_examples(network, validation)
     parts = _Part(network, x, targets, f1=f1), _Part(network, *validated, f1=f1)
-    return _epochs(network, trainer, parts, epochs, patience)
+    return _epochs(network, trainer, parts, epochs, patience, measure)
 
 
 def _epochs(
@@ -150,6 +155,7 @@ def _epochs(
     parts: tuple["_Part", "_Part"],
     epochs: int,
     patience: int | None,
+    measure: int,
 ) -> Generator[Epoch, None, None]:
     train, validation = parts
     best, least, kept = 0, math.inf, _copy(network.state)
@@ -157,13 +163,15 @@ def _epochs(
         # A diverging training overflows on its way to infinity and NaN, which its losses tell.
         with np.errstate(all="ignore"):
             losses = trainer.epoch()
-            train_loss, train_score, train_f1 = train.measure()
             val_loss, val_score, val_f1 = validation.measure()
         if patience is None:
             best = number
         elif val_loss < least:
             best, least, kept = number, val_loss, _copy(network.state)
         last = number == epochs or (patience is not None and number - best >= patience)
+        measured = last or (measure > 0 and number % measure == 0)
+        with np.errstate(all="ignore"):
+            train_loss, train_score, train_f1 = train.measure() if measured else train.nothing()
         yield Epoch(
             epoch=number,
             train_loss=train_loss,
@@ -175,6 +183,7 @@ def _epochs(
             step_losses=tuple(losses) if trainer.record_steps else None,
             best=best,
             last=last,
+            measured=measured,
         )
         if last:
             break
@@ -272,6 +281,10 @@ class _Part:
         if self.mean_loss is None:
             return loss, right / self.size, macro_f1(counts) if self.classes else None
         return loss, 1 - loss / self.mean_loss if self.mean_loss else float(loss == 0), None
+
+    def nothing(self) -> tuple[float, float, float | None]:
+        """What stands there where it is not measured."""
+        return math.nan, math.nan, math.nan if self.classes else None
 
 
 def clip(gradients: Array, norm: float) -> None:

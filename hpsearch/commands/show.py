@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import asdict
+from math import isnan
 from typing import TYPE_CHECKING
 
 import typer
@@ -244,7 +245,7 @@ def curve(name: Name, trial: TrialNumber = None, as_json: Json = False) -> None:
     table(
         ["epoch", *(["fold"] if folds else []), *record.metrics],
         [
-            [str(epoch), *fold, *(f"{value:.4f}" for value in row)]
+            [str(epoch), *fold, *("-" if isnan(value) else f"{value:.4f}" for value in row)]
             for epoch, (fold, row) in enumerate(zip(told, rows.tolist(), strict=True), start=1)
         ],
     )

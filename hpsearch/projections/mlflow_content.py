@@ -179,6 +179,10 @@ class StudyContent(Content):
         found = {
             name: (epochs, curve[:, column]) for column, name in enumerate(self._record.metrics)
         }
+        if self._record.study.gaps:  # what was not measured is no point
+            found = {
+                name: (at[~np.isnan(of)], of[~np.isnan(of)]) for name, (at, of) in found.items()
+            }
         found[STEP_LOSS] = (np.arange(1, len(steps) + 1), steps)
         folds = np.array([fold.value for fold in trial.folds], np.float64)
         found[FOLD_VALUE] = (np.arange(1, len(folds) + 1), folds)

@@ -8,6 +8,7 @@ validation as an archive's.
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -80,7 +81,10 @@ def recorded(settings: Settings, run_id: str) -> Taken:
         if not isinstance(content, dict):
             raise UsageError(f"{where}: {place} is not a JSON object")
         rows = [_history(mlflow, run_id, name) for name in study.metrics]
-        losses = _history(mlflow, run_id, STEP_LOSS) if STEP_LOSS in run.data.metrics else []
+        if study.gaps:  # what was not measured was not logged
+            steps = range(1, max(map(len, rows)) + 1)
+            rows = [{step: points.get(step, math.nan) for step in steps} for points in rows]
+        losses = _history(mlflow, run_id, STEP_LOSS) if STEP_LOSS in run.data.metrics else {}
     return _taken(where, run, study, values, content, rows, losses)
 
 
@@ -90,14 +94,14 @@ def _taken(
     study: Study,
     values: Mapping[str, Any],
     content: Mapping[str, Any],
-    rows: list[list[float]],
-    losses: list[float],
+    rows: list[dict[int, float]],
+    losses: dict[int, float],
 ) -> Taken:
     if len(set(map(len, rows))) > 1:
         raise UsageError(f"{where}: does not have the same epochs of every metric")
     tags, digest = run.data.tags, environment.digest(content)
     number, entries = int(tags[NUMBER]), dict(flat(values))
-    epochs = curve(zip(*rows, strict=True), len(study.metrics))
+    epochs = curve(zip(*(row.values() for row in rows), strict=True), len(study.metrics))
     trial = {
         "number": number,
         "state": tags.get(STATE, ""),
@@ -128,7 +132,7 @@ def _taken(
         openings=[],
         environments={digest: content},
         trials=[trial],
-        bits={number: Bits(encode(epochs), encode(np.array(losses, np.float64)), None)},
+        bits={number: Bits(encode(epochs), encode(np.array([*losses.values()], np.float64)), None)},
     )
 
 
@@ -140,13 +144,12 @@ def _text(path: str, where: str, name: str) -> str:
     return content.decode(errors="replace")
 
 
-def _history(mlflow: Connection, run_id: str, name: str) -> list[float]:
-    """A metric's values by step: an infinity is the largest finite number to MLflow's databases."""
+def _history(mlflow: Connection, run_id: str, name: str) -> dict[int, float]:
+    """A metric by step. An infinity is the largest finite number to MLflow's databases."""
     points = {point.step: point.value for point in mlflow.client.get_metric_history(run_id, name)}
     ordered: NDArray[np.float64] = np.array([points[step] for step in sorted(points)], np.float64)
     found = np.where(abs(ordered) == LARGEST, np.sign(ordered) * np.inf, ordered)
-    values: list[float] = found.tolist()
-    return values
+    return dict(zip(sorted(points), found.tolist(), strict=True))
 
 
 def _data(run: Run) -> dict[str, str]:

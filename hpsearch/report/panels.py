@@ -126,6 +126,7 @@ def steps(title: Title, lines: Mapping[str, Numbers], window: int) -> Figure:
 def by_epoch(quantity: str, lines: Sequence[Numbers]) -> Scale:
     """The vertical axis of curves: all of the accuracies there are, or the losses from 0."""
     values = np.concatenate([np.zeros(0), *lines])
+    values = values[~np.isnan(values)]
     if quantity.endswith(ACCURACY) and scales.shares(values):
         return Scale(-0.02, 1.02)
     return scales.numbers(values, floor=0.0 if quantity == LOSS else None)
@@ -137,14 +138,15 @@ def curves(axes: Axes, lines: Mapping[str, Numbers], labels: list[str], *, small
         if not values.size:
             continue
         index = labels.index(label)
+        known = ~np.isnan(values)  # the training part may be measured after some epochs alone
         axes.plot(
-            np.arange(1, len(values) + 1),
-            values,
+            np.arange(1, len(values) + 1)[known],
+            values[known],
             dash(index),
             color=colour(index),
             label=label,
             linewidth=1.6 if small else 2.0,
-            marker="o" if len(values) == 1 else "",
+            marker="o" if known.sum() == 1 else "",
         )
     axes.xaxis.set_major_locator(
         MaxNLocator(4 if small else 7, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
@@ -166,7 +168,7 @@ def _note(panel: Panel, scale: Scale, room: int) -> str:
     beyond = [
         f"{label}: beyond ({words.value(float(line[-1]), 3)})"
         for label, line in panel.lines.items()
-        if line.size and not ((line >= scale.low) & (line <= scale.high)).any()
+        if not np.isnan(line).all() and not ((line >= scale.low) & (line <= scale.high)).any()
     ]
     lines = words.several([*panel.note, *beyond], _LINES)
     return "\n".join(words.shorten(line, room) for line in lines)

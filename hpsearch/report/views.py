@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from hpsearch.ledger.records import Counts, Curve, Trial
@@ -42,11 +43,15 @@ def trial(trial: Trial) -> dict[str, Any]:
 def curve(
     number: int, rows: Curve, metrics: tuple[str, ...], folds: Sequence[int] = ()
 ) -> dict[str, Any]:
-    """A trial's epochs as ``curve --json`` gives them, each with its fold where there are some."""
+    """A trial's epochs as ``curve --json`` gives them, each with its fold where there are some.
+
+    JSON knows no NaN: what was not measured, or is no number, is null.
+    """
     told = [{"fold": fold} for fold in folds] or [{}] * len(rows)
+    known = [[None if isnan(each) else each for each in row] for row in rows.tolist()]
     epochs = [
         {"epoch": epoch, **fold, **dict(zip(metrics, row, strict=True))}
-        for epoch, (fold, row) in enumerate(zip(told, rows.tolist(), strict=True), start=1)
+        for epoch, (fold, row) in enumerate(zip(told, known, strict=True), start=1)
     ]
     return {"number": number, "epochs": epochs}
 

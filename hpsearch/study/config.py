@@ -189,6 +189,11 @@ class Study:
         return max(int(str(end)) for end in ends)
 
     @property
+    def gaps(self) -> bool:
+        """Whether curves have NaN where the training part was not measured."""
+        return self.fixed.get("training", {}).get("measure", "every") not in ("every", 1)
+
+    @property
     def seed(self) -> int | None:
         """The seed that the study file names for all its trials' trainings."""
         seed = self.objective.seed if self.objective else self.fixed["training"].get("seed")

@@ -195,6 +195,10 @@ def parse(table: Mapping[str, Any]) -> Study:
         study = study.with_trials(min(trials, max(study.points, len(points))))
     if given is not None and (study.seed is not None or "training.seed" in space):
         raise StudyFileError("given: has seeds of its own; remove the other seed")
+    if study.gaps and search.metric.startswith("train_"):
+        raise StudyFileError(
+            f'training.measure: the search looks at {search.metric}, so it must be "every"'
+        )
     if search.metric not in study.metrics:
         raise StudyFileError(
             f"search.metric: {show(search.metric)} is not a metric of this study"
@@ -329,8 +333,9 @@ def _require_batches_to_normalize(
 def _require_what_is_reported(
     data: DataConfig, fixed: Mapping[str, Mapping[str, Any]], space: Space
 ) -> None:
-    if "training.report" in space:
-        raise StudyFileError("training.report: must be the same for all trials; write a list")
+    for key, kind in (("report", "a list"), ("measure", "a value")):
+        if f"training.{key}" in space:
+            raise StudyFileError(f"training.{key}: must be the same for all trials; write {kind}")
     if data.task == "regression" and "report" in fixed["training"]:
         raise StudyFileError(
             "training.report: only a classification has an F1; remove it from this regression"

@@ -75,9 +75,18 @@ class TrainingConfig(Section):
     record: Literal["epoch", "step"] = "epoch"
     report: Annotated[list[Literal["f1"]], Field(max_length=1)] = Field(default_factory=list)
     """What a classification reports beside loss and accuracy: macro F1 of both parts."""
+    measure: Literal["every", "last"] | Positive = "every"
+    """After which epochs the training part is measured, too: each, the last, or each so many."""
     repeats: Times | None = None
     """How often a trial trains, with another seed each time; None: once."""
     seed: Seed | None = None
+
+    @property
+    def interval(self) -> int:
+        """Epochs between two measurements of the training part; 0: only the last is measured."""
+        if isinstance(self.measure, int):
+            return self.measure
+        return 1 if self.measure == "every" else 0
 
 
 class TrialConfig(Section):

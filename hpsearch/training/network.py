@@ -108,6 +108,7 @@ class NetworkTraining:
             if training.shift
             else None,
             record_steps=training.record == "step",
+            measure=training.interval,
             f1="f1" in training.report,
         )
         self._f1 = "f1" in training.report
@@ -125,7 +126,8 @@ class NetworkTraining:
             row: Row = (epoch.train_loss, epoch.train_score, epoch.val_loss, epoch.val_score)
             if epoch.train_f1 is not None and epoch.val_f1 is not None:
                 row = (*row, epoch.train_f1, epoch.val_f1)
-            if not all(map(math.isfinite, row)):
+            known = row if epoch.measured else (epoch.val_loss, epoch.val_score)
+            if not all(map(math.isfinite, known)):
                 self.diverged = True
                 self.close()
                 return

@@ -123,6 +123,29 @@ def _curves(seen: Look) -> Iterator[str]:
             yield f"trial {trial.number} is COMPLETE after only {trial.epochs} of {epochs} epochs"
 
 
+def _measured(seen: Look) -> Iterator[str]:
+    """Numbers are missing for the training part alone, and exactly where the study says so."""
+    ledger = seen.ledger
+    if ledger.interval == 1:
+        return
+    taught = np.array([name.startswith("train_") for name in ledger.metrics])
+    for trial in ledger.trials.values():
+        rows = seen.rows(trial)
+        ended = ledger.trainings > 1 or trial.state == State.COMPLETE
+        lengths = [len(piece) for piece in pieces(ledger, trial, rows)] if ended else []
+        lengths.append(len(rows) - sum(lengths))  # of what was stopped
+        due = [
+            (ledger.interval > 0 and epoch % ledger.interval == 0)
+            or (epoch == length and place < len(lengths) - 1)
+            for place, length in enumerate(lengths)
+            for epoch in range(1, length + 1)
+        ]
+        odd = (np.isnan(rows) != np.outer(~np.array(due, np.bool_), taught)).any(axis=1)
+        if odd.any():
+            epoch = int(odd.argmax()) + 1
+            yield f"epoch {epoch} of trial {trial.number} does not have the numbers that are due"
+
+
 def _outcomes(seen: Look) -> Iterator[str]:
     """What the validation examples scored is, in the mean, the value of a COMPLETE trial."""
     for number, curve in seen.ledger.curves.items():
@@ -279,6 +302,7 @@ INVARIANTS: Mapping[str, Check] = {
     "values": _values,
     "curves": _curves,
     "folds": folds,
+    "measured": _measured,
     "outcomes": _outcomes,
     "digests": _digests,
     "params": _params,

@@ -172,6 +172,12 @@ class Ledger:
         return int(table.get("repeats", 1))
 
     @property
+    def interval(self) -> int:
+        """After each so many epochs the training part is measured; 0: after the last alone."""
+        said = self.definition.get("training", {}).get("measure", "every")
+        return {"every": 1, "last": 0}[said] if isinstance(said, str) else int(said)
+
+    @property
     def metric(self) -> int:
         """The column of the curves that the search looks at."""
         return self.metrics.index(self.definition["search"]["metric"])

@@ -177,6 +177,8 @@ def _bent(seen: Look) -> Iterator[tuple[Run, str]]:
         wanted[FOLD_VALUE] = np.array([value for _, _, value in trial.folds or ()], np.float64)
         for name, values in wanted.items():
             steps = np.arange(1, len(values) + 1)
+            if seen.ledger.interval != 1:  # what was not measured is not logged
+                steps, values = steps[~np.isnan(values)], values[~np.isnan(values)]
             difference = _difference(run.metrics.get(name, Points()), steps, values, first)
             if difference:
                 yield run, f"of trial {trial.number}: {name} {difference}"
