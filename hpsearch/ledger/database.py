@@ -178,10 +178,9 @@ class Database:
     def failure(self, error: BaseException) -> HpsearchError:
         """What the driver raised as one of our own errors."""
         if failures.read_only(error):
-            return StoreOpenError(
-                f"{self.where}: is read-only; make it writable for this user, or set "
-                f"HPSEARCH_HOME to another folder"
-            )
+            file = "make it writable for this user, or set HPSEARCH_HOME to another folder"
+            role = "use a role that may write to it"
+            return StoreOpenError(f"{self.where}: is read-only; {file if self.file else role}")
         kind = StoreError
         if failures.lost_race(error):
             kind = LostRaceError
