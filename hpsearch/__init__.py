@@ -3,9 +3,10 @@
 TYPE_CHECKING = False  # nothing is imported, typing neither; type checkers know this name
 if TYPE_CHECKING:
     from hpsearch.errors import HpsearchError
+    from hpsearch.python.loading import load
     from hpsearch.python.past import import_optuna
     from hpsearch.python.spaces import Choice, Float, Int
-    from hpsearch.python.study import Study, load
+    from hpsearch.python.study import Study
     from hpsearch.python.track import track
     from hpsearch.reporting import log
 
@@ -24,9 +25,10 @@ __all__ = [
 ]
 _HOMES = {
     "errors": ("HpsearchError",),
+    "python.loading": ("load",),
     "python.past": ("import_optuna",),
     "python.spaces": ("Choice", "Float", "Int"),
-    "python.study": ("Study", "load"),
+    "python.study": ("Study",),
     "python.track": ("track",),
     "reporting": ("log",),
 }

@@ -18,7 +18,7 @@ from hpsearch.commands.wiring import (
     signals,
     unchanged_trainer,
 )
-from hpsearch.errors import HpsearchError, TrackingError, UsageError
+from hpsearch.errors import HpsearchError, UsageError
 from hpsearch.text import word
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hpsearch.ledger.store import Store
     from hpsearch.study.config import Study
     from hpsearch.training.seam import Trainer
+    from hpsearch.trust.confirming import Confirmation
 
 TOP, SEEDS = 8, 5
 
@@ -54,22 +55,16 @@ def confirm(
 ) -> None:
     """Train the best trials with new seeds, and find out which is the best and how good it is."""
     from hpsearch.report import confirmed, views
-    from hpsearch.trust.confirming import confirmation
 
     store = open_store()
     record = searched(store, name)
-    definition = _asked(store, record, top, seeds, resplit)
+    definition = asked(store, record, top, seeds, resplit)
     own = run_given(
         store, record, definition, unchanged_trainer(record), workers, tracking=not no_tracking
     )
     if not no_tracking:
         tell(store, record)
-    found = confirmation(store, record)
-    if found is None:
-        raise HpsearchError(
-            f"no configuration of {own.name!r} was trained with all its seeds; for the reasons, "
-            f"run: hpsearch trials {word(own.name)}"
-        )
+    found = outcome(store, record, own)
     if as_json:
         document(views.dumps(confirmed.document(found)))
         return
@@ -98,7 +93,7 @@ def searched(store: Store, name: str) -> StudyRecord:
     return record
 
 
-def _asked(
+def asked(
     store: Store, record: StudyRecord, top: int | None, seeds: int | None, resplit: bool
 ) -> Study:
     """The confirmation that is asked for; one that is in the store already is gone on with.
@@ -129,6 +124,23 @@ def _asked(
         f"leave the options out, or delete it first: {settings.program()} delete "
         f"{word(stored.name)}"
     )
+
+
+def outcome(store: Store, record: StudyRecord, own: StudyRecord) -> Confirmation:
+    """What the confirmation ``own`` of a study came to.
+
+    Raises:
+        HpsearchError: If no configuration has all its seeds.
+    """
+    from hpsearch.trust.confirming import confirmation
+
+    found = confirmation(store, record)
+    if found is None:
+        raise HpsearchError(
+            f"no configuration of {own.name!r} was trained with all its seeds; for the reasons, "
+            f"run: hpsearch trials {word(own.name)}"
+        )
+    return found
 
 
 def run_given(
@@ -180,9 +192,8 @@ def run_given(
 
 def tell(store: Store, record: StudyRecord) -> None:
     """Bring the MLflow run of a study up to date."""
-    from hpsearch.projections.projector import Projector
+    from hpsearch.work.session import track
 
-    try:
-        Projector(store, record.name, settings.read()).step()
-    except TrackingError as error:
-        say(f"hpsearch: {error}; to write it later: hpsearch sync {word(record.name)}")
+    failure = track(store, record, settings.read())
+    if failure is not None:
+        say(f"hpsearch: {failure}")

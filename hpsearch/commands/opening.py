@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord
     from hpsearch.ledger.store import Store
     from hpsearch.study.config import Study
+    from hpsearch.training.seam import Trainer
 
 SEEDS = 5
 
@@ -45,33 +47,58 @@ def unseal(
     as_json: Json = False,
 ) -> None:
     """Open the test part: train the chosen configuration on all else, and score it, once."""
-    from hpsearch.ledger import openings
-    from hpsearch.trust.confirming import find
-    from hpsearch.trust.opening import opened
-
     store = open_store()
     record = searched(store, name)
-    last = record.openings[-1] if record.openings else None
-    if last is not None and last.result is not None and not again:
+    if opened_before(record) and not again:
         _show(record, as_json=as_json)
         raise UsageError(
             f"the test part of {name!r} was opened before, as shown; to open it once more, and "
             f"have that said for ever: {settings.program()} test --again {word(name)}"
         )
+
+    def run(definition: Study, trainer: Trainer) -> None:
+        run_given(store, record, definition, trainer, workers, tracking=not no_tracking)
+
+    record = open_once(store, record, seeds, run)
+    if not no_tracking:
+        tell(store, record)
+    _show(record, as_json=as_json)
+
+
+def opened_before(record: StudyRecord) -> bool:
+    """Whether the test part was opened, and that has ended."""
+    return bool(record.openings) and record.openings[-1].result is not None
+
+
+def open_once(
+    store: Store, record: StudyRecord, seeds: int, run: Callable[[Study, Trainer], object]
+) -> StudyRecord:
+    """Open the test part, or go on with an opening that has begun and not ended.
+
+    Args:
+        store: The ledger.
+        record: The study whose test part it is.
+        seeds: New seeds for each configuration.
+        run: Runs the study of the opening, with what trains its trials.
+
+    Returns:
+        The study, with its openings.
+    """
+    from hpsearch.ledger import openings
+    from hpsearch.trust.confirming import find
+    from hpsearch.trust.opening import opened
+
     definition = _asked(store, record, seeds)
     trainer = unchanged_trainer(replace(record, study=definition))
-    if last is None or last.result is not None:
+    if not record.openings or opened_before(record):
         openings.enter(store.database, record, definition.name)
     try:
-        run_given(store, record, definition, trainer, workers, tracking=not no_tracking)
+        run(definition, trainer)
     finally:
         own = find(store, definition.name)
         if own is not None and store.counts(own.id).done:  # perhaps with no training that completed
             openings.close(store.database, record, own.name, opened(store, record, own))
-    record = store.study(name)
-    if not no_tracking:
-        tell(store, record)
-    _show(record, as_json=as_json)
+    return store.study(record.name)
 
 
 def _asked(store: Store, record: StudyRecord, seeds: int) -> Study:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 from hpsearch.errors import NotComparableError
 from hpsearch.ledger.records import StudyRecord
 from hpsearch.ledger.store import Store
 from hpsearch.redact import redact
+from hpsearch.settings import Settings
+from hpsearch.study.config import Study
+from hpsearch.training.seam import Trainer
 from hpsearch.work.launch import Launch, Progress
-from hpsearch.work.session import Session
+from hpsearch.work.session import Session, begin, track
 
 _logger = logging.getLogger("hpsearch")
 
@@ -31,8 +35,57 @@ def run(session: Session, workers: int) -> None:
     """
     for remark in session.remarks(max(workers, 1)):
         _tell(remark)
-    launch = _in_processes(session, workers) if workers else _here(session)
-    _confirm(session)
+    _trained(session, workers, lambda: _confirm(session))
+
+
+def run_given(
+    store: Store,
+    record: StudyRecord,
+    definition: Study,
+    trainer: Trainer,
+    workers: int,
+    places: Settings,
+    *,
+    tracking: bool,
+) -> StudyRecord:
+    """Run a study whose trials are given to its end.
+
+    Args:
+        store: The ledger.
+        record: The study whose configurations they are.
+        definition: The one to be run.
+        trainer: What trains its trials.
+        workers: Processes; with 0 everything runs in this process.
+        places: The workspace.
+        tracking: Whether MLflow is written.
+
+    Raises:
+        HpsearchError: If it did not end well.
+        KeyboardInterrupt: If that came; the workers have handed their trials back.
+    """
+    if tracking and record.mlflow_run_id is None:  # the run that this study's is to be below
+        tell(store, record, places)
+    folder = Path(record.folder) if record.folder else None
+    session = begin(store, definition, trainer, folder, places, tracking=tracking)
+    _trained(session, workers, lambda: None)
+    return session.record
+
+
+def tell(store: Store, record: StudyRecord, places: Settings) -> None:
+    """Bring the MLflow run of a study up to date."""
+    failure = track(store, record, places)
+    if failure is not None:
+        _tell(failure)
+
+
+def _trained(session: Session, workers: int, after: Callable[[], None]) -> None:
+    """Train all trials; then, where a function may be called that is in this process alone, more.
+
+    Raises:
+        HpsearchError: If it did not end well.
+    """
+    launch = _in_processes(session, workers) if workers else _here(session, after)
+    after()
     failure = session.failure(launch)
     if failure is not None:
         raise failure
@@ -45,8 +98,8 @@ def _in_processes(session: Session, workers: int) -> Launch:
     return launch
 
 
-def _here(session: Session) -> Launch:
-    """Run it on this thread, and the best trial again, which nobody else can train."""
+def _here(session: Session, after: Callable[[], None]) -> Launch:
+    """Run it on this thread, and what comes after, before the progress is over."""
     here = session.here()
     shown = threading.Thread(
         target=_show,
@@ -57,7 +110,7 @@ def _here(session: Session) -> Launch:
     shown.start()
     try:
         here.work()
-        _confirm(session)
+        after()
     except BaseException:
         here.stop()
         raise

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from hpsearch import settings
-from hpsearch.errors import NoStoreError, UnknownStudyError, UnknownTrialError, UsageError
+from hpsearch.errors import UsageError
 from hpsearch.python.functions import named
+from hpsearch.python.kept import Kept
 from hpsearch.python.spaces import plain
 from hpsearch.study import config, file, source
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from hpsearch.ledger.records import StudyRecord, Trial
-    from hpsearch.ledger.store import Store
+    from hpsearch.ledger.records import Opened
     from hpsearch.training.seam import Trainer
-    from hpsearch.trust.reproduce import Reproduction
+    from hpsearch.trust.confirming import Confirmation
 
 
 class Search(TypedDict, total=False):
@@ -53,7 +50,7 @@ class Search(TypedDict, total=False):
     limits: Mapping[str, Any]
 
 
-class Study:
+class Study(Kept):
     """A study: the same as a study file, and as what has been run of it in this workspace.
 
         >>> def train(params, seed):
@@ -94,11 +91,6 @@ class Study:
     Raises:
         StudyFileError: If this is no valid study; the message names the key as a file has it.
     """
-
-    _function: Callable[..., Any] | None
-    """What is called where the study runs in this process."""
-    _local: bool
-    """Whether it can run nowhere else."""
 
     def __init__(
         self,
@@ -143,25 +135,11 @@ class Study:
         self._local = False
 
     @classmethod
-    def _of(cls, definition: config.Study, folder: Path) -> Study:
+    def of(cls, definition: config.Study, folder: Path) -> Study:
         """The study of a file."""
         made = cls.__new__(cls)
         made._set(definition, folder)
         return made
-
-    def __repr__(self) -> str:
-        return f"hpsearch.Study({self.name!r})"
-
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return self._definition.name
-
-    def toml(self) -> str:
-        """The study as a file, with every default written out."""
-        return file.toml(self._definition)
-
-    # -- running
 
     def run(
         self,
@@ -229,167 +207,101 @@ class Study:
             )
         return asked
 
-    def _trainer(self, *, here: bool) -> Trainer:
-        """What trains the trials: in this process if that is asked for, and can be."""
-        from hpsearch.training.make import folded, trainer
-
-        objective = self._definition.objective
-        if self._function is not None and objective is not None and (here or self._local):
-            from hpsearch.training.local import LocalTrainer
-
-            local = LocalTrainer(objective, self._folder, self._function)
-            return folded(self._definition, local)
-        return trainer(self._definition, self._folder, self._places.cache)
-
-    # -- looking
-
-    @property
-    def trials(self) -> list[Trial]:
-        """The trials that have been begun, in the order of their numbers."""
-        try:
-            record = self._record()
-        except (NoStoreError, UnknownStudyError):
-            return []
-        return self._open().trials(record.id)
-
-    @property
-    def best(self) -> Trial:
-        """The COMPLETE trial with the best value, the first of them where several have it.
-
-        Raises:
-            HpsearchError: If there is none yet.
-        """
-        from hpsearch.commands.wiring import best_of
-
-        return best_of(self._open(), self._record())
-
-    @property
-    def digest(self) -> str:
-        """One SHA-256 over all finished trials, as of ``hpsearch digest``.
-
-        Raises:
-            UsageError: If the study has not been run here.
-        """
-        from hpsearch.ledger.records import digest
-
-        store, record = self._open(), self._record()
-        return digest(store.finished(record.id), store.steps(record.id))
-
-    def frame(self) -> pd.DataFrame:
-        """The trials as a table: a row each, in the order of their numbers.
-
-        The columns are ``number``, ``state``, ``value``, one for each open place by its path, such
-        as ``training.lr`` or ``params.lr``, and ``epochs``, ``seed``, ``attempts``, ``started``
-        and ``ended`` (UTC), ``reason``, ``weights_sha256``, ``mlflow_run_id``.
-        """
-        from hpsearch.report.frame import frame
-
-        return frame(self._definition, self.trials)
-
-    def reproduce(self, trial: int | None = None) -> Reproduction:
-        """Train a trial again, and compare every epoch and the weights.
+    def confirm(
+        self,
+        *,
+        top: int | None = None,
+        seeds: int | None = None,
+        resplit: bool = False,
+        workers: int | None = None,
+        tracking: bool = True,
+    ) -> Confirmation:
+        """Train the best trials with new seeds, as ``hpsearch confirm`` does, or go on with it.
 
         Args:
-            trial: Its number; by default that of the best.
+            top: How many of the best trials, 8 by default; a baseline comes beside them.
+            seeds: New seeds for each, 5 by default.
+            resplit: Whether to draw the training and validation part again for each seed.
+            workers: Processes, as of ``run``.
+            tracking: Whether MLflow is written, too.
 
         Returns:
-            What that showed: ``identical`` says whether every bit is the same.
+            What that showed: ``winner`` with its ``estimate`` and the probability ``best``, the
+            ``contenders``, those that are ``alike``, and the ``luck`` of the search's best value.
 
         Raises:
-            UnknownTrialError: If there is no such trial, or it has not finished.
-            NotComparableError: If the data is no longer what the study was run on.
+            UsageError: If the study is not finished, or the store has another confirmation of it.
+            HpsearchError: If no configuration was trained with all its seeds.
         """
-        from hpsearch.trust.reproduce import reproduce
+        from hpsearch.commands.confirm import asked, outcome, searched
+        from hpsearch.python import running
 
-        store, record = self._open(), self._record()
-        found = store.best(record) if trial is None else store.trial(record.id, trial)
-        if found is None:
-            raise UnknownTrialError(f"{self.name!r} has no COMPLETE trial to reproduce")
-        return reproduce(store, record, found, self._trainer(here=False), self._places)
+        _whole("top", top, 1, 100)
+        _whole("seeds", seeds, 2, 1000)
+        size = self._workers(workers)
+        store = self._open()
+        record = self._same(searched(store, self.name))
+        definition = asked(store, record, top, seeds, resplit)
+        trainer = self._unchanged(record, here=size == 0)
+        own = running.run_given(
+            store, record, definition, trainer, size, self._places, tracking=tracking
+        )
+        if tracking:
+            running.tell(store, record, self._places)
+        return outcome(store, record, own)
 
-    def report(self, folder: str | os.PathLike[str] | None = None) -> list[Path]:
-        """Draw the study, as ``hpsearch report`` does.
+    def test(
+        self,
+        *,
+        seeds: int = 5,
+        again: bool = False,
+        workers: int | None = None,
+        tracking: bool = True,
+    ) -> Opened:
+        """Open the sealed test part, as ``hpsearch test`` does: once.
 
         Args:
-            folder: Where to; by default ``reports`` in the workspace.
+            seeds: New seeds for the chosen configuration, and for the baseline.
+            again: Open it once more. That is said for ever.
+            workers: Processes, as of ``run``.
+            tracking: Whether MLflow is written, too.
 
         Returns:
-            The files that were written.
+            What that showed: ``value`` with its 95 % interval ``low`` to ``high``, that of the
+            ``baseline``, and the probability of being ``better``.
 
         Raises:
-            HpsearchError: If there is nothing to draw yet.
-            StudyChangedError: If the data is no longer what the study was run on.
+            UsageError: If it was opened before, or the study is not finished, or has no test part.
         """
-        from hpsearch.ledger.changes import refuse_change
-        from hpsearch.report import figures, page
+        from hpsearch.commands.confirm import searched
+        from hpsearch.commands.opening import open_once, opened_before
+        from hpsearch.python import running
+        from hpsearch.report import opened
 
-        store, record = self._open(), self._record()
-        place = self._places.home / "reports" if folder is None else Path(folder)
+        _whole("seeds", seeds, 2, 1000)
+        size = self._workers(workers)
+        store = self._open()
+        record = self._same(searched(store, self.name))
+        if opened_before(record) and not again:
+            shown = "; ".join(opened.lines(record.openings))
+            raise UsageError(
+                f"{shown}; to open it once more, and have that said for ever: again=True"
+            )
 
-        @cache
-        def trainer() -> Trainer:
-            made = self._trainer(here=False)
-            refuse_change(record, self._definition, made.digests)
-            return made
+        def run(definition: config.Study, trainer: Trainer) -> None:
+            running.run_given(
+                store, record, definition, trainer, size, self._places, tracking=tracking
+            )
 
-        text = page.html(store, record, trainer)
-        drawn = figures.draw(store, record, trainer)
-        files = [page.write(text, self.name, place), *figures.write(drawn, place)]
-        figures.track(self._places, record, files)
-        return files
-
-    # -- the workspace
-
-    def _open(self, *, create: bool = False) -> Store:
-        from hpsearch.ledger.database import Database
-        from hpsearch.ledger.store import Store
-
-        return Store(Database(self._places.storage, create=create))
-
-    def _record(self) -> StudyRecord:
-        """The study in the store, where it is still this one."""
-        from hpsearch.ledger.changes import refuse_change
-
-        record = self._open().study(self.name)
-        refuse_change(record, self._definition, record.data_digests)
-        return record
+        record = open_once(store, record, seeds, run)
+        if tracking:
+            running.tell(store, record, self._places)
+        result = record.openings[-1].result
+        assert result is not None
+        return result
 
 
-def load(
-    study: str | os.PathLike[str], overrides: Mapping[str, Any] | None = None, **tables: Any
-) -> Study:
-    """Read a study file, or a study in the store of which there is no file.
-
-        >>> hpsearch.load("book", {"training.epochs": 5}, name="mine")
-        hpsearch.Study('mine')
-        >>> hpsearch.load("book", training={"lr": hpsearch.Float(1e-4, 1e-2, log=True)})
-        hpsearch.Study('book')
-
-    Args:
-        study: The file, or the name of one in ``studies/`` or of a study in the store.
-        overrides: Other values, by their paths.
-        tables: Other values, by a table's name; ``name`` is the study's.
-
-    Raises:
-        StudyFileError: If there is no such file, or it is no valid study.
-    """
-    from hpsearch.commands.wiring import find, find_stored
-
-    changes = {**dict(_flat(plain(overrides or {}))), **dict(_flat(plain(tables)))}
-    lines = [f"{key}={file.inline(value)}" for key, value in changes.items()]
-    stored = find_stored(os.fspath(study))
-    if stored is not None:
-        return Study._of(file.changed(stored.study, lines), Path(stored.folder or ""))
-    path = find(os.fspath(study))
-    return Study._of(file.load(path, lines), path.absolute().parent)
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every entry by its path. A range, choices, and layers by depth and width are one each."""
-    for key, value in table.items():
-        path, parts = f"{prefix}{key}", value.keys() if isinstance(value, Mapping) else set()
-        layers = path == "network.hidden" and {"depth", "width"} <= parts
-        if isinstance(value, Mapping) and not {"low", "high", "choices"} & parts and not layers:
-            yield from _flat(value, f"{path}.")
-        else:
-            yield path, value
+def _whole(name: str, value: int | None, low: int, high: int) -> None:
+    given = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and not (given and low <= value <= high):
+        raise UsageError(f"{name}: must be a whole number from {low} to {high}, not {value!r}")

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from hpsearch.trust.selection import Estimate
 
-RESAMPLES = 2000
+DRAWS = 4000
 LEVEL = 0.05
-LEAST_KEPT = 0.25
-"""Of the differences between configurations that cannot be told apart: how large their own spread
-is, is itself known from a few alone."""
-LEAST_ONCE = 0.1
+TINY = 1e-12
+"""A spread that is none, as a share."""
 
 Scores = NDArray[np.float64]
 """(configurations, seeds, examples): what each training scored on each example. Where only values
@@ -45,17 +43,18 @@ class Confirmed:
 def confirmed(scores: Scores, *, maximize: bool, seed: int = 0) -> Confirmed:
     """Compare configurations over seeds and examples.
 
-    A paired bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 8):
-    each draw takes seeds and examples with replacement, the same ones for all configurations. Draws
-    of examples alone would say how a training compares, not how a configuration does. A draw's
-    deviation is widened by sqrt(n / (n - 1)) of the number of seeds or examples that it was drawn
-    from, since a bootstrap of a few understates their spread by that, and spread as Student's t is,
-    since the spread itself is estimated from a few.
+    Seeds and examples are both drawn from many, and each configuration meets all of them: the
+    two-way layout with two random factors of studies with several readers and cases (Hillis, "A
+    comparison of denominator degrees of freedom methods for multiple observer ROC analysis",
+    Statistics in Medicine 26, 2007). ``_noise`` tells how far a mean may be off.
 
-    The best of several that cannot be told apart is best by luck, too. So their means and draws are
-    drawn towards each other, by as much as their spread is no more than noise (Efron and Morris,
-    "Data analysis using Stein's estimator and its generalizations", Journal of the American
-    Statistical Association 70, 1975).
+    The best of several is best partly by luck. So configurations of which none is clearly behind
+    the others are taken as drawn from one normal distribution, whose spread is estimated too, as in
+    Rubin, "Estimation in parallel randomized experiments", Journal of Educational Statistics 6,
+    1981. The share by which they are drawn to their mean has a uniform prior (Strawderman, "Proper
+    Bayes minimax estimators of the multivariate normal mean", Annals of Mathematical Statistics 42,
+    1971). The probability of being the best is counted over draws of this posterior. Two
+    configurations are not drawn to each other: they do not show how much configurations differ.
 
     Args:
         scores: What each training scored.
@@ -65,84 +64,134 @@ def confirmed(scores: Scores, *, maximize: bool, seed: int = 0) -> Confirmed:
     Raises:
         ValueError: With fewer than two seeds, or a score that is not finite.
     """
-    configurations, seeds, examples = scores.shape
+    configurations, seeds, _ = scores.shape
     if seeds < 2 or not np.isfinite(scores).all():
         raise ValueError("a confirmation needs two seeds at least, and scores that are finite")
     rng = np.random.default_rng(seed)
-    means = scores.mean(axis=(1, 2))
-    apart = _deviations(rng, scores.mean(axis=2))
-    if examples > 1:
-        apart = apart + _deviations(rng, scores.mean(axis=1))
-    drawn = means + math.sqrt(_noise(scores)[1]) * apart
-    first = int((means if maximize else -means).argmax())
-    gaps = drawn - drawn[:, [first]]
-    gap_low, gap_high = np.quantile(gaps, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
-    alike = [n for n in range(configurations) if gap_low[n] <= 0 <= gap_high[n]]
-    if len(alike) > 2:
-        means[alike], drawn[:, alike] = _shrunk(scores[alike], apart[:, alike])
-    winners = (drawn if maximize else -drawn).argmax(axis=1)
-    best = np.bincount(winners, minlength=configurations) / RESAMPLES
+    signed = scores if maximize else -scores
+    group = _group(signed)
+    drawn = np.empty((DRAWS, configurations))
+    means = signed.mean(axis=(1, 2))
+    level, common = means[group].mean(), _off(rng, signed[group].mean(axis=0)[None])
+    means[group], drawn[:, group] = _drawn_together(rng, signed[group])
+    for place in set(range(configurations)) - set(group):
+        gap = signed[place] - signed[group].mean(axis=0)
+        drawn[:, [place]] = means[place] - level + _off(rng, gap[None])
+    best = np.bincount(drawn.argmax(axis=1), minlength=configurations) / DRAWS
+    drawn += level + common
     low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2], axis=0)
+    if not maximize:
+        means, low, high = -means, -high, -low
     return Confirmed(
         [Estimate(*map(float, each)) for each in zip(means, low, high, strict=True)],
         best.tolist(),
-        alike,
+        _alike(signed, group),
     )
 
 
-def _deviations(rng: np.random.Generator, means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(draws, configurations): how far draws of seeds or examples are from the mean of all.
+def _noise(scores: Scores) -> tuple[float, float]:
+    """The variance of a configuration's mean over seeds and examples, and its degrees of freedom.
+
+    With mean squares MS of an analysis of variance, seeds S and examples E: the variance is
+    (MS(seeds) + max(MS(examples) - MS(both), 0)) / SE (Hillis 2007, the denominator of equation 3),
+    pooled over the configurations. The degrees of freedom are Satterthwaite's ("An approximate
+    distribution of estimates of variance components", Biometrics Bulletin 2, 1946).
+
+    Args:
+        scores: (configurations, seeds, examples). Of two and more, what all have in common is left
+            out: it is the variance of their differences from each other.
+    """
+    configurations, seeds, examples = scores.shape
+    if configurations > 1:
+        scores = scores - scores.mean(axis=0)
+    scores = scores - scores.mean(axis=(1, 2), keepdims=True)
+    free = max(configurations - 1, 1)
+    by_seed, by_example = scores.mean(axis=2), scores.mean(axis=1)
+    of_seeds = examples * float((by_seed**2).sum()) / (free * (seeds - 1))
+    of_examples = 0.0
+    if examples > 1:
+        both = scores - by_seed[:, :, None] - by_example[:, None, :]
+        of_both = float((both**2).sum()) / (free * (seeds - 1) * (examples - 1))
+        of_examples = seeds * float((by_example**2).sum()) / (free * (examples - 1))
+        of_examples = max(of_examples - of_both, 0.0)
+    total = of_seeds + of_examples
+    if not total:
+        return 0.0, free * (seeds - 1)
+    spread = of_seeds**2 / (seeds - 1) + of_examples**2 / max(examples - 1, 1)
+    return total / (seeds * examples), free * total**2 / spread
+
+
+def _off(rng: np.random.Generator, scores: Scores) -> NDArray[np.float64]:
+    """(draws, 1): how far off the mean of one configuration's scores may be."""
+    variance, degrees = _noise(scores)
+    return math.sqrt(variance) * rng.standard_t(degrees, size=(DRAWS, 1))
+
+
+def _group(scores: Scores) -> list[int]:
+    """The configurations without those that are clearly behind the others, larger being better.
+
+    One after another, the last is left out while a one-sided t-test against the mean of the others
+    says so, at a level divided by their number (Bonferroni). So the leader, who may be lucky, has
+    little part in it.
+    """
+    from scipy.stats import t
+
+    group = list(range(len(scores)))
+    while len(group) > 2:
+        means = scores[group].mean(axis=(1, 2))
+        last = int(means.argmin())
+        variance, degrees = _noise(scores[group])
+        many = len(group)
+        gap = float(np.delete(means, last).mean() - means[last])
+        error = math.sqrt(variance * many / (many - 1))
+        if gap <= error * float(t.ppf(1 - LEVEL / many, degrees)):
+            break
+        del group[last]
+    return group
+
+
+def _alike(scores: Scores, group: list[int]) -> list[int]:
+    """Those of a group that a two-sided t-test does not tell from the one with the best mean."""
+    from scipy.stats import t
+
+    means = scores[group].mean(axis=(1, 2))
+    variance, degrees = _noise(scores[group])
+    limit = math.sqrt(2 * variance) * float(t.ppf(1 - LEVEL / 2, degrees))
+    return [place for place, mean in zip(group, means, strict=True) if means.max() - mean <= limit]
+
+
+def _drawn_together(
+    rng: np.random.Generator, scores: Scores
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The posterior of a group's means: (configurations,), and draws less the level of all.
+
+    The squares of k means around the mean of all sum up to Q. With noise of variance V, of which a
+    chi-square is known, and a uniform share B, the posterior of V is weighted with V P(a, Q / 2V)
+    and that of B given V is a gamma distribution with shape a = (k + 1) / 2 and rate Q / 2V, cut
+    off at 1; P is the regularized incomplete gamma function. This is Strawderman's prior (1971,
+    equation 5, with a = 0), written with the share. Given both, a mean is normal around that of
+    all and 1 - B of its own distance from it, with variance (1 - B) V (Rubin 1981, section 3).
 
     Args:
         rng: Draws them.
-        means: (configurations, seeds or examples).
+        scores: (configurations, seeds, examples), larger being better.
     """
-    size = means.shape[1]
-    some = rng.multinomial(size, np.full(size, 1 / size), size=RESAMPLES) / size - 1 / size
-    heavier = np.sqrt((size - 1) / rng.chisquare(size - 1, size=(RESAMPLES, 1)))
-    return np.asarray(math.sqrt(size / (size - 1)) * heavier * (some @ means.T), np.float64)
+    from scipy.special import gammainc, gammaincinv
 
-
-def _noise(scores: Scores) -> tuple[float, float]:
-    """What the squared deviations of the draws sum up to, and which part of that is noise.
-
-    The noise of a mean over seeds and examples has three parts. Draws of seeds hold the first and
-    the third, draws of examples the second and the third: their interaction, which counts once
-    (Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1, 2007).
-
-    Args:
-        scores: (configurations, seeds, examples).
-    """
-    _, seeds, examples = scores.shape
-    by_seed, by_example = scores.mean(axis=2), scores.mean(axis=1)
-    counted = float(by_seed.var(axis=1, ddof=1).sum()) / seeds
-    if examples < 2:
-        return counted, 1.0
-    counted += float(by_example.var(axis=1, ddof=1).sum()) / examples
-    rest = scores - by_seed[:, :, None] - by_example[:, None, :]
-    rest += scores.mean(axis=(1, 2), keepdims=True)
-    both = float((rest**2).sum()) / ((seeds - 1) * (examples - 1) * seeds * examples)
-    return counted, max(1 - both / counted, LEAST_ONCE) if counted else 1.0
-
-
-def _shrunk(
-    scores: Scores, apart: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Means and draws of configurations that may all be the same, drawn towards each other.
-
-    What is common to all stays, the interaction counted twice, as a margin for not knowing how much
-    the configurations differ. Of the rest, the part is kept that is not noise: the squares of the
-    differences are as large as the configurations' own spread and the noise together.
-
-    Args:
-        scores: (configurations, seeds, examples), of three configurations at least.
-        apart: (draws, configurations), the draws' deviations.
-    """
-    paired = scores - scores.mean(axis=0)
-    own = paired.mean(axis=(1, 2))
-    counted, once = _noise(paired)
-    between = float((own**2).sum())
-    kept = max(1 - once * counted / between, LEAST_KEPT) if between else LEAST_KEPT
-    common = apart.mean(axis=1, keepdims=True)
-    means = float(scores.mean()) + kept * own
-    return means, means + common + math.sqrt(kept * once) * (apart - common)
+    many = len(scores)
+    means = scores.mean(axis=(1, 2))
+    own = means - means.mean()
+    variance, degrees = _noise(scores)
+    variance = max(variance, (TINY * float(np.abs(means).max())) ** 2, TINY**10)
+    v = variance * degrees / rng.chisquare(degrees, size=DRAWS)
+    b = np.zeros(DRAWS)
+    if many > 2:
+        shape, squares = (many + 1) / 2, max(float((own**2).sum()), TINY * variance)
+        weight = v * gammainc(shape, squares / (2 * v))
+        v = rng.choice(v, size=DRAWS, p=weight / weight.sum())
+        rate = squares / (2 * v)
+        b = gammaincinv(shape, rng.random(DRAWS) * gammainc(shape, rate)) / rate
+    luck = rng.normal(size=(DRAWS, many))
+    luck -= luck.mean(axis=1, keepdims=True) if many > 1 else luck
+    drawn = (1 - b)[:, None] * own + np.sqrt((1 - b) * v)[:, None] * luck
+    return means.mean() + (1 - b.mean()) * own, drawn

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpsearch.data.facts import remarks
-from hpsearch.errors import HpsearchError
+from hpsearch.errors import HpsearchError, TrackingError
 from hpsearch.ledger.leases import FAILS_IN_A_ROW, stopped
 from hpsearch.ledger.records import Counts, State, StudyRecord, Trial
 from hpsearch.ledger.store import Store
@@ -182,6 +182,15 @@ def begin(
         retrain=lambda trial: confirm(store, record, trial, trainer, settings),
     )
     return Session(store, record, trainer, settings, projector)
+
+
+def track(store: Store, record: StudyRecord, settings: Settings) -> str | None:
+    """Bring the MLflow run of a study up to date; what is to be said where that failed."""
+    try:
+        Projector(store, record.name, settings).step()
+    except TrackingError as error:
+        return f"{error}; to write it later: hpsearch sync {word(record.name)}"
+    return None
 
 
 def why_stopped(store: Store, record: StudyRecord) -> str:

@@ -62,7 +62,7 @@ def test_no_difference_is_said() -> None:
     rng = np.random.default_rng(9)
     found = confirmed(trained(rng, np.array([0.85, 0.85, 0.5])), maximize=True)
     assert found.alike == [0, 1]
-    assert found.best[2] == 0.0
+    assert found.best[2] < 0.005
 
 
 def test_told_apart_at_the_level() -> None:

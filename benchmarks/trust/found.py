@@ -1,0 +1,97 @@
+"""What did a number of studies come to, each held against its truth?"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hpsearch.search.race import LOOKS, behind
+from hpsearch.trust.confirmation import Confirmed, confirmed
+from hpsearch.trust.selection import Estimate
+
+TOP, SEEDS = 8, 5
+
+Numbers: TypeAlias = NDArray[np.float64]
+
+
+@dataclass
+class Tally:
+    """Numbers of one kind, held against their truth."""
+
+    off: list[float] = field(default_factory=list)
+    covered: list[bool] = field(default_factory=list)
+
+    def add(self, estimate: Estimate, truth: float) -> None:
+        """One study's."""
+        self.off.append(estimate.value - truth)
+        self.covered.append(estimate.low <= truth <= estimate.high)
+
+    def row(self, intervals: bool = True) -> str:
+        """Bias with its standard error, and coverage."""
+        error = np.std(self.off, ddof=1) / math.sqrt(len(self.off))
+        covered = f"{np.mean(self.covered):.1%}" if intervals else ""
+        return f"{np.mean(self.off):+.4f} ± {error:.4f} | {covered}"
+
+
+@dataclass
+class Found:
+    """What all studies of one kind came to."""
+
+    raw: Tally = field(default_factory=Tally)
+    corrected: Tally = field(default_factory=Tally)
+    confirmed: Tally = field(default_factory=Tally)
+    resplit: Tally = field(default_factory=Tally)
+    said: list[float] = field(default_factory=list)
+    were: list[bool] = field(default_factory=list)
+
+    def add(self, other: Found) -> None:
+        """What further studies came to."""
+        for each in ("raw", "corrected", "confirmed", "resplit"):
+            own, more = getattr(self, each), getattr(other, each)
+            own.off += more.off
+            own.covered += more.covered
+        self.said += other.said
+        self.were += other.were
+
+    def table(self) -> str:
+        """Its rows."""
+        rows = {
+            "best value of the search": self.raw.row(intervals=False),
+            "corrected": self.corrected.row(),
+            "confirmed": self.confirmed.row(),
+            "confirmed, `--resplit`": self.resplit.row(),
+        }
+        return "\n".join(f"| {name} | {row} |" for name, row in rows.items())
+
+    def calibration(self) -> str:
+        """P(best) as it was said, and how often it was so, in five bins."""
+        said, were = np.array(self.said), np.array(self.were)
+        bins = np.minimum((said * 5).astype(int), 4)
+        lines = []
+        for place in range(5):
+            inside = bins == place
+            if inside.any():
+                lines.append(
+                    f"| {place * 20} to {place * 20 + 20} % | {said[inside].mean():.0%} | "
+                    f"{were[inside].mean():.0%} | {inside.sum()} |"
+                )
+        return "\n".join(lines)
+
+
+def raced(scores: Numbers) -> tuple[list[int], Confirmed]:
+    """Who is left after the looks of a race, and what is said of them.
+
+    Args:
+        scores: (configurations, seeds, examples), or one value in place of the examples.
+    """
+    still = list(range(len(scores)))
+    seeds = scores.shape[1]
+    for look in range(1, LOOKS):
+        seen = math.ceil(seeds * look / LOOKS)
+        lost = behind(scores[still, :seen].mean(axis=2), maximize=True)
+        still = [place for index, place in enumerate(still) if index not in lost]
+    return still, confirmed(scores[still], maximize=True)
