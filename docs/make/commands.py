@@ -37,10 +37,12 @@ def _command(command: Any, above: typer.Context) -> str:
         for each in command.get_params(context)
         if not getattr(each, "hidden", False) and each.name != "help"
     ]
-    table = ["| | |\n| --- | --- |\n" + "\n".join(rows) + "\n"] if rows else []
-    shown = [f"For example: `{example}`\n"] if example else []
-    lines = [f"### {command.name}\n", f"`hpsearch {command.name} {pieces}`\n", command.help + "\n"]
-    return "\n".join([*lines, *table, *shown])
+    lines = [f"### {command.name}", "", f"`hpsearch {command.name} {pieces}`", "", command.help, ""]
+    if rows:
+        lines += ["| argument or option | what it does |", "| --- | --- |", *rows, ""]
+    if example:
+        lines += [f"For example: `{example}`", ""]
+    return "\n".join(lines)
 
 
 def _name(parameter: Any) -> str:
@@ -53,15 +55,7 @@ def _name(parameter: Any) -> str:
 def _help(parameter: Any) -> str:
     text = " ".join((parameter.help or "").split()).replace("|", "\\|")
     default = parameter.default
-    if (
-        parameter.param_type_name == "option"
-        and parameter.show_default
-        and default
-        not in (
-            None,
-            False,
-            (),
-        )
-    ):
+    told = parameter.param_type_name == "option" and parameter.show_default
+    if told and default not in (None, False, ()):
         text += f" Default: `{getattr(default, 'value', default)}`."
     return text

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import net
+from net.arrays import Array
 
 COLOURS = "#0072b2", "#d55e00"
 STEPS = 30
@@ -16,12 +17,12 @@ RATES = {"sgd": 0.95, "momentum": 0.1, "adagrad": 1.5, "adam": 0.3}
 """The learning rates of the book's script (6.1.7)."""
 
 
-def bowl(p: net.network.Array) -> float:
+def bowl(p: Array) -> float:
     """x² / 20 + y² (6.1.3)."""
     return float(p[0] ** 2 / 20 + p[1] ** 2)
 
 
-def path(name: str) -> net.network.Array:
+def path(name: str) -> Array:
     """Where an optimizer goes on the bowl: (STEPS + 1, 2), the start first."""
     optimizer = net.make_optimizer(name, lr=RATES[name])
     p, g = np.array(START), np.empty(2)
@@ -62,7 +63,8 @@ def gradient_check() -> Any:
 
     digits = load_digits()
     figure, axes = _figure(8, 4)
-    for index, dtype in enumerate((np.float64, np.float32)):
+    types: tuple[Any, ...] = (np.float64, np.float32)
+    for index, dtype in enumerate(types):
         network = net.Network(64, [50], 10, dtype=dtype, rng=np.random.default_rng(0))
         errors = net.gradient_check(network, digits.data[:3] / 16, digits.target[:3])
         places = np.arange(len(errors)) + 0.4 * index
@@ -91,7 +93,7 @@ def draw(folder: Path) -> None:
 
     folder.mkdir(exist_ok=True)
     # Neither the time nor random names: the same numbers are the same file.
-    same = {"svg.hashsalt": "hpsearch", "svg.fonttype": "none"}
+    same: Any = {"svg.hashsalt": "hpsearch", "svg.fonttype": "none"}
     with mpl.rc_context(same), threadpool_limits(1):
         for name, figure in FIGURES.items():
             figure().savefig(folder / f"{name}.svg", metadata={"Date": None})

@@ -20,10 +20,11 @@ from hpsearch.study.config import (
 )
 from hpsearch.study.given import ConfirmConfig, GivenConfig
 from hpsearch.study.objective import ObjectiveConfig
+from hpsearch.study.section import Section
 
 Schema = dict[str, Any]
 
-MODELS = {
+MODELS: dict[str, type[Section]] = {
     "data": DataConfig,
     "network": NetworkConfig,
     "training": TrainingConfig,
@@ -105,8 +106,8 @@ def written(meanings: Mapping[str, str]) -> str:
     return json.dumps(schema(meanings), indent=2, ensure_ascii=False) + "\n"
 
 
-def _read(name: str, model: Any) -> Schema:
-    table = _plain(model.model_json_schema(ref_template="#/definitions/{model}"))
+def _read(name: str, model: type[Section]) -> Schema:
+    table: Schema = _plain(model.model_json_schema(ref_template="#/definitions/{model}"))
     table.pop("$defs", None)
     for key, value in table["properties"].items():
         if f"{name}.{key}" in WIDER:
@@ -142,7 +143,7 @@ def _plain(schema: Any) -> Any:
 
 def _open(value: Schema) -> Schema:
     """A value, or choices, or a range where it may be a number."""
-    rest = {k: value.pop(k) for k in ("default", "description") if k in value}
+    rest: Schema = {k: value.pop(k) for k in ("default", "description") if k in value}
     several = value.get("anyOf", [value])
     choices = {
         "type": "object",

@@ -38,10 +38,8 @@ class Block:
     @property
     def commands(self) -> list[list[str]]:
         """The words of each command, without comments."""
-        lines = [line for line in self.text.splitlines() if line.strip()]
-        parts = [part for line in lines for part in re.split(r" && | \| ", line)]
-        words = (shlex.split(part, comments=True) for part in parts)
-        return [found for found in words if found]
+        bare = re.sub(r"(^| +)#.*$", "", self.text, flags=re.MULTILINE)
+        return [shlex.split(part) for part in re.split(r"\n| && | \| ", bare) if part.strip()]
 
 
 def blocks(page: str) -> list[Block]:
