@@ -96,10 +96,10 @@ def expected_best(values: Sequence[float], k: int) -> float:
 
 
 def _noise(study: Study, accuracy: float) -> float:
-    """The standard error of an accuracy on the validation part."""
+    """The standard error of an accuracy on the validation part, or on all folds'."""
     data = study.data
     assert data is not None
-    part = data.validation
+    part = 1.0 if data.parts > 1 else data.validation
     examples = max(round(data.train * part), 1) if isinstance(part, float) else part
     return math.sqrt(max(accuracy * (1 - accuracy), 0.0) / examples)
 

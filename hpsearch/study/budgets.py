@@ -53,11 +53,11 @@ def said(search: SearchConfig, by: str) -> str:
 
 
 def most_epochs(study: Study, number: int) -> int:
-    """For how many epochs a trial may train, of a study that says so."""
+    """For how many epochs a trial may train, all its folds together, of a study that says so."""
     if study.epochs_by_round:
-        return study.epochs_by_round[round_of(study.search.rounds, number)]
+        return study.folds * study.epochs_by_round[round_of(study.search.rounds, number)]
     assert study.epochs is not None
-    return study.epochs
+    return study.folds * study.epochs
 
 
 def check(study: Study) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hpsearch.study.rounds import round_of
-from hpsearch.verify.ledger_reading import Ledger, TrialRow
+from hpsearch.verify.ledger_reading import Ledger
 from hpsearch.verify.look import Look
 
 KEYS = ("target", "patience", "gain", "max_epochs", "max_time")
@@ -45,7 +45,7 @@ def _holds(ledger: Ledger, by: str, search: Mapping[str, Any]) -> bool:
     if by == "gain":
         return len(values) >= 20 and best - _of_half(values) < _asked(ledger, search, best)
     if by == "max_epochs":
-        return bool(sum(t.epochs for t in counted) + _next(ledger, counted) > search["max_epochs"])
+        return bool(sum(t.epochs for t in counted) + _next(ledger) > search["max_epochs"])
     return True  # only the clock knows
 
 
@@ -62,19 +62,17 @@ def _asked(ledger: Ledger, search: Mapping[str, Any], best: float) -> float:
     if search["gain"] != "noise":
         return float(search["gain"]) * (1 + 1e-9)
     data = ledger.definition["data"]
-    part = data["validation"]
+    part = 1.0 if "folds" in data else data["validation"]
     examples = part if isinstance(part, int) else max(round(data["train"] * part), 1)
     return math.sqrt(best * (1 - best) / examples) * (1 + 1e-9)
 
 
-def _next(ledger: Ledger, counted: Sequence[TrialRow]) -> int:
-    """The epochs that the next trial might have taken."""
-    objective = ledger.objective
-    if objective is not None:
-        return int(objective["epochs"])
-    epochs = ledger.definition["training"]["epochs"]
+def _next(ledger: Ledger) -> int:
+    """The epochs that the next trial might have taken, all its folds together."""
+    said = ledger.objective or ledger.definition["training"]
+    epochs = said["epochs"]
     if isinstance(epochs, list):
-        return int(epochs[round_of(ledger.rounds, ledger.next_number)])
+        epochs = epochs[round_of(ledger.rounds, ledger.next_number)]
     if isinstance(epochs, dict):
-        return int(max(epochs.get("choices", []), default=epochs.get("high", 0)))
-    return int(epochs)
+        epochs = max(epochs.get("choices", []), default=epochs.get("high", 0))
+    return int(epochs) * ledger.trainings

@@ -107,6 +107,12 @@ def test_epochs_by_round_count_as_such() -> None:
     assert end(of, [*trials(*([0.1] * 4), epochs=1), Seen(4, 0.1, 5)]) == (5, "max_epochs")
 
 
+def test_all_trainings_of_a_trial_count() -> None:
+    """Three repeats of three epochs are nine."""
+    of = study(training__repeats=3, search__trials=9, search__max_epochs=20)
+    assert end(of, trials(0.1, 0.1, epochs=9)) == (2, "max_epochs")
+
+
 @pytest.mark.parametrize("key", [{"target": 0.9}, {"patience": 2}, {"gain": 0.1}])
 def test_only_old_trials_are_waited_for(key: dict[str, Any]) -> None:
     """Those that are younger than the lag say nothing, and may say what they will."""
