@@ -28,16 +28,18 @@ from hpsearch.study.rounds import EPOCHS, starts
 from hpsearch.training.seam import Trainer, TrainingFailed
 from hpsearch.trust import environment
 
-START = 1.5
-"""Seconds for the stores, and from the last trial to the last line, beside the imports."""
-TRIAL = 0.03
-"""Seconds that the ledger, Optuna's storage and MLflow take for a trial."""
+START = 3.1
+"""What a run takes beside its trials, in units of its imports, which take longer where the machine
+is slower or busy: its processes, the stores, and from the last trial to the last line."""
+TRIAL = 0.023
+"""What the ledger, Optuna's storage and MLflow take for a trial, in the same unit."""
 PORTABLE = 1.6
 """How much longer an epoch takes with portable bits."""
 SECONDS = 3.0
 """How long trials are timed, at most; one epoch at least."""
+clock = time.perf_counter
 _DRAWN = 32  # trials whose epochs are counted, where epochs are searched
-_EPOCHS = 5  # that are timed of one trial
+_TIMED, _EPOCHS = 24, 5  # trials that are timed at most, and epochs of each
 _MADE_UP, _LONGEST = 200, 1000  # trials, and their epochs, that a pruner is asked about
 
 
@@ -60,6 +62,8 @@ class Timed:
     """Seconds of a trial beside its epochs: before the first one of each training."""
     epoch: float
     """Seconds of an epoch."""
+    trial: float
+    """Seconds that the stores take for a trial."""
     start: float
     """Seconds of a run in which nothing is trained."""
 
@@ -73,14 +77,11 @@ def legs(study: Study) -> list[Leg] | None:
 
 
 def imports() -> float:
-    """Seconds until a process has imported what workers and the projector need.
-
-    A run waits for about twice that: one is begun by the other.
-    """
-    began = time.perf_counter()
+    """Seconds until a process has imported what workers and the projector need."""
+    began = clock()
     command = [sys.executable, "-P", "-c", "import hpsearch.work.worker, mlflow.tracking"]
     subprocess.run(command, check=False, capture_output=True, cwd=environment.ROOT)
-    return time.perf_counter() - began
+    return clock() - began
 
 
 def timed(study: Study, trainer: Trainer, seconds: float = SECONDS) -> Timed:
@@ -90,19 +91,19 @@ def timed(study: Study, trainer: Trainer, seconds: float = SECONDS) -> Timed:
         HpsearchError: If no trial comes to its first epoch.
     """
     setups, epochs = list[float](), list[float]()
-    began, failure = time.perf_counter(), "no epochs"
+    began, failure = clock(), "no epochs"
     with environment.single_thread():
-        for number in range(min(study.search.trials, 8)):
-            if setups and time.perf_counter() - began > seconds:
+        for number in range(min(study.search.trials, _TIMED)):
+            if setups and clock() - began > seconds:
                 break
             config = folds.each(study.resolve(_drawn(study, number), training_seed(study, number)))[
                 0
             ]
-            marks = [time.perf_counter()]
+            marks = [clock()]
             try:
                 with closing(trainer.train(config, number)) as training:
                     for _ in training:
-                        marks.append(time.perf_counter())
+                        marks.append(clock())
                         if len(marks) > _EPOCHS or marks[-1] - began > seconds:
                             break
             except TrainingFailed as error:
@@ -116,12 +117,18 @@ def timed(study: Study, trainer: Trainer, seconds: float = SECONDS) -> Timed:
     if not setups:
         raise HpsearchError(f"{study.name!r}: no trial could be timed: {failure}")
     slower = 1.0 if study.compute is None else PORTABLE
-    return Timed(study.folds * mean(setups), slower * mean(epochs), START + 2 * imports())
+    unit = imports()
+    return Timed(
+        setup=study.folds * mean(setups),
+        epoch=slower * mean(epochs),
+        trial=TRIAL * unit,
+        start=START * unit,
+    )
 
 
 def seconds(found: Sequence[Leg], took: Timed, workers: int) -> float:
     """How long a run takes with so many workers, each on a core of its own."""
-    trial = [leg.trials * (TRIAL + took.setup + leg.expected * took.epoch) for leg in found]
+    trial = [leg.trials * (took.trial + took.setup + leg.expected * took.epoch) for leg in found]
     again = took.setup + max(leg.most for leg in found) * took.epoch  # the best, once more
     return took.start + sum(trial) / workers + again
 

@@ -89,7 +89,7 @@ def test_epochs_that_are_searched_count_in_the_mean() -> None:
 
 def test_the_time_follows_from_epochs_and_workers() -> None:
     """A second worker halves what the trials take, and not the rest."""
-    took = Timed(setup=0.0, epoch=1.0, start=5.0)
+    took = Timed(setup=0.0, epoch=1.0, trial=0.03, start=5.0)
     one, two = (seconds([Leg(100, 10.0, 5.0)], took, workers) for workers in (1, 2))
     assert one == pytest.approx(5 + 100 * 5.03 + 10)
     assert two == pytest.approx(5 + 50 * 5.03 + 10)
