@@ -156,7 +156,7 @@ def html(
         sections=list(_sections(known, live=live)),
         reload=RELOAD if live else 0,
         version=hpsearch.__version__,
-        trials=f"{counts.finished:,}",
+        trials=words.count(counts.finished, "finished trial"),
     )
 
 
@@ -323,7 +323,8 @@ def _best(known: _Known) -> Section:
         for f in known.order[:BEST]
     ]
     keys = [words.shorten(path.partition(".")[2], 40) for path in paths]
-    head = ["trial", metric_name(metric), "epochs", *keys]
+    ran = "epochs trained" if "epochs" in keys else "epochs"
+    head = ["trial", metric_name(metric), ran, *keys]
     if len(head) > MOST_COLUMNS:  # a row a parameter, a column a trial
         head, *rows = [list(row) for row in zip(head, *rows, strict=True)]
     return Section("The best trials", head=head, rows=rows)

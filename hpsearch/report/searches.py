@@ -102,7 +102,7 @@ def _few(title: Title, study: Study, finished: Sequence[Finished]) -> Told:
     head = ["", *(f"trial {f.trial.number}" for f in finished)]
     rows = [
         [metric_name(metric), *(words.value(f.last(metric)) for f in finished)],
-        ["", *("".join(ending(f)) or "complete" for f in finished)],
+        ["ended", *("".join(ending(f)) or "complete" for f in finished)],
         *(
             [path.partition(".")[2], *(words.value(f.trial.params.get(path)) for f in finished)]
             for path in study.space

@@ -326,3 +326,15 @@ def test_stopped_trials_alone_have_a_page(book: Workspace) -> None:
     text = Reader(page.html(book.store, book.record, absent)).text
     assert "No trial completed." in text
     assert "is optimistic" not in text
+
+
+def test_a_row_is_named_once(tmp_path: Path) -> None:
+    """Epochs that are searched stand beside those that were trained."""
+    head = re.findall(r"<tr><td>([^<]+)</td>", made(tmp_path, "15 parameters, 5 trials"))
+    assert {"epochs", "epochs trained"} <= set(head)
+    assert len(set(head[:17])) == 17
+
+
+def test_one_trial_is_one(tmp_path: Path) -> None:
+    """What is counted is said as a person would."""
+    assert "from 1 finished trial." in made(tmp_path, "1 trial")
