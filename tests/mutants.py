@@ -220,10 +220,15 @@ def _test(tree: Path, words: list[str]) -> None:
             del sys.modules[name]
     sys.path.insert(0, str(tree))
     os.environ["PYTHONPATH"] = str(tree)
-    with Path(os.devnull).open("w") as nowhere:
-        os.dup2(nowhere.fileno(), 1)
-        os.dup2(nowhere.fileno(), 2)
+    with _said(tree).open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
     sys.exit(pytest.main(words))
+
+
+def _said(tree: Path) -> Path:
+    """What pytest said the last time."""
+    return tree.parent / "said"
 
 
 def noticing(seen: dict[str, Reached], file: str, function: int | None) -> list[str]:
@@ -278,6 +283,7 @@ def main() -> None:
         passed = passes(tree, [f"tests/{room}"], seconds, f"--reached={report}")
         print(f"tests/{room}: {time.monotonic() - begun:.0f} s as it is", flush=True)
         if not passed:
+            print(*_said(tree).read_text().splitlines()[-20:], sep="\n")
             sys.exit(f"it fails, or needs more than {seconds:.0f} s: set MUTANTS_SECONDS")
         seen = reached.read(report)
         survivors = 0
