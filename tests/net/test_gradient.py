@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import net
+from net.gradient import relative_error
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -22,6 +23,15 @@ def test_gradient_of_the_books_bowl() -> None:
     gradient = net.numerical_gradient(lambda x: float(np.sum(x**2)), x)
     assert gradient == pytest.approx([6, 8])
     assert x.tolist() == [3, 4]
+
+
+def test_relative_error_by_hand() -> None:
+    """A distance in shares of both lengths; of gradients of no length, in shares of 1e-4."""
+    a, b = np.array([3.0, 4.0]), np.array([0.0, 4.0])
+    assert relative_error(a, b) == pytest.approx(3 / (5 + 4))
+    assert relative_error(a, a) == 0
+    assert relative_error(a, -a) == pytest.approx(1)
+    assert relative_error(np.array([1e-9]), np.array([-1e-9])) == pytest.approx(2e-9 / 1e-4)
 
 
 @pytest.mark.parametrize("x", [[3.0, 4.0], (3, 4), np.array([3, 4])])

@@ -247,6 +247,15 @@ def test_dropout_masks_have_no_pattern() -> None:
         assert abs((first * other).mean() / 0.25) < 5 / 200
 
 
+@pytest.mark.parametrize("inverted", [True, False])
+def test_dropout_near_one_keeps_something(inverted: bool) -> None:
+    """One unit of 65,536 at least, so that what is kept is not divided by nothing."""
+    layer = net.Dropout(1 - 1e-9, 1, 1, FLOAT64, np.random.default_rng(0), inverted=inverted)
+    assert layer.keep == 1 / 65536
+    assert np.isfinite(layer.forward(np.ones((1, 1)))).all()
+    assert net.Dropout(0.0, 1, 1, FLOAT64, np.random.default_rng(0)).keep == 1.0
+
+
 @pytest.mark.parametrize("ratio", [-0.1, 1.0, float("nan")])
 def test_dropout_refuses_a_ratio(ratio: float) -> None:
     """A ratio outside [0, 1) is an error that names it."""

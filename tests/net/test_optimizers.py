@@ -178,6 +178,20 @@ def test_what_is_left_out_is_as_in_the_papers(name: str) -> None:
     assert getattr(alone, "weight_decay", 0.01) == 0.01
 
 
+@pytest.mark.parametrize("name", net.OPTIMIZERS)
+def test_what_is_given_is_taken(name: str) -> None:
+    """Every hyperparameter that an optimizer has; by name, all but ε."""
+    made = net.make_optimizer(name, lr=0.1)
+    kept = {"lr": 0.2, "momentum": 0.8, "decay": 0.7, "beta1": 0.6, "beta2": 0.5, "epsilon": 0.4}
+    given = {word: value for word, value in kept.items() if hasattr(made, word)}
+    named = {word: value for word, value in given.items() if word != "epsilon"}
+    for optimizer, taken in (
+        (type(made)(**given), given),
+        (net.make_optimizer(name, **named), named),
+    ):
+        assert {word: getattr(optimizer, word) for word in taken} == taken
+
+
 def test_epsilon_must_be_positive() -> None:
     """An ε of 0 would divide 0 by 0."""
     with pytest.raises(ValueError, match="epsilon is 0"):

@@ -101,8 +101,15 @@ def test_targets_that_do_not_fit(targets: Any) -> None:
 
 
 def test_numbers_are_no_classes() -> None:
-    """There is no probability of a number, and no third loss."""
+    """There is no probability of a number, no F1, and no third loss."""
     with pytest.raises(ValueError, match="has no classes"):
         network().predict_proba(np.ones((1, 3)))
+    part = np.ones((4, 3)), np.ones((4, 2))
+    optimizer, rng = net.SGD(lr=0.1), np.random.default_rng(0)
+    words: dict[str, Any] = {"epochs": 1, "batch_size": 2, "shuffle_rng": rng, "dropout_rng": rng}
+    with pytest.raises(ValueError, match="f1 is of classes"):
+        net.fit(network(2), optimizer, part, part, f1=True, **words)
+    (epoch,) = net.fit(network(2), optimizer, part, part, **words)
+    assert (epoch.train_f1, epoch.val_f1) == (None, None)
     with pytest.raises(ValueError, match="loss is 'hinge': it must be in cross-entropy, squared-e"):
         network(loss="hinge")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 import net
 from net import training
@@ -243,6 +244,17 @@ def test_metrics_are_those_of_evaluation_mode() -> None:
     p = network.predict_proba(x)
     assert last.train_score == np.mean(p.argmax(axis=1) == t)
     assert last.train_loss == pytest.approx(-np.log(p[np.arange(1100), t]).mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize("n", [30, 1100])  # of which the second is measured in several parts
+def test_f1_is_measured_where_it_is_asked_for(n: int) -> None:
+    """It is scikit-learn's over all predictions after the epoch, and otherwise nothing."""
+    network, parts = make_network(), (data(n), data(n + 7, 1))
+    *_, last = train(network, parts=parts, f1=True)
+    for (x, t), found in zip(parts, (last.train_f1, last.val_f1), strict=True):
+        predicted = network.predict_proba(x).argmax(axis=1)
+        assert found == pytest.approx(f1_score(t, predicted, average="macro"))
+    assert {(e.train_f1, e.val_f1) for e in train(make_network())} == {(None, None)}
 
 
 def test_closing_the_generator_stops_training() -> None:
