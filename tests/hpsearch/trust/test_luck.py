@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from statistics import NormalDist, stdev
 
 import numpy as np
 import pytest
@@ -36,6 +38,26 @@ def test_it_is_about_what_it_is(space: str, trials: int) -> None:
     assert np.mean(told) == pytest.approx(np.mean(true), rel=0.3, abs=0.01)
 
 
+def test_by_hand() -> None:
+    """Twenty steps of expectation maximization over 200 truths, written plainly."""
+    values, n = [0.5, 0.7, 0.7, 0.9], 10
+    truths = [(place + 0.5) / 200 for place in range(200)]
+
+    def chance(right: int, truth: float) -> float:
+        return math.comb(n, right) * truth**right * (1 - truth) ** (n - right)
+
+    def shares(right: int, weights: list[float]) -> list[float]:
+        joint = [chance(right, t) * w for t, w in zip(truths, weights, strict=True)]
+        return [each / sum(joint) for each in joint]
+
+    weights = [1 / 200] * 200
+    for _ in range(20):
+        parts = [shares(round(value * n), weights) for value in values]
+        weights = [sum(column) / len(values) for column in zip(*parts, strict=True)]
+    expected = sum(s * t for s, t in zip(shares(9, weights), truths, strict=True))
+    assert luck(np.array(values), n) == pytest.approx(0.9 - expected, rel=1e-9)
+
+
 def test_more_examples_are_less_luck() -> None:
     """The same values on more examples owe less to chance."""
     values = np.round(np.random.default_rng(0).normal(0.8, 0.05, 50), 2)
@@ -62,5 +84,13 @@ def test_the_most_that_luck_can_be() -> None:
     assert (told <= leads).all()
     assert told.mean() == pytest.approx(leads.mean(), rel=0.1)
     assert most(np.array([0.1, 0.1, 0.1, 0.1])) == 0.0
+    values = [0.0, 0.0, 1.0, 2.0, 9.0]
+    blom = NormalDist().inv_cdf((5 - 0.375) / (5 + 0.25)) * stdev(values)
+    assert most(np.array(values)) == pytest.approx(blom)
+    assert blom < 8.0
+    assert most(np.array([-1.0, -1.0, -1.0, 0.1, 0.1])) == pytest.approx(
+        NormalDist().inv_cdf(4.625 / 5.25) * stdev([-1.0, -1.0, -1.0, 0.1, 0.1])
+    )
+    assert most(np.array([0.0, 1.0])) == pytest.approx(min(0.5, 0.5895 * 0.7071), rel=1e-3)
     with pytest.raises(ValueError, match="fewer than two"):
         most(np.array([1.0]))

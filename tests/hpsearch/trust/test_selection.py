@@ -91,6 +91,26 @@ def test_losses_are_minimized() -> None:
     assert pytest.approx(1.0, abs=0.2) == estimate.value
 
 
+def test_draws_by_hand() -> None:
+    """Choose by the examples that were drawn, score on those left out, and take the mean."""
+    scores = np.random.default_rng(3).normal(size=(3, 4))
+    rng, total, counted = np.random.default_rng(7), 0.0, 0
+    while counted < 150:
+        taken = rng.integers(0, 4, size=(min(100, 150 - counted), 4))
+        for draw in taken:
+            left = [example for example in range(4) if example not in draw]
+            if left:
+                chosen = min(range(3), key=lambda trial: scores[trial, draw].sum())
+                total += scores[chosen, left].mean()
+                counted += 1
+    found = corrected(scores, maximize=False, seed=7, resamples=150)
+    assert found.value == pytest.approx(total / counted)
+    best = scores[scores.mean(axis=1).argmin()]
+    half = 1.96 * best.std(ddof=1) / 2
+    assert found.low == pytest.approx(found.value - half, abs=1e-4)
+    assert found.high == pytest.approx(found.value + half, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     "outcomes", [np.zeros((0, 5)), np.zeros((3, 1)), np.array([[1.0, np.nan]])], ids=str
 )
