@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+import hpsearch
 from hpsearch import settings
 from hpsearch.commands.wiring import trainer_of
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.records import weights_digest
 from hpsearch.ledger.store import Store
 from hpsearch.trust import reproduce
-from tests.conftest import Run
 
 TINY = """
 name = "tiny"
@@ -31,12 +31,12 @@ trials = 2
 
 
 def test_what_was_confirmed_is_not_trained_again(
-    home: Path, hpsearch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After `run` without MLflow its weights are at hand for whoever writes them there."""
     file = tmp_path / "tiny.toml"
     file.write_text(TINY)
-    assert hpsearch("run", str(file), "--no-tracking").returncode == 0
+    hpsearch.load(file).run(workers=0, tracking=False)
     places = settings.read({"HPSEARCH_HOME": str(home)})
     store = Store(Database(places.storage))
     record = store.study("tiny")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hpsearch.trust.confirmation import LEVEL, confirmed
+from hpsearch.trust.confirmation import LEVEL, _noise, confirmed
 
 
 def trained(
@@ -55,6 +57,42 @@ def test_the_best_of_equals_is_not_flattered() -> None:
         shrunk.append(found.estimates[found.leader].value - scores.mean())
     assert np.mean(plain) > 0.02
     assert 0 < np.mean(shrunk) < np.mean(plain) / 2.5
+
+
+def test_as_it_was() -> None:
+    """What is printed of the same scores is the same in every version: shares, and losses alone."""
+    rng = np.random.default_rng(11)
+    shares = rng.random((4, 5, 20)) < np.array([0.8, 0.78, 0.76, 0.4])[:, None, None]
+    losses = rng.normal(size=(4, 5, 1)) * 0.1 + np.array([1, 1.02, 1.05, 2])[:, None, None]
+    found = confirmed(shares.astype(float), maximize=True, seed=3)
+    assert [astuple(e) for e in found.estimates] == [
+        pytest.approx((0.799918, 0.728303, 0.872562), abs=2e-6),
+        pytest.approx((0.785041, 0.708436, 0.861711), abs=2e-6),
+        pytest.approx((0.785041, 0.710742, 0.859845), abs=2e-6),
+        pytest.approx((0.49, 0.359461, 0.620871), abs=2e-6),
+    ]
+    assert (found.best, found.alike) == ([0.788, 0.103, 0.1055, 0.0035], [0, 1, 2])
+    found = confirmed(losses, maximize=False, seed=3)
+    assert [astuple(e) for e in found.estimates] == [
+        pytest.approx((0.976176, 0.815963, 1.127011), abs=2e-6),
+        pytest.approx((1.022284, 0.974003, 1.070890), abs=2e-6),
+        pytest.approx((1.060777, 0.964903, 1.151116), abs=2e-6),
+        pytest.approx((1.985142, 1.923958, 2.044390), abs=2e-6),
+    ]
+    assert (found.best, found.alike) == ([0.7535, 0.2375, 0.009, 0.0], [0, 1, 2])
+
+
+def test_interaction_counts_once() -> None:
+    """Of seeds and examples that only add up all is noise, of what is neither's only half."""
+    rng = np.random.default_rng(12)
+    by_seed, by_example = rng.normal(size=(1, 30, 1)), rng.normal(size=(1, 1, 40))
+    counted, once = _noise(by_seed + by_example)
+    assert counted == pytest.approx(by_seed.var(ddof=1) / 30 + by_example.var(ddof=1) / 40)
+    assert once == pytest.approx(1.0)
+    counted, once = _noise(rng.normal(size=(50, 30, 40)))
+    assert counted == pytest.approx(50 * 2 / (30 * 40), rel=0.1)
+    assert once == pytest.approx(0.5, abs=0.05)
+    assert _noise(by_seed)[1] == _noise(np.zeros((2, 3, 4)))[1] == 1.0
 
 
 def test_no_difference_is_said() -> None:
