@@ -175,9 +175,10 @@ class StudyContent(Content):
 
     def series(self, trial: Trial, curve: Curve, steps: Steps) -> dict[str, Series]:
         """A trial's curve, its losses by step, what its folds came to, and its value."""
-        epochs = np.arange(1, len(curve) + 1)
+        # Without an epoch it may have no columns, either.
+        epochs, rows = np.arange(1, len(curve) + 1), curve.T
         found = {
-            name: (epochs, curve[:, column]) for column, name in enumerate(self._record.metrics)
+            name: (epochs, values) for name, values in zip(self._record.metrics, rows, strict=False)
         }
         if self._record.study.gaps:  # what was not measured is no point
             found = {
