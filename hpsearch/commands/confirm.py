@@ -107,7 +107,7 @@ def asked(
 
     definition = to_confirm(
         record,
-        store.trials(record.id, [State.COMPLETE]),
+        store.ranked(record, store.trials(record.id, [State.COMPLETE])),
         top=top or TOP,
         seeds=seeds or SEEDS,
         resplit=resplit,

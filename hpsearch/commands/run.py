@@ -199,6 +199,7 @@ def _names() -> list[str]:
 
 def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     """Say what came out, that it reproduces, and how to go on."""
+    from hpsearch.ledger.ranking import tie
     from hpsearch.report import views
     from hpsearch.search.edges import edges
     from hpsearch.search.known import widened
@@ -209,6 +210,8 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     study, counts = record.study, store.counts(record.id)
     name, program = word(record.name), settings.program()
     out(f"best: trial {best.number}, {study.search.metric} {views.value_(best.value)}")
+    if told := tie(study, len(store.tied(record))):
+        out(f"      {told}")
     if best.params:
         out(f"      {views.params(best.params)}")
     caution = views.caution(study, counts, validation_size(record))

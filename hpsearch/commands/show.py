@@ -139,6 +139,7 @@ def _rate(store: Store, record: StudyRecord) -> float | None:
 @app.command(epilog="Example: hpsearch best book")
 def best(name: Name, as_json: Json = False) -> None:
     """Show the best trial, and what to expect of it on other examples."""
+    from hpsearch.ledger.ranking import tie
     from hpsearch.report import confirmed, opened, views
     from hpsearch.search.edges import edges
     from hpsearch.search.known import widened
@@ -169,6 +170,8 @@ def best(name: Name, as_json: Json = False) -> None:
         out(line)
     counts = store.counts(record.id)
     out(f"trial {trial.number} of {name}: {record.study.search.metric} {trial.value!r}")
+    if told := tie(record.study, len(store.tied(record))):
+        out(f"  {told}")
     if trial.folds:
         each = ", ".join(views.value_(fold.value) for fold in trial.folds)
         out(f"  the mean of {len(trial.folds)} trainings: {each}")

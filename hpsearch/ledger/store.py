@@ -19,6 +19,7 @@ from hpsearch.errors import UnknownStudyError, UnknownTrialError, UsageError
 from hpsearch.ledger.changes import changed_by, refuse_change
 from hpsearch.ledger.database import Database, repeated
 from hpsearch.ledger.owner import holds
+from hpsearch.ledger.ranking import Ranking
 from hpsearch.ledger.records import (
     FINISHED,
     Counts,
@@ -40,6 +41,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self.ranked = Ranking(self.curves)
 
     # -- studies
 
@@ -164,12 +166,16 @@ class Store:
         return found[0]
 
     def best(self, record: StudyRecord) -> Trial | None:
-        """The COMPLETE trial with the best value, the first of them where several have it."""
-        value = trials.c.value
-        order = value.desc() if record.study.search.direction == "maximize" else value.asc()
-        query = trials_of(record.id).where(trials.c.state == State.COMPLETE)
-        found = self._trials(record.id, query.order_by(order, trials.c.number).limit(1))
-        return found[0] if found else None
+        """The best of the COMPLETE trials; ``ranking`` says which that is of those that tie."""
+        return next(iter(self.tied(record)), None)
+
+    def tied(self, record: StudyRecord) -> list[Trial]:
+        """The COMPLETE trials with the best value, the best of them first."""
+        end = sa.func.max if record.study.search.direction == "maximize" else sa.func.min
+        complete = (trials.c.study_id == record.id) & (trials.c.state == State.COMPLETE)
+        best = sa.select(end(trials.c.value)).where(complete).scalar_subquery()
+        query = trials_of(record.id).where(complete, trials.c.value == best)
+        return self.ranked(record, self._trials(record.id, query))
 
     def curves(self, study_id: int, numbers: Collection[int] | None = None) -> dict[int, Curve]:
         """The curves of finished trials, by number."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hpsearch.ledger.records import State, StudyRecord, Trial
+from hpsearch.ledger.store import Store
 from hpsearch.projections.run_content import text
 from hpsearch.search.known import Round
 from hpsearch.study.config import dumps
@@ -36,20 +37,22 @@ def params(of: Round) -> dict[str, str]:
 
 
 def round_summaries(
-    record: StudyRecord, rounds: Sequence[Round], trials: Sequence[Trial], *, live: bool
+    store: Store, record: StudyRecord, rounds: Sequence[Round], *, live: bool
 ) -> tuple[RoundSummary, ...]:
     """What the runs of the rounds that have begun say now."""
+    trials = store.trials(record.id)
     return tuple(
-        _round(record, each, own, len(record.study.search.rounds), live=live)
+        _round(store, record, each, own, live=live)
         for each in rounds
         if (own := each.among(trials))
     )
 
 
 def _round(
-    record: StudyRecord, of: Round, trials: Sequence[Trial], rounds: int, *, live: bool
+    store: Store, record: StudyRecord, of: Round, trials: Sequence[Trial], *, live: bool
 ) -> RoundSummary:
     study, planned = record.study, of.planned(record.budget)
+    rounds = len(study.search.rounds)
     finished = [trial for trial in trials if trial.state.finished]
     counted = {
         name: sum(trial.state is state for trial in finished)
@@ -64,12 +67,10 @@ def _round(
         f"{number} {name}" for name, number in counted.items()
     )
     lines = [f"{said}."]
-    sign = -1.0 if study.search.direction == "maximize" else 1.0
-    valued = [(sign * t.value, t.number) for t in finished if t.value is not None]
-    if valued:
-        value, number = min(valued)
-        metrics["best_value"] = sign * value
-        lines.append(f"Best: trial {number}, {study.search.metric} {sign * value:.4g}.")
+    best = next(iter(store.ranked(record, finished)), None)
+    if best is not None and best.value is not None:
+        metrics["best_value"] = best.value
+        lines.append(f"Best: trial {best.number}, {study.search.metric} {best.value:.4g}.")
     done = len(finished) == len(trials) >= planned
     status = "FINISHED" if done else "RUNNING" if live else "KILLED"
     ended = [t.ended for t in finished if t.ended is not None]

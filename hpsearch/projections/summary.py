@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from hpsearch.ledger.environments import of_study
+from hpsearch.ledger.ranking import tie
 from hpsearch.ledger.records import Counts, Opening, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.projections.round_summary import RoundSummary, round_summaries
@@ -99,6 +100,8 @@ def summary_of(
     if given is None and best is not None and best.value is not None:  # no single one of given
         metrics["best_value"] = best.value
         lines.append(_best(record, best, page))
+        if told := tie(record.study, len(store.tied(record))):
+            lines.append(f"{told}.")
         if counts.done:
             metrics |= _corrected(store, record, lines)
         reproduced = reproduction_of(record, best)
@@ -137,7 +140,7 @@ def _tested(openings: Sequence[Opening]) -> str:
 
 def _rounds(store: Store, record: StudyRecord, *, live: bool) -> tuple[RoundSummary, ...]:
     rounds = rounds_of(store, record)
-    return round_summaries(record, rounds, store.trials(record.id), live=live) if rounds else ()
+    return round_summaries(store, record, rounds, live=live) if rounds else ()
 
 
 def _counted(counts: Counts) -> str:

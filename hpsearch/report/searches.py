@@ -74,13 +74,15 @@ def best(study: Study, finished: Sequence[Finished]) -> Figure | None:
 
 def outcomes(study: Study, finished: Sequence[Finished]) -> Outcomes:
     """How the trials ended, as it is drawn."""
-    metric = study.search.metric
+    metric, numbers = study.search.metric, [f.trial.number for f in finished]
+    first = next(iter(ranked(study, finished)), None)
     return Outcomes(
         metric=metric_name(metric),
         maximize=maximizes(study),
-        numbers=[f.trial.number for f in finished],
+        numbers=numbers,
         values=np.array([f.last(metric) for f in finished], dtype=np.float64),
         endings=[f.ending for f in finished],
+        best=None if first is None else numbers.index(first.trial.number),
     )
 
 

@@ -66,6 +66,8 @@ class Outcomes:
     values: Numbers
     """Of a trial that was stopped, its last; not a number where it has none."""
     endings: Sequence[Ending]
+    best: int | None
+    """The place of the best complete trial."""
 
     @property
     def complete(self) -> NDArray[np.bool_]:
@@ -75,13 +77,6 @@ class Outcomes:
     def ended(self, how: Ending) -> NDArray[np.bool_]:
         """(trials,), which ones ended so."""
         return np.array([ending is how for ending in self.endings], dtype=np.bool_)
-
-    @property
-    def best(self) -> int | None:
-        """The place of the best complete trial."""
-        if not self.complete.any():
-            return None
-        return int(np.argmax(self.merit))
 
     @property
     def merit(self) -> Numbers:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpsearch.data.facts import remarks
+from hpsearch.ledger.ranking import tie
 from hpsearch.ledger.records import Counts, State, StudyRecord, Trial
 from hpsearch.report import trials, views, words
 from hpsearch.report.trials import (
@@ -68,6 +69,9 @@ def paragraph(
             f"The best {metric_name(study.search.metric)}, {words.value(best.trial.value)}, was "
             f"reached by trial {best.trial.number}: {values}."
         )
+        tied = sum(f.trial.value == best.trial.value for f in finished)
+        if told := tie(study, tied):
+            said.append(f"{told}.")
         known = record.reproduced or {}
         if known.get("recorded_sha256") == best.trial.weights_sha256 and known.get("identical"):
             said.append("Training it again gave the same bits.")

@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.ledger.ranking import by_loss, loss
 from hpsearch.ledger.records import Curve, State, StudyRecord, Trial, mean_of
 from hpsearch.ledger.store import Store
 from hpsearch.report import words
@@ -92,10 +93,14 @@ def trained(store: Store, record: StudyRecord) -> list[Finished]:
 
 
 def ranked(study: Study, finished: Iterable[Finished]) -> list[Finished]:
-    """Those that have a value, the best first."""
-    sign = -1.0 if maximizes(study) else 1.0
-    done = [(sign * f.trial.value, f) for f in finished if f.trial.value is not None]
-    return [f for _, f in sorted(done, key=lambda pair: (pair[0], pair[1].trial.number))]
+    """Those that have a value, the best first: see ``ledger.ranking``."""
+    sign, losses = -1.0 if maximizes(study) else 1.0, by_loss(study)
+    done = [
+        (sign * f.trial.value, loss(study, f.trial, f.curve) if losses else 0.0, f.trial.number, f)
+        for f in finished
+        if f.trial.value is not None
+    ]
+    return [f for _, _, _, f in sorted(done, key=lambda found: found[:3])]
 
 
 def maximizes(study: Study) -> bool:

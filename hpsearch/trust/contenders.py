@@ -35,7 +35,7 @@ def to_confirm(
 
     Args:
         record: The other study.
-        complete: Its COMPLETE trials.
+        complete: Its COMPLETE trials, the best first.
         top: How many different configurations, the best first; the baseline comes behind them.
         seeds: How many new seeds each is trained with.
         resplit: Whether each seed sees another draw of the training and validation part.
@@ -50,7 +50,7 @@ def to_confirm(
             f"examples; leave --resplit out"
         )
     chosen: dict[str, Configuration] = {}
-    for trial in _ranked(study, complete):
+    for trial in complete:
         values = values_of(trial.params)
         chosen.setdefault(dumps(values), Configuration(trial=trial.number, values=values))
         if len(chosen) == top:
@@ -129,11 +129,6 @@ def _holding(study: Study, trials: GivenConfig) -> Study:
             low, high = min([open_.low, *given]), max([open_.high, *given])
             space[path] = replace(open_, low=low, high=high)
     return replace(study, space=space, epochs_by_round=())
-
-
-def _ranked(study: Study, complete: Sequence[Trial]) -> list[Trial]:
-    sign = -1.0 if study.search.direction == "maximize" else 1.0
-    return sorted(complete, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
 
 
 def values_of(params: Params) -> dict[str, Value]:

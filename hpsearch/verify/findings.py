@@ -23,6 +23,7 @@ from hpsearch.trust.reproduce import Reproduction
 from hpsearch.verify import ledger_invariants, tracking_invariants
 from hpsearch.verify.ledger_reading import Ledger
 from hpsearch.verify.look import Look
+from hpsearch.verify.pieces import best
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _notes(seen: Look) -> Iterator[str]:
             yield f"{said} lost its worker; another worker will run it again"
     if seen.live:
         yield "the study is running; trials that are not in MLflow yet are not violations"
-    chosen = seen.ledger.best if "given" not in seen.ledger.definition else None
+    chosen = best(seen.ledger) if "given" not in seen.ledger.definition else None
     if seen.ledger.done and chosen and seen.reproduced is None and not seen.live:
         yield "the best trial has not been reproduced yet; `hpsearch sync` reproduces it"
     if seen.reproduced is False:

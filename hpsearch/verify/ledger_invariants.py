@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from hpsearch.ledger.records import State
 from hpsearch.study.config import dumps
 from hpsearch.verify.endings import ended
-from hpsearch.verify.fold_invariants import counts, folds, pieces
+from hpsearch.verify.fold_invariants import folds
 from hpsearch.verify.ledger_reading import Ledger, TrialRow
 from hpsearch.verify.look import Check, Look
+from hpsearch.verify.pieces import counts, pieces
 from hpsearch.verify.round_reading import rounds_of, searched
 
 _TOLD = 100  # of the trials that are missing

@@ -207,16 +207,6 @@ class Ledger:
         ended = [trial.finished for trial in self.trials.values()]
         return all(ended) and len(ended) >= self.budget
 
-    @property
-    def best(self) -> TrialRow | None:
-        """The COMPLETE trial with the best value, the first where several have it."""
-        complete = [t for t in self.trials.values() if t.state == "COMPLETE"]
-        valued = [(t.value, t.number) for t in complete if t.value is not None]
-        sign = -1.0 if self.definition["search"]["direction"] == "maximize" else 1.0
-        if not valued:
-            return None
-        return self.trials[min(valued, key=lambda pair: (sign * pair[0], pair[1]))[1]]
-
 
 def _tables(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every table in a table, with its path, down to those that are a range or choices."""

@@ -13,6 +13,7 @@ from hpsearch.study.config import dumps
 from hpsearch.study.rounds import round_of
 from hpsearch.verify.ledger_reading import TrialRow
 from hpsearch.verify.look import WEIGHTS_FILE, Check, Look
+from hpsearch.verify.pieces import best as choice
 from hpsearch.verify.round_invariants import begun, rounds
 from hpsearch.verify.tracking_reading import NUMBER, PARENT, ROUND, STUDY, Points, Run, as_kept
 
@@ -221,7 +222,7 @@ def _marks(seen: Look) -> Iterator[str]:
 
 def _weights(seen: Look) -> Iterator[str]:
     """The weights that are kept have the recorded digest; a confirmed best trial's are kept."""
-    ledger, best = seen.ledger, seen.ledger.best
+    ledger, best = seen.ledger, choice(seen.ledger)
     objective = ledger.objective or {}
     expected = ledger.done and not seen.live and seen.reproduced is True
     for trial, run in seen.pairs():

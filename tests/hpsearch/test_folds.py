@@ -86,7 +86,7 @@ def test_a_trial_is_a_file_that_runs(home: Path, call: Call, tmp_path: Path) -> 
 def test_confirmed_on_all_folds_and_tested_without(tmp_path: Path) -> None:
     """A confirmation trains as the search did; the test part is scored by single trainings."""
     store, record = ran(folded(4), tmp_path, 1)
-    complete = store.trials(record.id, [State.COMPLETE])
+    complete = store.ranked(record, store.trials(record.id, [State.COMPLETE]))
     own = ran(to_confirm(record, complete, top=1, seeds=2, resplit=True), tmp_path, 1)[1]
     assert {len(trial.folds) for trial in store.trials(own.id)} == {4}
     assert store.counts(own.id).complete == 4

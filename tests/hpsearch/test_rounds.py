@@ -224,7 +224,7 @@ def test_a_confirmation_holds_what_rounds_have_found(ran: Path) -> None:
     record = Store(Database(f"sqlite:///{ran / 'studies.db'}")).study("rounds")
     trials = Store(Database(f"sqlite:///{ran / 'studies.db'}")).trials(record.id)
     grown = replace(trials[9], value=1.0, params={**trials[9].params, "training.lr": 2.5})
-    made = to_confirm(record, [*trials[:9], grown], top=2, seeds=2, resplit=False)
+    made = to_confirm(record, [grown, *trials[:9]], top=2, seeds=2, resplit=False)
     assert made.given is not None
     best, _, baseline = made.given.configurations
     assert (best.values["training.lr"], best.values["training.epochs"]) == (2.5, 3)

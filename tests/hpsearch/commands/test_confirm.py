@@ -60,7 +60,7 @@ def confirmed(store: Store, home: Path, **options: Any) -> Study:
     """Its best three, confirmed in this process."""
     record = store.study("small")
     asked = {"top": 3, "seeds": 3, "resplit": False, **options}
-    definition = to_confirm(record, store.trials(record.id), **asked)
+    definition = to_confirm(record, store.ranked(record, store.trials(record.id)), **asked)
     run(home, definition).database.engine.dispose()
     return definition
 
@@ -69,7 +69,7 @@ def test_the_best_and_the_baseline(store: Store) -> None:
     """The configurations are the best ones in order, and behind them the middle of every range."""
     record = store.study("small")
     trials = store.trials(record.id)
-    given = to_confirm(record, trials, top=3, seeds=2, resplit=True).given
+    given = to_confirm(record, store.ranked(record, trials), top=3, seeds=2, resplit=True).given
     assert given is not None
     ranked = sorted(trials, key=lambda trial: (-(trial.value or 0), trial.number))[:3]
     assert [one.trial for one in given.configurations] == [t.number for t in ranked] + [None]
@@ -108,7 +108,8 @@ def test_a_seed_that_was_searched_is_no_part_of_a_configuration(tmp_path: Path) 
     )
     opened = run(tmp_path, tried)
     record = opened.study("small")
-    definition = to_confirm(record, opened.trials(record.id), top=3, seeds=2, resplit=False)
+    ranked = opened.ranked(record, opened.trials(record.id))
+    definition = to_confirm(record, ranked, top=3, seeds=2, resplit=False)
     opened.database.engine.dispose()
     assert definition.given is not None
     assert len(definition.given.configurations) == 1
