@@ -41,6 +41,7 @@ class Search(TypedDict, total=False):
     reduction_factor: int
     repeat: bool
     percentile: float
+    p_threshold: float
     stall: int
     lower: float
     upper: float

@@ -36,7 +36,7 @@ def prunes_from(study: Study) -> int | None:
     search = study.search
     if search.pruner in ("median", "percentile"):
         return search.lag + PRUNER_STARTUP - 1
-    return search.lag if search.pruner in ("halving", "hyperband") else None
+    return search.lag if search.pruner in ("halving", "hyperband", "wilcoxon") else None
 
 
 def delays(study: Study, *, least: float = 0.0) -> Iterator[str]:

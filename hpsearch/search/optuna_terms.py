@@ -62,7 +62,7 @@ def frozen(
     rungs, shown = rung_steps(study), {len(curve), *more}
     metric = curve[:, study.column].tolist() if len(curve) else []
     if study.folds > 1:
-        metric = measured(trial.folds)
+        metric = measured(study, trial.folds)
         shown = set(range(len(metric) + 1))
     return FrozenTrial(
         number=trial.number,

@@ -19,6 +19,9 @@ PERCENTILE = 25.0
 STALL = 5
 """Of the patient pruner: epochs without a better value."""
 
+P_THRESHOLD = 0.1
+"""Of the Wilcoxon pruner: below this p-value a trial is worse than the best one."""
+
 
 class Pruning:
     """The pruner of one trial, shown its metric step by step."""
@@ -32,7 +35,7 @@ class Pruning:
             path: outward(study.space[path], value) for path, value in params.items()
         }
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna calls the patient pruner experimental
+            warnings.simplefilter("ignore")  # Optuna calls some pruners experimental
             self._pruner = pruner(study)
         self._asker = optuna.Study(NAME, self._view, pruner=self._pruner)
 
@@ -78,6 +81,11 @@ def pruner(study: Study) -> optuna.pruners.BasePruner:
         case "threshold":
             return optuna.pruners.ThresholdPruner(
                 lower=search.lower, upper=search.upper, n_warmup_steps=search.min_epochs
+            )
+        case "wilcoxon":
+            return optuna.pruners.WilcoxonPruner(
+                p_threshold=P_THRESHOLD if search.p_threshold is None else search.p_threshold,
+                n_startup_steps=search.min_epochs,
             )
         case "none":
             return optuna.pruners.NopPruner()

@@ -24,8 +24,13 @@ def own_steps(study: Study, params: Params) -> int:
     return study.folds if study.folds > 1 else own_epochs(study, params)
 
 
-def measured(folds: Sequence[Fold]) -> list[float]:
-    """What a pruner is shown after each fold: the mean so far, which is the value in the end."""
+def measured(study: Study, folds: Sequence[Fold]) -> list[float]:
+    """What a pruner is shown after each fold: the mean so far, which is the value in the end.
+
+    One that compares fold by fold is shown what each came to.
+    """
+    if study.search.pruner == "wilcoxon":
+        return [fold.value for fold in folds]
     return [mean_of(folds[:step]) for step in range(1, len(folds) + 1)]
 
 
@@ -37,6 +42,8 @@ def rung_steps(study: Study) -> Sequence[int]:
     search, most = study.search, most_steps(study)
     if search.pruner in ("median", "percentile", "patient", "threshold"):
         return range(search.min_epochs, most)
+    if search.pruner == "wilcoxon":  # of one pair it can say nothing
+        return range(max(search.min_epochs, 2), most)
     if search.pruner in ("halving", "hyperband"):
         steps, step = [], search.min_epochs
         while step < most:

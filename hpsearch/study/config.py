@@ -80,13 +80,22 @@ class SearchConfig(Section):
     population: Annotated[int, Field(ge=4, le=10_000)] | None = None
     """Trials of a generation, of a sampler that has them; None: what the sampler itself takes."""
     pruner: Literal[
-        "none", "median", "percentile", "halving", "hyperband", "patient", "threshold"
+        "none",
+        "median",
+        "percentile",
+        "halving",
+        "hyperband",
+        "patient",
+        "threshold",
+        "wilcoxon",
     ] = "none"
     min_epochs: Positive = 1
     reduction_factor: Annotated[int, Field(ge=2, le=2**31 - 1)] = 3
     repeat: bool | None = None
     """Whether a point may be trained twice where all is choices and whole numbers; None: no."""
     percentile: Annotated[float, Field(gt=0, lt=100)] | None = None
+    p_threshold: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of the Wilcoxon pruner: the p-value below which a trial is pruned."""
     stall: Positive | None = None
     """Of the patient pruner: epochs without a better value."""
     lower: float | None = None
@@ -111,7 +120,8 @@ class SearchConfig(Section):
     def looks_back(self) -> bool:
         """Whether a trial depends on those that are older by the lag, and so must wait for them."""
         learns = self.sampler in ("tpe", "cmaes")
-        return learns or self.pruner in ("median", "percentile", "halving", "hyperband")
+        compares = ("median", "percentile", "halving", "hyperband", "wilcoxon")
+        return learns or self.pruner in compares
 
     @property
     def seconds(self) -> float:

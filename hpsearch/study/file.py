@@ -204,6 +204,11 @@ def parse(table: Mapping[str, Any]) -> Study:
             f"search.metric: {show(search.metric)} is not a metric of this study"
             f"{nearest(search.metric, list(study.metrics))}"
         )
+    if search.pruner == "wilcoxon" and study.folds < 3:
+        raise StudyFileError(
+            "search.pruner: wilcoxon compares trials fold by fold; set `folds` in [data], or "
+            "`repeats`, to 3 or more"
+        )
     if search.pruner != "none" and study.epochs is None and study.folds == 1:
         raise StudyFileError(
             f"search.pruner: {search.pruner} needs the maximum number of epochs; set "

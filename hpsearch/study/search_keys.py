@@ -10,6 +10,7 @@ _OF_PRUNER = {
     "stall": "patient",
     "lower": "threshold",
     "upper": "threshold",
+    "p_threshold": "wilcoxon",
 }
 """Which pruner a key is for."""
 _LEARNS = ("tpe",)

@@ -218,7 +218,7 @@ def evaluate(
                     if len(ended) == len(folds):
                         continue
                     folds = ended
-                    step, measure = len(folds), measured(folds)[-1]
+                    step, measure = len(folds), measured(study, folds)[-1]
                 # At its end it is measured, too: others are compared with it at this rung.
                 if pruning.stops(step, measure) and not training.ended:
                     state, reason = State.PRUNED, study.search.pruner

@@ -41,6 +41,11 @@ def test_nothing_is_pruned_before(pruner: str) -> None:
     assert first >= (prunes_from(of) or 0)
 
 
+def test_wilcoxon_has_a_trial_to_compare_with() -> None:
+    """From the one on that sees the first."""
+    assert prunes_from(study(search__pruner="wilcoxon", search__lag=6, training__repeats=3)) == 6
+
+
 def test_in_words() -> None:
     """Only what costs a good part of the trials is said at the start of a run."""
     of = study(search__sampler="tpe", search__pruner="hyperband", search__lag=32, search__trials=40)
@@ -65,6 +70,14 @@ def test_in_words() -> None:
         ({"startup": 3}, "search.startup: the random sampler does not learn; remove it"),
         ({"population": 5}, "search.population: the random sampler has no generations; remove it"),
         ({"stall": 3}, 'search.stall: is for the patient pruner; set `pruner = "patient"`, or'),
+        (
+            {"p_threshold": 0.2},
+            'search.p_threshold: is for the wilcoxon pruner; set `pruner = "wil',
+        ),
+        (
+            {"pruner": "wilcoxon"},
+            "search.pruner: wilcoxon compares trials fold by fold; set `folds`",
+        ),
         ({"pruner": "threshold"}, "search.pruner: threshold needs `lower` or `upper`, or both"),
         (
             {"pruner": "threshold", "lower": 0.5, "upper": 0.2},

@@ -1,4 +1,4 @@
-"""What the pruners decide that look at a trial alone: it stalls, or its metric is out of bounds."""
+"""What pruners decide: of a trial alone, or of its folds beside those of the best one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hpsearch.ledger.records import Fold, State, Trial, curve, mean_of
 from hpsearch.search.history import History
 from hpsearch.search.pruning import STALL, Pruning
 from tests.conftest import study
@@ -46,3 +47,49 @@ def test_threshold_pruner_stops_what_is_out_of_bounds(
     assert expected == stopped_after(FALLING, pruner="threshold", **bounds)
     later = stopped_after(FALLING, pruner="threshold", min_epochs=6, **bounds)
     assert later == (6 if bounds == {"lower": 0.3} else None)
+
+
+def complete(number: int, values: list[float]) -> Trial:
+    """A trial whose folds came to these values."""
+    folds = tuple(Fold(1, 10, value) for value in values)
+    return Trial(
+        number=number,
+        state=State.COMPLETE,
+        value=mean_of(folds),
+        params={"training.lr": 0.1, "network.dropout": 0.0},
+        epochs=len(folds),
+        seed=0,
+        attempts=1,
+        started=0.0,
+        ended=1.0,
+        weights_sha256=None,
+        mlflow_run_id=None,
+        reason=None,
+        rungs={},
+        environment=None,
+        in_optuna=False,
+        in_mlflow=False,
+        folds=folds,
+    )
+
+
+@pytest.mark.parametrize("threshold", [None, 0.05, 0.3])
+@pytest.mark.parametrize("drop", [0.01, 0.03, 0.1])
+def test_wilcoxon_pruner_compares_fold_by_fold(threshold: float | None, drop: float) -> None:
+    """It asks whether the folds so far are worse than those of the best, not the newest, trial."""
+    from scipy.stats import wilcoxon
+
+    more = {} if threshold is None else {"search__p_threshold": threshold}
+    of = study(training__repeats=10, search__pruner="wilcoxon", search__lag=1, **more)
+    best = [0.80, 0.91, 0.75, 0.88, 0.83, 0.79, 0.95, 0.72, 0.86, 0.90]
+    noise = [0.02, -0.011, 0.031, 0.007, -0.023, 0.013, 0.001, -0.017, 0.029, -0.005]
+    rows = curve([[0.0] * 4] * 10)
+    history = History(of)
+    history.add([(complete(0, best), rows), (complete(1, [0.1] * 10), rows)])
+    pruning = Pruning(of, history, 2, {"training.lr": 0.2, "network.dropout": 0.0})
+    values = [value - drop + off for value, off in zip(best, noise, strict=True)]
+    for step in range(1, 10):
+        gaps = [mine - its for mine, its in zip(values[:step], best, strict=False)]
+        worse = step > 1 and wilcoxon(gaps, alternative="less").pvalue < (threshold or 0.1)
+        behind = sum(values[:step]) / step < sum(best) / 10  # Optuna's own precaution
+        assert pruning.stops(step, values[step - 1]) == (worse and behind)

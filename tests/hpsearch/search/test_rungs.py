@@ -19,6 +19,10 @@ from tests.conftest import study
         ("hyperband", {}, [1, 3]),  # and not the last, the ninth
         ("hyperband", {"search__min_epochs": 2, "search__reduction_factor": 2}, [2, 4, 8]),
         ("hyperband", {"search__min_epochs": 9}, []),
+        ("median", {"training__repeats": 4}, [1, 2, 3]),  # after each repeat, whatever its epochs
+        ("halving", {"training__repeats": 5}, [1, 3]),
+        ("wilcoxon", {"training__repeats": 5}, [2, 3, 4]),
+        ("wilcoxon", {"training__repeats": 5, "search__min_epochs": 4}, [4]),
     ],
 )
 def test_rungs(pruner: str, changes: dict[str, Any], expected: list[int]) -> None:

@@ -34,6 +34,7 @@ PRUNERS: dict[str, dict[str, Any]] = {
     "hyperband": {"search__reduction_factor": 2},
     "patient": {"search__stall": 1},
     "threshold": {"search__lower": 0.08},
+    "wilcoxon": {"training__repeats": 4, "search__p_threshold": 0.3},
 }
 
 
