@@ -266,9 +266,7 @@ class Runs:
             if run is None or not run.running:
                 self._alone()
                 parent = self._above(tracking, trial.number)
-                wanted = self._content.run(
-                    trial, no_curve(metrics=len(self._record.metrics)), parent=parent
-                )
+                wanted = self._content.run(trial, no_curve(), parent=parent)
                 run_id = tracking.begin(wanted, run.id if run else None)
                 shown = run.shown if run else set()
                 self._runs[trial.number] = _Run(run_id, running=True, shown=shown)
@@ -378,11 +376,7 @@ class Runs:
             steps = self._store.steps(self._record.id, finished)
             for trial in batch:
                 number = trial.number
-                yield (
-                    trial,
-                    curves.get(number, no_curve(metrics=len(self._record.metrics))),
-                    steps.get(number, NO_STEPS),
-                )
+                yield trial, curves.get(number, no_curve()), steps.get(number, NO_STEPS)
 
     def _commit(self, trial: Trial) -> str | None:
         """The commit that a trial was trained by, where that was recorded."""
