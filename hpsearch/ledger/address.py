@@ -24,6 +24,14 @@ _DEAF = {
     "tcp_user_timeout": 20_000,
 }
 """A PostgreSQL that was cut off says nothing at all: after 20 s or so that is an outage, too."""
+_SILENT = {
+    "idle_in_transaction_session_timeout": 20_000,
+    "tcp_keepalives_idle": 10,
+    "tcp_keepalives_interval": 5,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+"""And one that cut us off has to notice, too, while it holds our locks: before others give up."""
 _OPTIONS = {"mode": ("ro", "rw", "rwc"), "immutable": ("0", "1")}
 """SQLite's own, and what they may be. Others would make it another database, or unsafe."""
 
@@ -118,17 +126,19 @@ def connecting(url: sa.URL) -> dict[str, int | str]:
     """The driver's arguments for a PostgreSQL, however the server and its roles are set up.
 
     Text goes and comes as UTF-8, and a transaction sees what others have committed. Nobody waits
-    for ever: one that was cut off is noticed, and a lock that another holds is waited for as long
-    as SQLite does. The address may ask for another patience, not for another encoding or isolation.
+    for ever: both sides notice that one was cut off, and what it was writing is undone; a lock that
+    another holds is waited for as long as SQLite does. The address may ask for another patience,
+    not for another encoding or isolation.
     """
     if url.get_backend_name() != "postgresql":
         return {}
-    lock = f"-c lock_timeout={int(BUSY * 1000)}"
+    settings = {"lock_timeout": int(BUSY * 1000), **_SILENT}
+    ours = " ".join(f"-c {name}={value}" for name, value in settings.items())
     isolation = r"-c default_transaction_isolation=read\ committed"
     asked = url.query.get("options", "")
     return {
         **{key: value for key, value in _DEAF.items() if key not in url.query},
-        "options": " ".join(f"{lock} {asked} {isolation}".split()),
+        "options": " ".join(f"{ours} {asked} {isolation}".split()),
         "client_encoding": "utf8",
     }
 

@@ -11,6 +11,8 @@ _LOCKED = "55P03"
 """What PostgreSQL calls a lock that another holds for too long."""
 _LACKING = "22P05"
 """What PostgreSQL calls a character that the database's encoding does not have."""
+_TOO_LATE = "25P03"
+"""What PostgreSQL says to one that was silent for so long that it undid the transaction."""
 _RACES = ("40001", "40P01")
 """What PostgreSQL calls a transaction that it undid so that another could commit."""
 
@@ -49,9 +51,11 @@ def away(error: BaseException) -> bool:
 
     It is not if the server refused: a full disk, no such table, ….
     """
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if state == _TOO_LATE:
+        return True
     if not isinstance(error, OperationalError | InterfaceError) or _speaks_otherwise(error):
         return False
-    state = getattr(error.orig, "sqlstate", None)
     # 08: connection exceptions; 57P: shut down, or starting up; 40: serialization failures and
     # deadlocks. No state: never connected.
     return state is None or state.startswith(("08", "57P", "40"))

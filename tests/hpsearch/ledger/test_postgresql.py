@@ -15,7 +15,13 @@ import pytest
 import sqlalchemy as sa
 
 import hpsearch.ledger
-from hpsearch.errors import LostRaceError, StoreError, StoreOpenError, StoreUnreachableError
+from hpsearch.errors import (
+    LostRaceError,
+    StoreAwayError,
+    StoreError,
+    StoreOpenError,
+    StoreUnreachableError,
+)
 from hpsearch.ledger import tables
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases, crashed, released
@@ -143,6 +149,27 @@ def test_options_in_the_address_stand_beside_our_own(fresh_postgres: str, opened
         names = ("work_mem", "transaction_isolation", "lock_timeout")
         found = [setting(connection, name) for name in names]
     assert found == ["5MB", "read committed", "30s"]
+
+
+def test_locks_of_a_host_that_is_cut_off_do_not_last(fresh_postgres: str, opened: Open) -> None:
+    """One that falls silent in a transaction loses it, before others give up waiting for it."""
+    store = Store(opened(fresh_postgres))
+    with store.database.read() as connection:
+        assert setting(connection, "idle_in_transaction_session_timeout") == "20s"
+    record = store.register(study(), {"dataset": "d"})
+    soon = {"options": "-c idle_in_transaction_session_timeout=100"}
+    url = sa.make_url(fresh_postgres).update_query_dict(soon)
+    silent = opened(url.render_as_string(hide_password=False))
+
+    def late() -> None:
+        with silent.write() as connection:
+            connection.execute(sa.select(tables.studies).with_for_update())
+            assert run(worker(store.database, record)) == 0  # waits until the lock is free
+            connection.execute(sa.update(tables.studies).values(budget=99))
+
+    with pytest.raises(StoreAwayError):
+        late()
+    assert store.study("small").study.search.trials == 6
 
 
 @pytest.mark.parametrize("level", ["serializable", "repeatable read"])
