@@ -2,10 +2,10 @@
 
 ``python -m tests.mutants search --count 30 --seed 1`` changes one thing at a time in a copy of the
 tree, runs the room's own tests on it until one fails, and prints each change that they let pass.
-Only those tests are run that run the changed function (tests/reached.py) or start processes, the
-quick ones first. ``--only 4 7`` looks at those again, while the code is the same. A change that
-makes the tests hang is noticed, too: they have MUTANTS_SECONDS (120), which a busy machine needs
-more of.
+Only those tests are run that run the changed function in their own process (tests/reached.py), the
+quick ones first; which they are is kept in a file with ``--seen FILE``, for the next time that the
+code is the same. ``--only 4 7`` looks at those changes again. A change that makes the tests hang is
+noticed, too: they have MUTANTS_SECONDS (120), which a busy machine needs more of.
 """
 
 from __future__ import annotations
@@ -232,17 +232,9 @@ def _said(tree: Path) -> Path:
 
 
 def noticing(seen: dict[str, Reached], file: str, function: int | None) -> list[str]:
-    """The tests that may notice a change of a function, or of a module itself, quick ones first.
-
-    Those that start processes, which may run anything, come last.
-    """
-    place = (file, function)
-    chosen = [
-        test
-        for test, one in seen.items()
-        if function is None or place in one.functions or one.processes
-    ]
-    return sorted(chosen, key=lambda test: (place not in seen[test].functions, seen[test].seconds))
+    """The tests that may notice a change of a function, or of a module itself, quick ones first."""
+    chosen = [t for t, one in seen.items() if function is None or (file, function) in one.functions]
+    return sorted(chosen, key=lambda test: seen[test].seconds)
 
 
 @contextmanager
@@ -268,6 +260,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=20, help="how many changes (default: 20)")
     parser.add_argument("--seed", type=int, default=0, help="which ones (default: 0)")
     parser.add_argument("--only", type=int, nargs="*", help="their numbers in the sample")
+    parser.add_argument("--seen", type=Path, help="a file for what each test runs")
     words = parser.parse_args()
     seconds = float(os.environ.get("MUTANTS_SECONDS", "120"))
     room = "net" if words.room == "net" else f"hpsearch/{words.room}"
@@ -278,13 +271,16 @@ def main() -> None:
         tried = [(at, one) for at, one in drawn if words.only is None or at in words.only]
         if not tried:
             sys.exit(f"{room}: there is nothing to change")
-        begun = time.monotonic()
-        report, chosen = Path(folder) / "reached.json", Path(folder) / "chosen.json"
-        passed = passes(tree, [f"tests/{room}"], seconds, f"--reached={report}")
-        print(f"tests/{room}: {time.monotonic() - begun:.0f} s as it is", flush=True)
-        if not passed:
-            print(*_said(tree).read_text().splitlines()[-20:], sep="\n")
-            sys.exit(f"it fails, or needs more than {seconds:.0f} s: set MUTANTS_SECONDS")
+        report = words.seen.absolute() if words.seen else Path(folder) / "reached.json"
+        chosen = Path(folder) / "chosen.json"
+        if not report.exists():
+            begun = time.monotonic()
+            passed = passes(tree, [f"tests/{room}"], seconds, f"--reached={report}")
+            print(f"tests/{room}: {time.monotonic() - begun:.0f} s as it is", flush=True)
+            if not passed:
+                print(*_said(tree).read_text().splitlines()[-20:], sep="\n")
+                report.unlink(missing_ok=True)
+                sys.exit(f"it fails, or needs more than {seconds:.0f} s: set MUTANTS_SECONDS")
         seen = reached.read(report)
         survivors = 0
         for at, (path, mutation) in tried:

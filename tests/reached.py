@@ -26,8 +26,6 @@ class Reached:
     seconds: float = 0.0
     functions: list[tuple[str, int]] = field(default_factory=list)
     """Files and first lines of the functions that it called, decorators included."""
-    processes: bool = False
-    """Whether it started Python, where it may have called any function."""
 
 
 class Watch:
@@ -37,12 +35,6 @@ class Watch:
         self._root, self._file = f"{root}/", file
         self._found: dict[str, Reached] = {}
         self._called: set[tuple[str, int]] = set()
-        self._processes = False
-        sys.addaudithook(self._audit)
-
-    def _audit(self, event: str, words: tuple[Any, ...]) -> None:
-        if event == "subprocess.Popen":
-            self._processes |= "python" in str(words[:2]) or "hpsearch" in str(words[:2])
 
     def _trace(self, frame: FrameType, event: str, of: Any) -> None:
         self._called.add((frame.f_code.co_filename, frame.f_code.co_firstlineno))
@@ -50,7 +42,6 @@ class Watch:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         self._called.clear()
-        self._processes = False
         begun = time.monotonic()
         threading.settrace(self._trace)
         sys.settrace(self._trace)
@@ -66,7 +57,6 @@ class Watch:
                     for file, line in self._called
                     if file.startswith(self._root)
                 ),
-                self._processes,
             )
 
     def pytest_sessionfinish(self) -> None:
@@ -101,6 +91,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def read(file: Path) -> dict[str, Reached]:
     """What was written with ``--reached``."""
     return {
-        test: Reached(one["seconds"], [(f, n) for f, n in one["functions"]], one["processes"])
+        test: Reached(one["seconds"], [(f, n) for f, n in one["functions"]])
         for test, one in json.loads(file.read_text()).items()
     }

@@ -86,28 +86,27 @@ def test_the_function_is_found() -> None:
 
 
 def test_only_tests_that_may_notice_are_run() -> None:
-    """The quickest come first, those that start processes last."""
+    """Those that run the function, the quickest first; all of them for what is in no function."""
     seen = {
         "slow": Reached(9.0, [("a.py", 1), ("a.py", 5)]),
-        "process": Reached(0.5, [], processes=True),
         "quick": Reached(1.0, [("a.py", 5)]),
         "other": Reached(0.1, [("b.py", 5)]),
     }
-    assert mutants.noticing(seen, "a.py", 5) == ["quick", "slow", "process"]
-    assert mutants.noticing(seen, "a.py", None) == ["other", "process", "quick", "slow"]
+    assert mutants.noticing(seen, "a.py", 5) == ["quick", "slow"]
+    assert mutants.noticing(seen, "a.py", None) == ["other", "quick", "slow"]
 
 
 def test_what_tests_run_is_seen(tmp_path: Path) -> None:
     """Each test with its functions, also on threads; those chosen are run in the given order."""
     (tmp_path / "test_it.py").write_text(
-        "import subprocess, sys, threading\n"
+        "import threading\n"
         "def f(): ...\n"
         "def test_a(): f()\n"
         "def test_b():\n"
         "    thread = threading.Thread(target=f)\n"
         "    thread.start()\n"
         "    thread.join()\n"
-        "def test_c(): subprocess.run([sys.executable, '-c', ''], check=True)\n"
+        "def test_c(): ...\n"
     )
     file, chosen = tmp_path / "reached.json", tmp_path / "chosen.json"
 
@@ -119,10 +118,9 @@ def test_what_tests_run_is_seen(tmp_path: Path) -> None:
     run(f"--reached={file}")
     seen = reached.read(file)
     found = {
-        test.partition("::")[2]: (("test_it.py", 2) in one.functions, one.processes)
-        for test, one in seen.items()
+        test.partition("::")[2]: ("test_it.py", 2) in one.functions for test, one in seen.items()
     }
-    assert found == {"test_a": (True, False), "test_b": (True, False), "test_c": (False, True)}
+    assert found == {"test_a": True, "test_b": True, "test_c": False}
     chosen.write_text(json.dumps(["test_it.py::test_c", "test_it.py::test_a"]))
     run(f"--reached={file}", f"--chosen={chosen}")
     assert list(reached.read(file)) == ["test_it.py::test_c", "test_it.py::test_a"]
