@@ -49,10 +49,11 @@ def confirmed(scores: Scores, *, maximize: bool, seed: int = 0) -> Confirmed:
     Statistics in Medicine 26, 2007). ``_noise`` tells how far a mean may be off.
 
     The best of several is best partly by luck. So configurations of which none is clearly behind
-    the others are taken as drawn from one normal distribution, whose spread is estimated too, as in
-    Rubin, "Estimation in parallel randomized experiments", Journal of Educational Statistics 6,
-    1981. The share by which they are drawn to their mean has a uniform prior (Strawderman, "Proper
-    Bayes minimax estimators of the multivariate normal mean", Annals of Mathematical Statistics 42,
+    the others are taken as drawn from one normal distribution, whose spread is unknown, too: the
+    hierarchical model of Rubin, "Estimation in parallel randomized experiments", Journal of
+    Educational Statistics 6, 1981 (Gelman et al., "Bayesian Data Analysis", 2013, section 5.4). The
+    share by which they are drawn to their mean has a uniform prior (Strawderman, "Proper Bayes
+    minimax estimators of the multivariate normal mean", Annals of Mathematical Statistics 42,
     1971). The probability of being the best is counted over draws of this posterior. Two
     configurations are not drawn to each other: they do not show how much configurations differ.
 
@@ -93,9 +94,9 @@ def _noise(scores: Scores) -> tuple[float, float]:
     """The variance of a configuration's mean over seeds and examples, and its degrees of freedom.
 
     With mean squares MS of an analysis of variance, seeds S and examples E: the variance is
-    (MS(seeds) + max(MS(examples) - MS(both), 0)) / SE (Hillis 2007, the denominator of equation 3),
-    pooled over the configurations. The degrees of freedom are Satterthwaite's ("An approximate
-    distribution of estimates of variance components", Biometrics Bulletin 2, 1946).
+    (MS(seeds) + max(MS(examples) - MS(both), 0)) / SE, pooled over the configurations, as in the
+    denominator of Hillis's F statistic (2007). The degrees of freedom are Satterthwaite's ("An
+    approximate distribution of estimates of variance components", Biometrics Bulletin 2, 1946).
 
     Args:
         scores: (configurations, seeds, examples). Of two and more, what all have in common is left
@@ -168,9 +169,10 @@ def _drawn_together(
     The squares of k means around the mean of all sum up to Q. With noise of variance V, of which a
     chi-square is known, and a uniform share B, the posterior of V is weighted with V P(a, Q / 2V)
     and that of B given V is a gamma distribution with shape a = (k + 1) / 2 and rate Q / 2V, cut
-    off at 1; P is the regularized incomplete gamma function. This is Strawderman's prior (1971,
-    equation 5, with a = 0), written with the share. Given both, a mean is normal around that of
-    all and 1 - B of its own distance from it, with variance (1 - B) V (Rubin 1981, section 3).
+    off at 1; P is the regularized incomplete gamma function. That follows from the distribution of
+    Q / V, which given B is a chi-square with k - 1 degrees of freedom, divided by B. Given both, a
+    mean is normal around that of all and 1 - B of its own distance from it, with variance
+    (1 - B) V.
 
     Args:
         rng: Draws them.
