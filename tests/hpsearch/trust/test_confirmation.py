@@ -66,33 +66,49 @@ def test_as_it_was() -> None:
     losses = rng.normal(size=(4, 5, 1)) * 0.1 + np.array([1, 1.02, 1.05, 2])[:, None, None]
     found = confirmed(shares.astype(float), maximize=True, seed=3)
     assert [astuple(e) for e in found.estimates] == [
-        pytest.approx((0.799918, 0.728303, 0.872562), abs=2e-6),
-        pytest.approx((0.785041, 0.708436, 0.861711), abs=2e-6),
-        pytest.approx((0.785041, 0.710742, 0.859845), abs=2e-6),
-        pytest.approx((0.49, 0.359461, 0.620871), abs=2e-6),
+        pytest.approx((0.797993, 0.740559, 0.857883), abs=2e-6),
+        pytest.approx((0.786003, 0.728796, 0.841301), abs=2e-6),
+        pytest.approx((0.786003, 0.728814, 0.844057), abs=2e-6),
+        pytest.approx((0.490000, 0.258974, 0.705760), abs=2e-6),
     ]
-    assert (found.best, found.alike) == ([0.788, 0.103, 0.1055, 0.0035], [0, 1, 2])
+    assert (found.best, found.alike) == ([0.63525, 0.18, 0.178, 0.00675], [0, 1, 2])
     found = confirmed(losses, maximize=False, seed=3)
     assert [astuple(e) for e in found.estimates] == [
-        pytest.approx((0.976176, 0.815963, 1.127011), abs=2e-6),
-        pytest.approx((1.022284, 0.974003, 1.070890), abs=2e-6),
-        pytest.approx((1.060777, 0.964903, 1.151116), abs=2e-6),
-        pytest.approx((1.985142, 1.923958, 2.044390), abs=2e-6),
+        pytest.approx((0.984426, 0.880950, 1.081301), abs=2e-6),
+        pytest.approx((1.021803, 0.929992, 1.114838), abs=2e-6),
+        pytest.approx((1.053008, 0.956901, 1.154528), abs=2e-6),
+        pytest.approx((1.985142, 1.877292, 2.096871), abs=2e-6),
     ]
-    assert (found.best, found.alike) == ([0.7535, 0.2375, 0.009, 0.0], [0, 1, 2])
+    assert (found.best, found.alike) == ([0.72325, 0.203, 0.07375, 0.0], [0, 1, 2])
 
 
-def test_interaction_counts_once() -> None:
-    """Of seeds and examples that only add up all is noise, of what is neither's only half."""
+def test_noise_of_a_mean() -> None:
+    """What only adds up has the variance of both means; what is neither seed nor example, once."""
     rng = np.random.default_rng(12)
     by_seed, by_example = rng.normal(size=(1, 30, 1)), rng.normal(size=(1, 1, 40))
-    counted, once = _noise(by_seed + by_example)
-    assert counted == pytest.approx(by_seed.var(ddof=1) / 30 + by_example.var(ddof=1) / 40)
-    assert once == pytest.approx(1.0)
-    counted, once = _noise(rng.normal(size=(50, 30, 40)))
-    assert counted == pytest.approx(50 * 2 / (30 * 40), rel=0.1)
-    assert once == pytest.approx(0.5, abs=0.05)
-    assert _noise(by_seed)[1] == _noise(np.zeros((2, 3, 4)))[1] == 1.0
+    variance, degrees = _noise(by_seed + by_example)
+    assert variance == pytest.approx(by_seed.var(ddof=1) / 30 + by_example.var(ddof=1) / 40)
+    assert 39 < degrees < 29 + 39
+    variance, _ = _noise(rng.normal(size=(50, 30, 40)))
+    assert variance == pytest.approx(1 / (30 * 40), rel=0.1)
+    assert _noise(by_seed) == pytest.approx((by_seed.var(ddof=1) / 30, 29))
+    assert _noise(np.zeros((3, 3, 4))) == (0.0, 4)
+
+
+def test_what_all_have_in_common_is_no_difference() -> None:
+    """An example that is hard for all, and a seed that is lucky for all, tell nobody apart."""
+    rng = np.random.default_rng(13)
+    own, common = rng.normal(size=(3, 5, 7)), rng.normal(size=(1, 5, 7))
+    assert _noise(own) == pytest.approx(_noise(own + 10 * common))
+
+
+def test_equals_share_the_probability() -> None:
+    """Trainings that always score the same are all the best, each with its share."""
+    found = confirmed(np.full((4, 3, 5), 0.5), maximize=True)
+    assert found.best == pytest.approx([0.25] * 4, abs=0.03)
+    assert found.alike == [0, 1, 2, 3]
+    for each in found.estimates:
+        assert astuple(each) == pytest.approx((0.5, 0.5, 0.5))
 
 
 def test_no_difference_is_said() -> None:
