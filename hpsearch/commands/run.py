@@ -214,6 +214,11 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
         out(f"      {told}")
     if best.params:
         out(f"      {views.params(best.params)}")
+    if study.search.also:
+        from hpsearch.ledger.front import front
+
+        members = front(study, store.finished(record.id))
+        out(f"{views.size_of_front(members)}; see: {program} best {name}")
     caution = views.caution(study, counts, validation_size(record))
     if caution:
         out(caution)

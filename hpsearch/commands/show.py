@@ -30,6 +30,7 @@ from hpsearch.errors import (
 from hpsearch.text import word
 
 if TYPE_CHECKING:
+    from hpsearch.ledger.front import Placed
     from hpsearch.ledger.records import StudyRecord
     from hpsearch.ledger.store import Store
     from hpsearch.search.known import Round
@@ -87,6 +88,7 @@ def status(name: Name, as_json: Json = False) -> None:
     trial, rate = store.best(record), _rate(store, record) if counts.running else None
     known = _rounds(store, record)
     rounds = views.rounds(known, store.trials(record.id) if known else [], counts.budget)
+    members = _front(store, record)
     if as_json:
         more = {
             "best": None if trial is None else trial.value,
@@ -94,13 +96,16 @@ def status(name: Name, as_json: Json = False) -> None:
             "trials_per_minute": rate,
             "ended": None if record.ended is None else asdict(record.ended),
             **({"rounds": rounds} if known else {}),
+            **({"front": [m.trial.number for m in members]} if record.study.search.also else {}),
         }
         document(views.dumps(views.status(name, counts) | more))
         return
     out(f"{name}: {counts.finished} of {counts.budget} trials ({views.counted(counts)})")
     if record.ended is not None:
         out(record.ending)
-    if trial is not None:
+    if members:
+        out(f"{views.size_of_front(members)}; see: {settings.program()} best {word(name)}")
+    elif trial is not None:
         out(f"best: trial {trial.number}, {record.study.search.metric} {views.value_(trial.value)}")
     if rate is not None:
         out(f"{views.value_(rate, 3)} trials a minute")
@@ -115,6 +120,15 @@ def status(name: Name, as_json: Json = False) -> None:
             f"{counts.unprojected} trials are not in Optuna's storage or MLflow yet; to add them, "
             f"run: {settings.program()} sync {word(name)}"
         )
+
+
+def _front(store: Store, record: StudyRecord) -> list[Placed]:
+    """The trials that no other surpasses; nothing of a study with one objective."""
+    if not record.study.search.also:
+        return []
+    from hpsearch.ledger.front import front
+
+    return front(record.study, store.finished(record.id))
 
 
 def _rounds(store: Store, record: StudyRecord) -> list[Round]:
@@ -162,6 +176,8 @@ def best(name: Name, as_json: Json = False) -> None:
         shown["corrected"] = views.correction(correction(store, record))
         shown["confirmed"] = None if again is None else confirmed.document(again)
         shown["test"] = opened.document(record.openings)
+        if record.study.search.also:
+            shown["front"] = views.front(record.study, _front(store, record))
         document(views.dumps(shown))
         return
     for line in opened.lines(record.openings):
@@ -169,6 +185,10 @@ def best(name: Name, as_json: Json = False) -> None:
     for line in [] if again is None else [confirmed.winner(again), *confirmed.remarks(again)]:
         out(line)
     counts = store.counts(record.id)
+    members = _front(store, record)
+    if members:
+        out(f"{views.size_of_front(members)}:")
+        table(*views.table_of_front(record.study, members))
     out(f"trial {trial.number} of {name}: {record.study.search.metric} {trial.value!r}")
     if told := tie(record.study, len(store.tied(record))):
         out(f"  {told}")

@@ -1,7 +1,8 @@
 """Which of two COMPLETE trials is the better one? The one rule, wherever a best is named.
 
 A small validation part gives many trials the same accuracy. Of those with the same value, the one
-with the lowest validation loss is the best, if the trainings report that; and then the first.
+with the lowest validation loss is the best, if the trainings report that; and then the first. With
+several objectives, those beside the first one go before the loss.
 """
 
 from __future__ import annotations
@@ -28,21 +29,37 @@ def by_loss(study: Study) -> bool:
 
 
 def loss(study: Study, trial: Trial, curve: Curve) -> float:
-    """A trial's validation loss for the weights that it kept; infinite where nobody knows it.
+    """A trial's validation loss for the weights that it kept; infinite where nobody knows it."""
+    found = _kept(study, trial, curve, LOSS) if len(curve) else math.inf
+    return math.inf if math.isnan(found) else found
 
-    Of several trainings it is their mean, as the value is.
-    """
-    if not len(curve):
-        return math.inf
-    column = curve[:, study.metrics.index(LOSS)]
+
+def values(study: Study, trial: Trial, curve: Curve) -> tuple[float, ...]:
+    """What a COMPLETE trial came to, by each objective."""
+    assert trial.value is not None
+    others = (_kept(study, trial, curve, metric) for metric in study.search.also)
+    return (trial.value, *others)
+
+
+def among_equals(study: Study, trial: Trial, curve: Curve) -> tuple[float, ...]:
+    """What tells a trial from others of the same value: the less, the better."""
+    further = zip(study.search.directions[1:], values(study, trial, curve)[1:], strict=True)
+    losses = [-value if direction == "maximize" else value for direction, value in further]
+    return (*losses, *([loss(study, trial, curve)] if by_loss(study) else []))
+
+
+def _kept(study: Study, trial: Trial, curve: Curve, metric: str) -> float:
+    """A metric for the weights that a trial kept; of several trainings the mean, as the value."""
+    column = curve[:, study.metrics.index(metric)]
     patient = trial.params.get("training.patience", study.fixed.get("training", {}).get("patience"))
+    watched = curve[:, study.metrics.index(LOSS)] if patient else column
     kept, at = [], 0
     for fold in trial.folds:
-        part = column[at : at + fold.epochs]
-        kept.append(replace(fold, value=float(part[part.argmin() if patient else -1])))
-        at += fold.epochs
-    found = mean_of(kept) if kept else float(column[column.argmin() if patient else -1])
-    return math.inf if math.isnan(found) else found
+        end = at + fold.epochs
+        place = at + int(watched[at:end].argmin()) if patient else end - 1
+        kept.append(replace(fold, value=float(column[place])))
+        at = end
+    return mean_of(kept) if kept else float(column[watched.argmin() if patient else -1])
 
 
 def tie(study: Study, trials: int) -> str:
@@ -50,6 +67,8 @@ def tie(study: Study, trials: int) -> str:
     if trials < 2:
         return ""
     why = "has the lowest validation loss" if by_loss(study) else "was the first"
+    if study.search.also:
+        why = "is the best by the other objectives"
     return f"{trials} trials have this value; this one {why}"
 
 
@@ -62,7 +81,7 @@ class Ranking:
 
     def __init__(self, curves: Curves) -> None:
         self._curves = curves
-        self._losses: dict[tuple[str, int], float] = {}
+        self._losses: dict[tuple[str, int], tuple[float, ...]] = {}
 
     def __call__(self, record: StudyRecord, trials: Iterable[Trial]) -> list[Trial]:
         """Those that have a value, the best first."""
@@ -70,18 +89,19 @@ class Ranking:
         valued = [(sign * trial.value, trial) for trial in trials if trial.value is not None]
         shared = Counter(value for value, _ in valued)
         tied = [trial for value, trial in valued if shared[value] > 1]
-        losses = self._of(record, tied) if by_loss(record.study) else {}
-        order = [(value, losses.get(trial.number, 0.0), trial.number) for value, trial in valued]
+        told = by_loss(record.study) or record.study.search.also
+        losses = self._of(record, tied) if told else {}
+        order = [(value, losses.get(trial.number, ()), trial.number) for value, trial in valued]
         by_number = {trial.number: trial for _, trial in valued}
         return [by_number[number] for _, _, number in sorted(order)]
 
-    def _of(self, record: StudyRecord, tied: Sequence[Trial]) -> dict[int, float]:
+    def _of(self, record: StudyRecord, tied: Sequence[Trial]) -> dict[int, tuple[float, ...]]:
         key = record.incarnation  # unlike the id, no other study ever has it
         new = [trial for trial in tied if (key, trial.number) not in self._losses]
         for start in range(0, len(new), _AT_ONCE):
             some = new[start : start + _AT_ONCE]
             curves = self._curves(record.id, [trial.number for trial in some])
             for trial in some:
-                found = loss(record.study, trial, curves[trial.number])
+                found = among_equals(record.study, trial, curves[trial.number])
                 self._losses[key, trial.number] = found
         return {trial.number: self._losses[key, trial.number] for trial in tied}

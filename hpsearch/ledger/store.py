@@ -216,13 +216,9 @@ class Store:
         A trial that ever failed is not among them, even when a retry has completed it since, so
         that what later trials were told stays what they would be told again.
         """
-        return self._with_curves(
-            study_id,
-            (trials.c.number > above)
-            & (trials.c.number <= up_to)
-            & ~trials.c.hidden
-            & trials.c.state.in_([State.COMPLETE, State.PRUNED]),
-        )
+        within = (trials.c.number > above) & (trials.c.number <= up_to)
+        learned = ~trials.c.hidden & trials.c.state.in_([State.COMPLETE, State.PRUNED])
+        return self._with_curves(study_id, within & learned)
 
     def finished(self, study_id: int) -> list[tuple[Trial, Curve]]:
         """All finished trials with their curves, in the order of their numbers."""

@@ -47,7 +47,7 @@ from hpsearch.study.config import Choices, Range, Value, dumps
 
 ROUND = "hpsearch.round"
 """From 1 on: of the run that stands between a study's and those of a round's trials."""
-ENVIRONMENT, ENDED = "hpsearch.environment", "hpsearch.ended"
+ENVIRONMENT, ENDED, FRONT = "hpsearch.environment", "hpsearch.ended", "hpsearch.front"
 REPRODUCED = "hpsearch.reproduced"
 WEIGHTS_FILE, REPORT_FOLDER = "weights.safetensors", "report"
 ENVIRONMENT_FOLDER = "environments"

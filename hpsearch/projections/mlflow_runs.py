@@ -20,6 +20,7 @@ from hpsearch.ledger.records import State
 from hpsearch.projections.mlflow_content import (
     ENDED,
     ENVIRONMENT_FOLDER,
+    FRONT,
     REPORT_FOLDER,
     REPRODUCED,
     ROUND,
@@ -139,6 +140,8 @@ class Tracking(Reader):
             told = {NOTE: summary.note}
             if summary.ended is not None:
                 told[ENDED] = summary.ended
+            if summary.front:
+                told[FRONT] = summary.front
             if summary.above is not None:
                 told[PARENT] = summary.above
             if summary.reproduced is not None:

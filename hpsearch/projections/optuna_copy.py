@@ -29,7 +29,6 @@ from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import TrialIntermediateValueModel
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -39,7 +38,7 @@ from hpsearch.ledger.database import Database, immediate, repeated
 from hpsearch.ledger.records import FINISHED, Curve, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.search.known import Round, rounds_of, space_of
-from hpsearch.search.optuna_terms import frozen
+from hpsearch.search.optuna_terms import directions, frozen
 from hpsearch.study.config import Study
 from hpsearch.study.rounds import round_of
 
@@ -133,11 +132,9 @@ class OptunaCopy:
             storage.delete_study(self._id)
             present = None
         if present is None:
-            maximize = record.study.search.direction == "maximize"
-            direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
-            self._id = storage.create_new_study([direction], record.name)
+            self._id = storage.create_new_study(directions(record.study), record.name)
             storage.set_study_user_attr(self._id, _MINE, True)
-        metrics = [record.study.search.metric]
+        metrics = [record.study.search.metric, *record.study.search.also]
         if storage.get_study_system_attrs(self._id).get(_METRICS) != metrics:
             storage.set_study_system_attr(self._id, _METRICS, metrics)
         self._length = len(present or ())
@@ -294,7 +291,7 @@ def _content(trial: FrozenTrial) -> tuple[object, ...]:
     """All of a trial that the ledger decides."""
     return (
         trial.state,
-        trial.value,
+        trial.values,
         {path: _stored(value, trial.distributions[path]) for path, value in trial.params.items()},
         trial.distributions,
         # NaN, which a training that diverged may end with, equals nothing.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from hpsearch.ledger.environments import of_study
+from hpsearch.ledger.front import front
 from hpsearch.ledger.ranking import tie
 from hpsearch.ledger.records import Counts, Opening, StudyRecord, Trial
 from hpsearch.ledger.store import Store
@@ -41,6 +42,8 @@ class Summary:
     """The run of the study whose configurations these are; None of any other study."""
     rounds: tuple[RoundSummary, ...] = ()
     """Those that have begun."""
+    front: str = ""
+    """With several objectives, the numbers of the trials that no other surpasses."""
 
     def text(self) -> str:
         """One text for one summary."""
@@ -97,6 +100,9 @@ def summary_of(
             if (end := getattr(first, key, None)) is not None:
                 metrics[f"test_{key}"] = end
     reproduced = None
+    numbers = _front(store, record)
+    if numbers:
+        lines.append(f"Pareto front: trials {', '.join(numbers)}.")
     if given is None and best is not None and best.value is not None:  # no single one of given
         metrics["best_value"] = best.value
         lines.append(_best(record, best, page))
@@ -121,7 +127,14 @@ def summary_of(
         environments=of_study(store.database, record.id),
         above=None if above is None else above.mlflow_run_id,
         rounds=_rounds(store, record, live=live),
+        front=" ".join(numbers),
     )
+
+
+def _front(store: Store, record: StudyRecord) -> list[str]:
+    if not record.study.search.also:
+        return []
+    return [str(one.trial.number) for one in front(record.study, store.finished(record.id))]
 
 
 def _tested(openings: Sequence[Opening]) -> str:

@@ -27,6 +27,7 @@ class Search(TypedDict, total=False):
     trials: int
     metric: str
     direction: str
+    also: Mapping[str, str]
     max_time: float | str
     max_epochs: int
     target: float

@@ -6,17 +6,11 @@ in which nothing runs.
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 import jinja2
-import matplotlib as mpl
-from matplotlib.figure import Figure
 
 import hpsearch
 from hpsearch.errors import HpsearchError
@@ -25,6 +19,7 @@ from hpsearch.ledger.store import Store
 from hpsearch.report import (
     by_round,
     confirmed,
+    fronts,
     importance,
     learning,
     mistakes,
@@ -39,8 +34,9 @@ from hpsearch.report import (
 )
 from hpsearch.report.comparisons import compared, quantity
 from hpsearch.report.figures import compares
+from hpsearch.report.sections import Section, shown, table
 from hpsearch.report.slices import Outcomes
-from hpsearch.report.style import Title, Told
+from hpsearch.report.style import Title
 from hpsearch.report.trials import (
     Ending,
     Finished,
@@ -61,30 +57,12 @@ from hpsearch.trust.confirming import confirmation
 from hpsearch.trust.estimate import correction
 from hpsearch.trust.selection import Estimate
 
-MOST_COLUMNS = 9
-"""Of the table of the best trials."""
 BEST = 10
 """Trials in the table of the best."""
 RELOAD = 5
 """Seconds after which the page of a study that runs reloads itself."""
-DPI = 90
-"""Of what is not drawn as lines, where there are many points."""
 SETTLED = 1e-9
 """Spread of values below which there is nothing to explain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A heading with what stands below it."""
-
-    title: str
-    text: str = ""
-    cautions: Sequence[str] = ()
-    head: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    image: str = ""
-    """The address of a figure, its data in it."""
-    alt: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +162,8 @@ def _sections(known: _Known, *, live: bool) -> Iterator[Section]:
         cautions = [f"{words.capital(line)}." for line in said]
         yield Section("Confirmed", text, cautions, confirmed.HEAD, confirmed.rows(again))
     if known.order:
+        if known.study.search.also:
+            yield from _front(known)
         yield _best(known)
     if known.rounds:
         yield _rounds(known)
@@ -198,18 +178,18 @@ def _sections(known: _Known, *, live: bool) -> Iterator[Section]:
 
 def _comparison(known: _Known) -> Iterator[Section]:
     made = compared(known.store, known.record, known.finished, known.trainer)
-    yield _shown("The settings compared", made)
+    yield shown("The settings compared", made)
 
 
 def _search(known: _Known) -> Iterator[Section]:
     study, finished, outcomes = known.study, known.finished, known.outcomes
     diverged = all(f.ending is Ending.DIVERGED for f in finished)
     if diverged or len(finished) < searches.FEWEST:
-        yield _shown("Results", searches.overview(study, finished))
+        yield shown("Results", searches.overview(study, finished))
         return
     metric, parameters = metric_name(study.search.metric), searches.parameters(study, finished)
     title = known.title(f"{metric} by trial")
-    yield _shown(
+    yield shown(
         "History",
         learning.history(title, outcomes, known.band),
         "Each trial, and the best so far. Differences within the band are too small to rank trials."
@@ -218,20 +198,20 @@ def _search(known: _Known) -> Iterator[Section]:
     )
     figure = searches.best(study, finished)
     if figure is not None:
-        yield _shown("The best trials (Fig. 6-24 of the book)", figure)
+        yield shown("The best trials (Fig. 6-24 of the book)", figure)
     lines = [f.line(study.search.metric) for f in finished]
     if any(line.size for line in lines):
         rungs = rung_steps(study) if study.folds == 1 else ()
         title = known.title(f"{metric} by epoch")
         figure = learning.by_epoch(title, outcomes, lines, rungs, quantity(study))
-        yield _shown("Learning curves", figure, _rungs(study))
-    yield _shown(
+        yield shown("Learning curves", figure, _rungs(study))
+    yield shown(
         "By parameter",
         slices.by_parameter(known.title(f"{metric} by parameter"), outcomes, parameters),
         "Each axis is the range that was searched. Pruned trials stand at their last value.",
     )
     title = known.title("all parameters at once")
-    yield _shown(
+    yield shown(
         "Parallel coordinates",
         parallel.parallel(title, outcomes, parameters),
         "Each line is a complete trial: its value on top, and its parameters below."
@@ -272,13 +252,13 @@ def _importances(known: _Known) -> Iterator[Section]:
     if vague:
         warned.append(f"The trials are too few to tell these from chance: {words.listed(vague)}.")
     title = known.title("importance of the parameters")
-    yield _shown(heading, importance.drawn(title, found), cautions=warned)
+    yield shown(heading, importance.drawn(title, found), cautions=warned)
     if len(found) < 2 or len(values) < surface.FEWEST:
         return
     by_path = dict(zip(study.space, searches.parameters(study, finished), strict=True))
     one, other = (by_path[one.path] for one in found[:2])
     title = known.title(f"{metric_name(study.search.metric)} by the two most important")
-    yield _shown(
+    yield shown(
         "The two most important together",
         surface.surface(title, outcomes, one, other),
         cautions=[
@@ -306,7 +286,13 @@ def _mistakes(known: _Known) -> Iterator[Section]:
         f"{words.count(int(found.confusion.sum()), 'example')}, "
         f"{words.count(int(found.confusion.sum() - found.confusion.trace()), 'mistake')}",
     )
-    yield _shown(heading, mistakes.drawn(title, found), cautions=warned)
+    yield shown(heading, mistakes.drawn(title, found), cautions=warned)
+
+
+def _front(known: _Known) -> Iterator[Section]:
+    figure = fronts.drawn(known.title("the Pareto front"), known.study, known.finished)
+    yield shown("The Pareto front", figure, "No trial is better than these by all objectives.")
+    yield table("The trials on it", *fronts.table(known.study, known.finished))
 
 
 def _best(known: _Known) -> Section:
@@ -325,9 +311,7 @@ def _best(known: _Known) -> Section:
     keys = [words.shorten(path.partition(".")[2], 40) for path in paths]
     ran = "epochs trained" if "epochs" in keys else "epochs"
     head = ["trial", metric_name(metric), ran, *keys]
-    if len(head) > MOST_COLUMNS:  # a row a parameter, a column a trial
-        head, *rows = [list(row) for row in zip(head, *rows, strict=True)]
-    return Section("The best trials", head=head, rows=rows)
+    return table("The best trials", head, rows)
 
 
 def _rounds(known: _Known) -> Section:
@@ -377,24 +361,3 @@ def _rungs(study: Study) -> str:
     if len(rungs) > 12:
         return f"{who} each {step} from {rungs[0]} on."
     return f"{who} {step} {words.listed(map(str, rungs))}."
-
-
-def _shown(
-    heading: str, figure: Figure | Told, text: str = "", cautions: Sequence[str] = ()
-) -> Section:
-    if isinstance(figure, Told):
-        return Section(heading, figure.said, cautions, figure.head, figure.rows)
-    alt = figure.get_suptitle().replace("\n", ", ")
-    return Section(heading, text, cautions, image=_svg(figure), alt=alt)
-
-
-def _svg(figure: Figure) -> str:
-    """The figure as a data address, SVG with real letters: the same figure as the same bytes."""
-    written = io.BytesIO()
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "hpsearch"}
-    with mpl.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")
-        figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None}, dpi=DPI)
-    text = " ".join(written.getvalue().decode().splitlines())
-    # Not in base64, which the points inside are already.
-    return "data:image/svg+xml," + quote(text, safe=" !$&'()*+,-./:;=?@_~")

@@ -9,7 +9,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.ledger.ranking import by_loss, loss
+from hpsearch.ledger.ranking import among_equals
 from hpsearch.ledger.records import Curve, State, StudyRecord, Trial, mean_of
 from hpsearch.ledger.store import Store
 from hpsearch.report import words
@@ -94,9 +94,9 @@ def trained(store: Store, record: StudyRecord) -> list[Finished]:
 
 def ranked(study: Study, finished: Iterable[Finished]) -> list[Finished]:
     """Those that have a value, the best first: see ``ledger.ranking``."""
-    sign, losses = -1.0 if maximizes(study) else 1.0, by_loss(study)
+    sign = -1.0 if maximizes(study) else 1.0
     done = [
-        (sign * f.trial.value, loss(study, f.trial, f.curve) if losses else 0.0, f.trial.number, f)
+        (sign * f.trial.value, among_equals(study, f.trial, f.curve), f.trial.number, f)
         for f in finished
         if f.trial.value is not None
     ]

@@ -13,6 +13,7 @@ from hpsearch.study.config import Choices, Params, Range, Study
 from hpsearch.study.file import inline
 
 if TYPE_CHECKING:  # what shows them does not load what makes them
+    from hpsearch.ledger.front import Placed
     from hpsearch.search.edges import Edge
     from hpsearch.search.known import Round
     from hpsearch.trust.estimate import Correction
@@ -192,6 +193,40 @@ def rounds(known: Sequence[Round], trials: Sequence[Trial], budget: int) -> list
             "ranges": {path: open_.table() for path, open_ in each.space.items()},
         }
         for each in known
+    ]
+
+
+def size_of_front(members: Sequence[Placed]) -> str:
+    """How many trials are on the front, and which the first is."""
+    if len(members) == 1:
+        return f"Pareto front: trial {members[0].trial.number} alone"
+    return f"Pareto front: {len(members)} trials, none of which surpasses another"
+
+
+def table_of_front(study: Study, members: Sequence[Placed]) -> tuple[list[str], list[list[str]]]:
+    """The front for people: a head, and a row a trial."""
+    keys = [path.partition(".")[2] for path in study.space]
+    rows = [
+        [
+            str(one.trial.number),
+            *map(value_, one.values),
+            *(value_(one.trial.params.get(path)) for path in study.space),
+        ]
+        for one in members
+    ]
+    return ["trial", study.search.metric, *study.search.also, *keys], rows
+
+
+def front(study: Study, members: Sequence[Placed]) -> list[dict[str, Any]]:
+    """The trials that no other surpasses, as ``best --json`` gives them."""
+    names = (study.search.metric, *study.search.also)
+    return [
+        {
+            "number": one.trial.number,
+            "values": dict(zip(names, one.values, strict=True)),
+            "params": dict(one.trial.params),
+        }
+        for one in members
     ]
 
 

@@ -13,7 +13,11 @@ from hpsearch.search.pruning import PRUNER_STARTUP
 from hpsearch.search.suggest import SAMPLER_STARTUP
 from hpsearch.study.config import Study
 
-_BEGINS = {"tpe": ("at random", "startup"), "cmaes": ("around the middle", "population")}
+_BEGINS = {
+    "tpe": ("at random", "startup"),
+    "cmaes": ("around the middle", "population"),
+    "nsgaii": ("at random", "population"),
+}
 """Where a sampler that learns draws before it does, and which key says for how long."""
 
 
@@ -23,7 +27,7 @@ def learns_from(study: Study) -> int | None:
     Every trial is counted on to complete. In a study with rounds, each begins anew.
     """
     search = study.search
-    if search.sampler == "cmaes":
+    if search.sampler in ("cmaes", "nsgaii"):
         return population(study) + search.lag - 1
     if search.sampler != "tpe":
         return None

@@ -68,8 +68,8 @@ class History:
     def _take(self, trial: FrozenTrial) -> None:
         self._trials[trial.number] = trial
         insort(self._numbers, trial.number)
-        if trial.value is not None:
-            insort(self._ranked, (self._sign * trial.value, trial.number))
+        if trial.values:
+            insort(self._ranked, (self._sign * trial.values[0], trial.number))
 
     def params(self, number: int) -> Params | None:
         """What a trial tried; None of one that is not known."""
@@ -91,9 +91,10 @@ class History:
         """Those that its sampler is shown: at most ``WINDOW``, the best and the newest of them.
 
         Those of an earlier study come first. A pruner is not shown them: they have no epochs.
+        By several objectives no few trials are the best, and it is shown all.
         """
         numbers = self._eligible(number)
-        if len(numbers) > WINDOW:
+        if len(numbers) > WINDOW and not self._study.search.also:
             last = numbers[-1]
             best = islice((n for _, n in self._ranked if n <= last), BEST)
             newest = numbers[BEST - WINDOW :]

@@ -15,9 +15,11 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from hpsearch.ledger.records import Curve, Trial
+from hpsearch.ledger.ranking import values
+from hpsearch.ledger.records import Curve, State, Trial
 from hpsearch.search.rungs import measured, rung_steps
 from hpsearch.study.config import Choices, Range, Study, Value, dumps
 
@@ -39,6 +41,11 @@ def distributions(study: Study) -> dict[str, BaseDistribution]:
         return {path: distribution(open_) for path, open_ in study.space.items()}
 
 
+def directions(study: Study) -> list[StudyDirection]:
+    """The directions of all objectives."""
+    return [StudyDirection[direction.upper()] for direction in study.search.directions]
+
+
 def frozen(
     study: Study,
     trial: Trial,
@@ -49,7 +56,7 @@ def frozen(
     """A finished trial as Optuna knows it, with the metric after the steps that anyone reads.
 
     These are the epochs after which the study's pruner was asked, and the last. Of a trial that
-    trains several times they are its folds.
+    trains several times they are its folds. To Optuna, a trial with several objectives has none.
 
     Args:
         study: The study it belongs to.
@@ -60,15 +67,19 @@ def frozen(
     """
     known = known or distributions(study)
     rungs, shown = rung_steps(study), {len(curve), *more}
+    several = trial.state is State.COMPLETE and bool(study.search.also)
     metric = curve[:, study.column].tolist() if len(curve) else []
     if study.folds > 1:
         metric = measured(study, trial.folds)
         shown = set(range(len(metric) + 1))
+    if study.search.also:
+        metric = []
     return FrozenTrial(
         number=trial.number,
         trial_id=trial.number,
         state=TrialState[trial.state],
-        value=trial.value,
+        value=None if several else trial.value,
+        values=values(study, trial, curve) if several else None,
         datetime_start=_local(trial.started),
         datetime_complete=_local(trial.ended or trial.started),
         # One string for each path, and one dict of distributions, for all of a long history.

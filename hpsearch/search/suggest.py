@@ -23,6 +23,7 @@ from optuna.distributions import (
 
 from hpsearch.search.distinct import Distinct
 from hpsearch.search.history import History
+from hpsearch.search.nsga import Nsga
 from hpsearch.search.optuna_terms import distribution, distributions, inward, outward
 from hpsearch.search.pruning import pruner
 from hpsearch.search.seeds import Purpose, seed
@@ -119,6 +120,8 @@ def _sampler(
         from hpsearch.search.cma import Cma  # which takes most of a second
 
         return Cma(study, history, number, own)
+    if study.search.sampler == "nsgaii":
+        return Nsga(study, history, number, own)
     if study.search.sampler == "tpe":
         startup = study.search.startup or SAMPLER_STARTUP
         if not conditional(study.space):

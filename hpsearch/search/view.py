@@ -10,6 +10,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from hpsearch.search.optuna_terms import directions
 from hpsearch.study.config import Study
 
 NAME = "hpsearch"
@@ -26,8 +27,7 @@ class View(BaseStorage):
         number: int,
         enqueued: dict[str, Any] | None = None,
     ) -> None:
-        maximize = study.search.direction == "maximize"
-        self._direction = StudyDirection.MAXIMIZE if maximize else StudyDirection.MINIMIZE
+        self._directions = directions(study)
         self._history = history
         self._asked: Container[TrialState] = ()
         self._chosen: list[FrozenTrial] = []
@@ -52,7 +52,7 @@ class View(BaseStorage):
         return NAME
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        return [self._direction]
+        return self._directions
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         return {}

@@ -19,6 +19,8 @@ from hpsearch.study.finite import size
 from hpsearch.study.given import ConfirmConfig, GivenConfig
 from hpsearch.study.layers import PARTS as LAYERS
 from hpsearch.study.layers import listed
+from hpsearch.study.metrics import NETWORK_METRICS as NETWORK_METRICS
+from hpsearch.study.metrics import network_metrics, sealed_metrics
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial, nested
 from hpsearch.study.section import Params as Params
 from hpsearch.study.section import Positive, Section, Seed, Span
@@ -37,16 +39,6 @@ from hpsearch.study.trial import NetworkConfig as NetworkConfig
 from hpsearch.study.trial import TrainingConfig as TrainingConfig
 from hpsearch.study.trial import TrialConfig as TrialConfig
 
-NETWORK_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-F1_METRICS = ("train_f1", "val_f1")
-"""What ``report = ["f1"]`` adds to these."""
-REGRESSION_METRICS = ("train_loss", "train_r2", "val_loss", "val_r2")
-"""What a network's training reports after each epoch."""
-TEST_METRICS = {
-    "classification": ("test_loss", "test_accuracy"),
-    "regression": ("test_loss", "test_r2"),
-}
-"""What is reported, once, of the sealed part."""
 SEARCHABLE = ("network", "training")
 
 
@@ -61,10 +53,12 @@ class Earlier(Section):
 class SearchConfig(Section):
     """``[search]``: how the open places are filled, and what is looked for."""
 
-    sampler: Literal["random", "grid", "qmc", "tpe", "cmaes", "given"] = "random"
+    sampler: Literal["random", "grid", "qmc", "tpe", "cmaes", "nsgaii", "given"] = "random"
     trials: Positive = 100
     metric: str = "val_accuracy"
     direction: Literal["maximize", "minimize"] = "maximize"
+    also: dict[str, Literal["maximize", "minimize"]] = Field(default_factory=dict)
+    """Further objectives, by metric, in the order of their names."""
     max_time: Annotated[float, Field(gt=0)] | Span | None = None
     """Of a run: seconds, or such as ``10m``."""
     max_epochs: Positive | None = None
@@ -114,12 +108,19 @@ class SearchConfig(Section):
         if isinstance(table, dict) and "direction" not in table:
             metric = str(table.get("metric", ""))
             table = {**table, "direction": "minimize" if metric.endswith("loss") else "maximize"}
+        if isinstance(table, dict) and isinstance(table.get("also"), dict):
+            table = {**table, "also": dict(sorted(table["also"].items()))}
         return table
+
+    @property
+    def directions(self) -> list[str]:
+        """Of all objectives, that of ``metric`` first."""
+        return [self.direction, *self.also.values()]
 
     @property
     def looks_back(self) -> bool:
         """Whether a trial depends on those that are older by the lag, and so must wait for them."""
-        learns = self.sampler in ("tpe", "cmaes")
+        learns = self.sampler in ("tpe", "cmaes", "nsgaii")
         compares = ("median", "percentile", "halving", "hyperband", "wilcoxon")
         return learns or self.pruner in compares
 
@@ -176,10 +177,10 @@ class Study:
         if self.objective:
             return tuple(self.objective.metrics)
         assert self.data is not None
-        f1 = "f1" in self.fixed["training"].get("report", ())
+        report = self.fixed["training"].get("report", ())
         if self.given is not None and self.given.part == "test":
-            return TEST_METRICS[self.data.task] + (("test_f1",) if f1 else ())
-        return network_metrics(self.data, f1=f1)
+            return sealed_metrics(self.data.task, report)
+        return network_metrics(self.data.task, report)
 
     @property
     def folds(self) -> int:
@@ -281,7 +282,10 @@ class Study:
             fixed=fixed,
             space={},
             search=SearchConfig(
-                trials=1, metric=self.search.metric, direction=self.search.direction
+                trials=1,
+                metric=self.search.metric,
+                direction=self.search.direction,
+                also=self.search.also,
             ),
             tracking=TrackingConfig(),
             compute=self.compute,
@@ -324,13 +328,6 @@ class Study:
     def with_trials(self, trials: int) -> Study:
         """The same study with another budget."""
         return replace(self, search=self.search.model_copy(update={"trials": trials}))
-
-
-def network_metrics(data: DataConfig, *, f1: bool) -> tuple[str, ...]:
-    """What a network's training on the training and the validation part reports, in order."""
-    if data.task == "regression":
-        return REGRESSION_METRICS
-    return NETWORK_METRICS + (F1_METRICS if f1 else ())
 
 
 def flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

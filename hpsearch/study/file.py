@@ -195,15 +195,7 @@ def parse(table: Mapping[str, Any]) -> Study:
         study = study.with_trials(min(trials, max(study.points, len(points))))
     if given is not None and (study.seed is not None or "training.seed" in space):
         raise StudyFileError("given: has seeds of its own; remove the other seed")
-    if study.gaps and search.metric.startswith("train_"):
-        raise StudyFileError(
-            f'training.measure: the search looks at {search.metric}, so it must be "every"'
-        )
-    if search.metric not in study.metrics:
-        raise StudyFileError(
-            f"search.metric: {show(search.metric)} is not a metric of this study"
-            f"{nearest(search.metric, list(study.metrics))}"
-        )
+    search_keys.check_metrics(study)
     if search.pruner == "wilcoxon" and study.folds < 3:
         raise StudyFileError(
             "search.pruner: wilcoxon compares trials fold by fold; set `folds` in [data], or "
@@ -341,7 +333,10 @@ def _require_what_is_reported(
     for key, kind in (("report", "a list"), ("measure", "a value")):
         if f"training.{key}" in space:
             raise StudyFileError(f"training.{key}: must be the same for all trials; write {kind}")
-    if data.task == "regression" and "report" in fixed["training"]:
+    report = fixed["training"].get("report", ())
+    if len(set(report)) < len(report):
+        raise StudyFileError("training.report: must list each name only once")
+    if data.task == "regression" and "f1" in report:
         raise StudyFileError(
             "training.report: only a classification has an F1; remove it from this regression"
         )

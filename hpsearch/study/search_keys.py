@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hpsearch.errors import StudyFileError
-from hpsearch.study.config import Range, SearchConfig, Space
+from hpsearch.study.config import Range, SearchConfig, Space, Study
+from hpsearch.study.words import nearest, show
 
 _OF_PRUNER = {
     "percentile": "percentile",
@@ -15,8 +16,10 @@ _OF_PRUNER = {
 """Which pruner a key is for."""
 _LEARNS = ("tpe",)
 """Samplers whose first trials are random."""
-_EVOLVES = ("cmaes",)
+_EVOLVES = ("cmaes", "nsgaii")
 """Samplers that have generations."""
+_TIME = {"time", "seconds", "duration", "latency", "ms"}
+"""Words in a metric's name that mean a time."""
 
 
 def check(search: SearchConfig) -> None:
@@ -42,12 +45,65 @@ def check(search: SearchConfig) -> None:
         raise StudyFileError(
             f"search.repeat: is for the random and the tpe sampler, not {search.sampler}; remove it"
         )
+    if search.also:
+        _check_several(search)
     if search.pruner != "threshold":
         return
     if search.lower is None and search.upper is None:
         raise StudyFileError("search.pruner: threshold needs `lower` or `upper`, or both")
     if search.lower is not None and search.upper is not None and search.lower > search.upper:
         raise StudyFileError(f"search.lower: {search.lower} is above upper, {search.upper}")
+
+
+def _check_several(search: SearchConfig) -> None:
+    if search.metric in search.also:
+        raise StudyFileError(f"search.also: {search.metric} is the metric already; remove it")
+    if search.sampler == "cmaes":
+        raise StudyFileError(
+            "search.sampler: cmaes has one objective; with `also`, use nsgaii or tpe"
+        )
+    if search.pruner != "none":
+        raise StudyFileError(
+            f"search.pruner: {search.pruner} compares trials by one objective; with `also`, "
+            f'set `pruner = "none"`'
+        )
+    for key in ("rounds", "history", "target", "patience", "gain"):
+        if getattr(search, key) not in (None, []):
+            raise StudyFileError(f"search.{key}: is of one objective; remove it, or `also`")
+
+
+def check_metrics(study: Study) -> None:
+    """Make sure that the objectives are what the trainings report.
+
+    Raises:
+        StudyFileError: If one is not.
+    """
+    search = study.search
+    for key, metric in [("metric", search.metric), *(("also", metric) for metric in search.also)]:
+        if metric not in study.metrics:
+            raise StudyFileError(
+                f"search.{key}: {show(metric)} is not a metric of this study"
+                f"{_instead(study, metric)}"
+            )
+        if study.gaps and metric.startswith("train_"):
+            raise StudyFileError(
+                f'training.measure: the search looks at {metric}, so it must be "every"'
+            )
+    if search.also and study.objective is None:
+        epochs = study.space.get("training.epochs")
+        if 0 in (epochs.ends() if epochs else [study.fixed["training"]["epochs"]]):
+            raise StudyFileError("training.epochs: several objectives need an epoch at least")
+
+
+def _instead(study: Study, metric: str) -> str:
+    if metric == "parameters" and study.objective is None:
+        return '; add `report = ["parameters"]` to [training]'
+    if _TIME & set(metric.lower().split("_")) and study.objective is None:
+        return (
+            ", for time differs from run to run, and trials must not; take what it depends on, "
+            'such as `parameters` (`report = ["parameters"]` in [training])'
+        )
+    return nearest(metric, list(study.metrics))
 
 
 def check_space(search: SearchConfig, space: Space) -> None:

@@ -73,8 +73,8 @@ class TrainingConfig(Section):
     shift: Count = 0
     """Of images: by how many pixels at most each is moved, anew in every epoch."""
     record: Literal["epoch", "step"] = "epoch"
-    report: Annotated[list[Literal["f1"]], Field(max_length=1)] = Field(default_factory=list)
-    """What a classification reports beside loss and accuracy: macro F1 of both parts."""
+    report: list[Literal["f1", "parameters"]] = Field(default_factory=list)
+    """What is reported, too: macro F1 of both parts, and how many weights are learned."""
     measure: Literal["every", "last"] | Positive = "every"
     """After which epochs the training part is measured, too: each, the last, or each so many."""
     repeats: Times | None = None

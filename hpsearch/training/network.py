@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 import net
 from hpsearch.data.splits import Parts, Split
 from hpsearch.ledger.records import Outcomes, weights_digest
-from hpsearch.study.config import AnyTrial, DataConfig, Study, TrialConfig, network_metrics
+from hpsearch.study.config import AnyTrial, DataConfig, Study, TrialConfig
+from hpsearch.study.metrics import network_metrics
 from hpsearch.training.predictor import built
 from hpsearch.training.seam import Row
 
@@ -112,7 +113,9 @@ class NetworkTraining:
             f1="f1" in training.report,
         )
         self._f1 = "f1" in training.report
-        self.metrics = network_metrics(config.data, f1=self._f1)
+        counted = "parameters" in training.report
+        self._size = (float(self._network.parameters.size),) if counted else ()
+        self.metrics = network_metrics(config.data.task, training.report)
         self.log = b""
         self.diverged = False
         self.ended = False
@@ -126,6 +129,7 @@ class NetworkTraining:
             row: Row = (epoch.train_loss, epoch.train_score, epoch.val_loss, epoch.val_score)
             if epoch.train_f1 is not None and epoch.val_f1 is not None:
                 row = (*row, epoch.train_f1, epoch.val_f1)
+            row = (*row, *self._size)
             known = row if epoch.measured else (epoch.val_loss, epoch.val_score)
             if not all(map(math.isfinite, known)):
                 self.diverged = True
@@ -152,7 +156,7 @@ class NetworkTraining:
 
     def _untrained(self) -> Row:
         train, validation = map(self.measures, (self.parts.train, self.parts.validation))
-        return [*train[:2], *validation[:2], *train[2:], *validation[2:]]
+        return [*train[:2], *validation[:2], *train[2:], *validation[2:], *self._size]
 
     def measures(self, part: Split) -> Row:
         """The mean loss on a part, and its accuracy or R², for the weights as they are.

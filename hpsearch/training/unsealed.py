@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from hpsearch.data.datasets import digest
 from hpsearch.data.splits import Parts, Split, Splits
 from hpsearch.ledger.records import Outcomes
-from hpsearch.study.config import TEST_METRICS, AnyTrial, Study, TrialConfig
+from hpsearch.study.config import AnyTrial, Study, TrialConfig
+from hpsearch.study.metrics import sealed_metrics
 from hpsearch.training.network import NetworkTraining
 from hpsearch.training.seam import Row
 
@@ -71,8 +72,7 @@ class UnsealedTraining:
         self._training = NetworkTraining(config, parts)
         self._test = test
         self._interrupted = interrupted
-        f1 = ("test_f1",) if "f1" in config.training.report else ()
-        self.metrics = TEST_METRICS[config.data.task] + f1
+        self.metrics = sealed_metrics(config.data.task, config.training.report)
         self.final: Row = ()
         self.diverged = False
         self.ended = True

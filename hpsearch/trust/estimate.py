@@ -34,7 +34,9 @@ def correction(store: Store, record: StudyRecord) -> Correction:
     outcomes = store.outcomes(record.id)
     led = search.led
     reason = None
-    if not search.metric.startswith("val_"):
+    if search.also:
+        reason = "with several objectives, no single value was chosen"
+    elif not search.metric.startswith("val_"):
         reason = f"{search.metric} is not measured on a validation part"
     elif complete < 2:
         reason = "there are fewer than two complete trials"

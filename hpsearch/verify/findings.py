@@ -23,7 +23,7 @@ from hpsearch.trust.reproduce import Reproduction
 from hpsearch.verify import ledger_invariants, tracking_invariants
 from hpsearch.verify.ledger_reading import Ledger
 from hpsearch.verify.look import Look
-from hpsearch.verify.pieces import best
+from hpsearch.verify.objectives import best
 
 
 @dataclass(frozen=True, slots=True)

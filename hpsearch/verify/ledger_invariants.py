@@ -16,6 +16,7 @@ from hpsearch.verify.endings import ended
 from hpsearch.verify.fold_invariants import folds
 from hpsearch.verify.ledger_reading import Ledger, TrialRow
 from hpsearch.verify.look import Check, Look
+from hpsearch.verify.objectives import values
 from hpsearch.verify.pieces import counts, pieces
 from hpsearch.verify.round_reading import rounds_of, searched
 
@@ -272,13 +273,18 @@ def _optuna(seen: Look) -> Iterator[str]:
         }
         for what, mine, its in (
             ("state", trial.state, copy.state),
-            ("value", trial.value, copy.value),
+            ("value", _shown(values(ledger, trial)), _shown(copy.values)),
             ("params", wanted, copy.params),
         ):
             if mine != its:
                 yield f"trial {number} has {what} {mine!r}, but {its!r} in Optuna's copy"
         if not trial.in_optuna:
             yield f"trial {number} is in Optuna's copy, but is not marked as copied"
+
+
+def _shown(values: tuple[float, ...]) -> object:
+    """Values as they are told: one alone, or none, without brackets."""
+    return values if len(values) > 1 else next(iter(values), None)
 
 
 def _as_copied(value: Any, table: Mapping[str, Any]) -> Any:

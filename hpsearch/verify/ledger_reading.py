@@ -111,7 +111,8 @@ class CopiedTrial:
 
     number: int
     state: str
-    value: float | None
+    values: tuple[float, ...]
+    """By each objective; none unless it is COMPLETE."""
     params: Mapping[str, Any]
 
 
@@ -368,7 +369,8 @@ def _copy(connection: Connection, name: str, kinds: Kinds) -> tuple[CopiedTrial,
     rows = connection.execute(
         sa.text(
             "SELECT t.trial_id, t.number, t.state, v.value FROM trials t LEFT JOIN trial_values v "
-            "ON v.trial_id = t.trial_id WHERE t.study_id = :study ORDER BY t.number, t.trial_id"
+            "ON v.trial_id = t.trial_id WHERE t.study_id = :study "
+            "ORDER BY t.number, t.trial_id, v.objective"
         ),
         {"study": study.study_id},
     ).all()
@@ -381,9 +383,15 @@ def _copy(connection: Connection, name: str, kinds: Kinds) -> tuple[CopiedTrial,
         {"study": study.study_id},
     )
     params: dict[int, dict[str, Any]] = {row.trial_id: {} for row in rows}
+    values: dict[int, list[float]] = {row.trial_id: [] for row in rows}
     for row in rows:
         kinds.check("trials", row, COPIED)
+        values[row.trial_id] += [] if row.value is None else [row.value]
     for entry in entries:
         kinds.check("trial_params", entry, COPIED_PARAM)
         params[entry.trial_id][entry.param_name] = kinds.outside(entry)
-    return tuple(CopiedTrial(r.number, r.state, r.value, params[r.trial_id]) for r in rows)
+    each = {row.trial_id: row for row in rows}
+    return tuple(
+        CopiedTrial(row.number, row.state, tuple(values[id_]), params[id_])
+        for id_, row in each.items()
+    )

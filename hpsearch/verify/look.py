@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from hpsearch.ledger.database import Database
 from hpsearch.settings import Settings
-from hpsearch.verify import ledger_reading, tracking_reading
+from hpsearch.verify import ledger_reading, objectives, tracking_reading
 from hpsearch.verify.ledger_reading import Ledger, TrialRow
-from hpsearch.verify.pieces import best as choice
 from hpsearch.verify.tracking_reading import NUMBER, PARENT, ROUND, Run
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -81,8 +80,7 @@ class Look:
     @property
     def reproduced(self) -> bool | None:
         """Whether the best trial gave the same bits when trained again; None if it was not."""
-        known = self.ledger.reproduced
-        best = choice(self.ledger)
+        best, known = objectives.best(self.ledger), self.ledger.reproduced
         if best is None or known.get("number") != best.number:
             return None
         return bool(known.get("identical"))

@@ -11,15 +11,15 @@ from hpsearch.errors import TrackingError
 from hpsearch.ledger.records import FOLD_VALUE, STEP_LOSS, weights_digest
 from hpsearch.study.config import dumps
 from hpsearch.study.rounds import round_of
+from hpsearch.verify import objectives
 from hpsearch.verify.ledger_reading import TrialRow
 from hpsearch.verify.look import WEIGHTS_FILE, Check, Look
-from hpsearch.verify.pieces import best as choice
 from hpsearch.verify.round_invariants import begun, rounds
 from hpsearch.verify.tracking_reading import NUMBER, PARENT, ROUND, STUDY, Points, Run, as_kept
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 """MLflow's status of a finished trial."""
-STATE, REPRODUCED = "hpsearch.state", "hpsearch.reproduced"
+STATE, REPRODUCED, FRONT = "hpsearch.state", "hpsearch.reproduced", "hpsearch.front"
 _PARAM, _TAG = 6000, 8000
 """Characters that MLflow keeps of a param and of a tag."""
 
@@ -105,6 +105,10 @@ def _run_tags(seen: Look) -> Iterator[str]:
     The run of a study whose trials are given says whose configurations they are.
     """
     parents = seen.parents
+    front = objectives.front(seen.ledger)
+    for run in parents if front and not seen.live else ():
+        if run.tags.get(FRONT) != front[:_TAG]:
+            yield f"run {run.id} of the study has {FRONT} {run.tags.get(FRONT)!r}, not {front!r}"
     for run in parents if seen.ledger.above and not seen.live else ():
         if run.tags.get(PARENT) != seen.ledger.above:
             there, wanted_there = run.tags.get(PARENT), seen.ledger.above
@@ -222,7 +226,7 @@ def _marks(seen: Look) -> Iterator[str]:
 
 def _weights(seen: Look) -> Iterator[str]:
     """The weights that are kept have the recorded digest; a confirmed best trial's are kept."""
-    ledger, best = seen.ledger, choice(seen.ledger)
+    ledger, best = seen.ledger, objectives.best(seen.ledger)
     objective = ledger.objective or {}
     expected = ledger.done and not seen.live and seen.reproduced is True
     for trial, run in seen.pairs():

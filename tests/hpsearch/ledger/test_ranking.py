@@ -16,7 +16,7 @@ from hpsearch.report.trials import ranked, trained
 from hpsearch.study.config import Study
 from hpsearch.trust.contenders import to_confirm
 from hpsearch.verify import ledger_reading
-from hpsearch.verify.pieces import best as chosen_by_verify
+from hpsearch.verify.objectives import best as chosen_by_verify
 from tests.conftest import study
 from tests.hpsearch.command_line import Call
 from tests.hpsearch.workspace import Workspace

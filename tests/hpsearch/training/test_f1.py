@@ -76,8 +76,11 @@ def test_a_search_by_it(call: Call, write: Write) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"training__report": ["f2"]}, "training.report: input should be 'f1' (it is \"f2\")"),
-        ({"training__report": ["f1", "f1"]}, "training.report: list should have at most 1 item"),
+        (
+            {"training__report": ["f2"]},
+            "training.report: input should be 'f1' or 'parameters' (it is \"f2\")",
+        ),
+        ({"training__report": ["f1", "f1"]}, "training.report: must list each name only once"),
         ({"training__report": "f1"}, "training.report: input should be a valid list"),
         (
             {"training__report": {"choices": [["f1"], []]}},

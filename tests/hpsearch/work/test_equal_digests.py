@@ -25,6 +25,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     "qmc": {},
     "tpe": {"search__startup": 3},
     "cmaes": {"search__population": 4},
+    "nsgaii": {"search__population": 4},
 }
 PRUNERS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -71,6 +72,25 @@ def test_the_number_of_workers_does_not_matter(sampler: str, pruner: str, place:
     named = {workers: replace(of, name=f"{sampler} {pruner} {workers}") for workers in (1, 3)}
     digests = {digest_of(study, place, workers) for workers, study in named.items()}
     assert len(digests) == 1
+
+
+SEVERAL = [sampler for sampler in SAMPLERS if sampler != "cmaes"]
+
+
+@pytest.mark.parametrize("sampler", SEVERAL)
+def test_nor_does_it_with_several_objectives(sampler: str, place: Path) -> None:
+    """Later trials look at all values of earlier ones, and every trial is the same."""
+    of = study(
+        network__hidden={"choices": [[4], [8], [16]]},
+        training__report=["parameters"],
+        search__trials=14,
+        search__lag=2,
+        search__sampler=sampler,
+        search__also={"parameters": "minimize", "val_loss": "minimize"},
+        **SAMPLERS[sampler],
+    )
+    named = {workers: replace(of, name=f"{sampler} several {workers}") for workers in (1, 3)}
+    assert len({digest_of(study, place, workers) for workers, study in named.items()}) == 1
 
 
 @pytest.mark.parametrize("pruner", [pruner for pruner in PRUNERS if pruner != "none"])
