@@ -10,7 +10,7 @@ import typer
 
 from hpsearch import settings
 from hpsearch.commands.printing import out
-from hpsearch.commands.wiring import Task
+from hpsearch.commands.wiring import Task, open_store
 from hpsearch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,17 +29,30 @@ def init(
         str | None,
         typer.Option(metavar="MODULE:FUNCTION", help="Search a Python function of your own."),
     ] = None,
+    study: Annotated[
+        str | None,
+        typer.Option("--from", metavar="NAME", help="Go on with what this study has found."),
+    ] = None,
+    points: Annotated[
+        int, typer.Option(min=0, help="With --from: how many of its best points are tried first.")
+    ] = 0,
     task: Task = "classification",
 ) -> None:
-    """Write a study file with comments, to begin with."""
+    """Write a study file to begin with: with comments, or with the trials of an earlier study."""
     from hpsearch.study import template
 
-    if (data is None) == (function is None):
-        raise UsageError("name a dataset with --data, or a function with --function")
+    if sum(given is not None for given in (data, function, study)) != 1:
+        raise UsageError(
+            "name a dataset with --data, a function with --function, or a --from study"
+        )
+    if points and study is None:
+        raise UsageError("--points: only a study named with --from has points")
     if file.exists():
         raise UsageError(f"{file}: already exists; use another name")
     name = file.stem
-    if data is not None:
+    if study is not None:
+        text = _continued(study, name, points)
+    elif data is not None:
         from hpsearch.data.datasets import load
         from hpsearch.data.describe import describe
 
@@ -59,6 +72,14 @@ def init(
     except OSError as error:
         raise UsageError(f"{file}: cannot be written: {error.strerror}") from None
     out(file)
+
+
+def _continued(study: str, name: str, points: int) -> str:
+    from hpsearch.search.past import continued
+    from hpsearch.study import file as study_file
+
+    store = open_store()
+    return study_file.toml(continued(store, store.study(study), name, points))
 
 
 def _about(found: Description) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +24,7 @@ from hpsearch.errors import HpsearchError, UsageError
 from hpsearch.text import word
 
 if TYPE_CHECKING:
-    from hpsearch.study.config import Space, Study
+    pass
 
 app = typer.Typer()
 
@@ -128,6 +128,7 @@ def narrow(
     """
     from hpsearch.report import views
     from hpsearch.search.known import narrowed
+    from hpsearch.search.past import in_one_round
     from hpsearch.study import file as study_file
     from hpsearch.study.rounds import EPOCHS
 
@@ -139,7 +140,7 @@ def narrow(
             f"{name!r} has {complete} COMPLETE trials; it takes 3 to narrow its ranges"
         )
     space = narrowed(store, record)
-    study = _next(record.study, space)
+    study = replace(in_one_round(record.study, space), name=_numbered(record.name))
     text = study_file.toml(study)
     if file is None:
         page(text.rstrip())
@@ -158,27 +159,6 @@ def narrow(
     ]
     table(["", "before", "now"], rows)
     out(f"{file}: study {study.name}; to run it: {settings.program()} run {word(str(file))}")
-
-
-def _next(study: Study, space: Space) -> Study:
-    """The study of narrower ranges: one round, with the epochs of the last."""
-    from hpsearch.study.rounds import EPOCHS
-
-    fixed = {section: dict(table) for section, table in study.fixed.items()}
-    if study.epochs_by_round:
-        section, key = EPOCHS.split(".")
-        fixed[section][key] = study.epochs_by_round[-1]
-        space = {path: open_ for path, open_ in space.items() if path != EPOCHS}
-    limits = {path: ends for path, ends in study.search.limits.items() if path in space}
-    update = {"rounds": list[int](), "limits": limits, "enqueue": list[Any]()}
-    return replace(
-        study,
-        name=_numbered(study.name),
-        fixed=fixed,
-        space=space,
-        search=study.search.model_copy(update=update),
-        epochs_by_round=(),
-    )
 
 
 def _numbered(name: str) -> str:

@@ -61,6 +61,8 @@ def import_optuna(url: str, name: str, *, points: int = 0) -> Past:
         UsageError: If the study has several objectives or no COMPLETE trial, or changed the kind of
             a parameter on its way.
     """
+    from hpsearch.search.past import shown
+
     old = _load(url, name)
     if len(old.directions) > 1:
         raise UsageError(f"{name!r} has {len(old.directions)} objectives; a study here has one")
@@ -72,26 +74,16 @@ def import_optuna(url: str, name: str, *, points: int = 0) -> Past:
     space = _conditions(_space(trials), trials)
     ranked = sorted(trials, key=lambda trial: (sign * trial.value, trial.number))
     whole = [trial for trial in ranked if _whole(space, trial) and math.isfinite(trial.value)]
+    kept = shown([trial.number for trial in whole])
     distinct: dict[str, dict[str, Any]] = {}
     for trial in ranked:  # by how they are written: to Python, true is 1
         distinct.setdefault(repr(sorted(trial.params.items())), _values(trial))
     return Past(
         params=space,
         direction=direction,
-        history=[{"value": trial.value, "values": _values(trial)} for trial in _shown(whole)],
+        history=[{"value": t.value, "values": _values(t)} for t in trials if t.number in kept],
         enqueue=list(distinct.values())[:points],
     )
-
-
-def _shown(ranked: Sequence[Any]) -> list[Any]:
-    """Those that a sampler is ever shown, in the order of their numbers; given from the best on."""
-    from hpsearch.search.history import BEST, WINDOW
-
-    trials = sorted(ranked, key=lambda trial: trial.number)
-    if len(trials) <= WINDOW:
-        return trials
-    numbers = {trial.number for trial in (*ranked[:BEST], *trials[BEST - WINDOW :])}
-    return [trial for trial in trials if trial.number in numbers]
 
 
 def _values(trial: Any) -> dict[str, Any]:

@@ -56,8 +56,8 @@ def test_nothing_is_overwritten(call: Call, here: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ((), "name a dataset with --data, or a function with --function"),
-        (("--data", "digits", "--function", "mine:train"), "name a dataset with --data, or a"),
+        ((), "name a dataset with --data, a function with --function, or a --from study"),
+        (("--data", "digits", "--function", "mine:train"), "name a dataset with --data, a "),
         (("--function", "mine"), "--function mine: expected MODULE:FUNCTION"),
         (("--data", "csv:table.csv#other"), "other"),
         (("--data", "digits", "--task", "guess"), "--task guess: use classification or"),
