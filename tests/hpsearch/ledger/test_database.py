@@ -51,6 +51,41 @@ def test_lock_is_waited_for(database: Database, timeout: float) -> None:
     elsewhere.engine.dispose()
 
 
+def test_a_lock_leaves_no_transaction_open(fresh_postgres: str) -> None:
+    """It may be held for days, and a transaction of that age keeps a server from tidying up."""
+    database = Database(fresh_postgres)
+    with database.lock("a") as lock:
+        lock.check()
+        query = "SELECT state FROM pg_stat_activity WHERE datname = current_database()"
+        with database.read() as connection:
+            states = connection.execute(sa.text(f"{query} AND pid != pg_backend_pid()")).scalars()
+            assert set(states) == {"idle"}
+    database.engine.dispose()
+
+
+@pytest.mark.parametrize(("asked", "waits"), [("", 30_000), ("?timeout=9", 9_000)])
+def test_how_long_sqlite_waits(tmp_path: Path, asked: str, waits: int) -> None:
+    """Half a minute for another's transaction, or as long as the address says."""
+    database = Database(f"sqlite:///{tmp_path / 'studies.db'}{asked}")
+    with database.read() as connection:
+        assert connection.execute(sa.text("PRAGMA busy_timeout")).scalar() == waits
+    database.engine.dispose()
+
+
+def test_a_transaction_that_writes_has_the_lock_at_once(tmp_path: Path) -> None:
+    """One that reads does not: another may write beside it."""
+    url = f"sqlite:///{tmp_path / 'studies.db'}?timeout=0"
+    one, other = Database(url), Database(url)
+    with one.read() as reading:
+        reading.execute(sa.select(version)).all()
+        with other.write() as writing:
+            writing.execute(sa.select(version)).all()
+            with pytest.raises(StoreError, match="locked"), one.write() as third:
+                third.execute(sa.select(version)).all()
+    for database in (one, other):
+        database.engine.dispose()
+
+
 def test_nothing_is_made_unasked(tmp_path: Path) -> None:
     """A store that is not there is made by whoever may make it alone."""
     url = f"sqlite:///{tmp_path / 'new' / 'studies.db'}"
@@ -96,6 +131,8 @@ def test_nobody_waits_for_ever_for_postgresql(fresh_postgres: str) -> None:
         driver = connection.connection.driver_connection
         assert driver is not None
         asked = driver.info.get_parameters()
-        assert (asked["connect_timeout"], asked["keepalives_idle"]) == ("10", "10")
+        deaf = {"connect_timeout": "10", "keepalives_idle": "10", "keepalives_interval": "5"}
+        deaf |= {"keepalives_count": "3", "tcp_user_timeout": "20000", "client_encoding": "utf8"}
+        assert deaf.items() <= asked.items()
         assert connection.execute(sa.text("SHOW lock_timeout")).scalar() == "30s"
     database.engine.dispose()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hpsearch.ledger.records import State, Trial, curve, digest, weights_digest
+from hpsearch.ledger.records import State, Trial, curve, digest, pack, unpack, weights_digest
 
 ROWS = curve([(0.1, 0.2, 0.3, 0.5)])
 TRIAL = Trial(
@@ -64,6 +64,47 @@ def test_digest_is_of_nothing_that_depends_on_when_and_where(changes: dict[str, 
     assert digest([(TRIAL, ROWS)], {}) == digest([(replace(TRIAL, **changes), ROWS)], {})
 
 
+def test_digest_is_as_it_was() -> None:
+    """The order in which trials come does not matter, and every version gives the same."""
+    other = replace(TRIAL, number=1, state=State.PRUNED, value=None, weights_sha256=None)
+    steps = {3: np.array([0.5, 0.25])}
+    first = digest([(TRIAL, ROWS), (other, curve([(1.0, 2.0, 3.0, 4.0)]))], steps)
+    assert first == digest([(other, curve([(1.0, 2.0, 3.0, 4.0)])), (TRIAL, ROWS)], steps)
+    assert first == "701eaab433dfb0e2aeba9943c69e2b5f976be8f8155f9ffd8865c572214e240a"
+
+
+@pytest.mark.parametrize("number", [0, 1, 8, 9, 30])
+@pytest.mark.parametrize("kind", [np.bool_, np.float32])
+def test_outcomes_come_back(kind: type, number: int) -> None:
+    """Right or wrong takes a bit each, a score four bytes."""
+    outcomes = (np.random.default_rng(number).random(number) - 0.5).astype(kind)
+    if kind is np.bool_:
+        outcomes = np.arange(number) % 3 == 0
+    found = unpack(pack(outcomes))
+    assert found.dtype == kind
+    assert np.array_equal(found, outcomes)
+    assert len(pack(outcomes)) == 5 + ((number + 7) // 8 if kind is np.bool_ else 4 * number)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"b",
+        b"b\x01\0\0",
+        b"b\x01\0\0\0",
+        b"b\x01\0\0\0\0\0",
+        b"f\x01\0\0\0\0\0\0",
+        b"f\x01\0\0\0\0\0\0\0\0",
+        b"x\0\0\0\0",
+    ],
+)
+def test_bytes_that_are_no_outcomes(data: bytes) -> None:
+    """Too short, too long, or of no kind."""
+    with pytest.raises(ValueError, match=f"{len(data)} bytes that are no outcomes"):
+        unpack(data)
+
+
 def test_parts_do_not_run_into_each_other() -> None:
     """What is moved from the curve to the losses by step is another digest."""
     longer = curve([*ROWS.tolist(), (1.0, 2.0, 3.0, 4.0)])
@@ -85,3 +126,6 @@ def test_weights_digest_is_of_name_dtype_shape_and_bytes() -> None:
     ]
     assert len({weights_digest(state) for state in states}) == len(states)
     assert weights_digest({"a": array, "b": array}) == weights_digest({"b": array, "a": array})
+    assert weights_digest({"W": array}) == (
+        "1865ba3b3b919a793c0b25b0e8898c5fcee309a4df312df938879cb84c266310"
+    )

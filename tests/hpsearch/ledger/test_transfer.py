@@ -36,6 +36,17 @@ def test_a_row_that_is_none_undoes_all(database: Database, change: dict[str, obj
     assert Store(database).studies() == []
 
 
+@pytest.mark.parametrize(
+    "torn", [{"epochs": b"torn"}, {"steps": b"torn"}, {"outcomes": b"torn"}, {"epochs": b"\0" * 8}]
+)
+def test_bytes_that_are_none_undo_all(database: Database, torn: dict[str, bytes]) -> None:
+    """Of a curve, of losses by step, or of what examples scored."""
+    bits = {number: replace(one, **torn) for number, one in taken().bits.items()}
+    with pytest.raises(StoreError, match="hpsearch_curves, study 'small', trial 0"):
+        put(database, replace(taken(), bits=bits), "here")
+    assert Store(database).studies() == []
+
+
 def test_a_study_without_an_end_is_not_taken(database: Database) -> None:
     """It says what to do."""
     record = Store(database).register(study(), {"dataset": "d"})
