@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import tomllib
+from functools import cache
 
 import jsonschema
 import pytest
@@ -32,13 +33,13 @@ def test_every_command_is_one(page: str) -> None:
     """hpsearch takes it as it is written, make has the target, and anything else is not run."""
     targets = set(re.findall(r"^([\w./$()-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for block in (each for each in blocks(page) if not each.language):
-        for program, *arguments in block.commands:
-            if program == "hpsearch":
+        for name, *arguments in block.commands:
+            if name == "hpsearch":
                 taken(arguments)
-            elif program == "make":
+            elif name == "make":
                 assert arguments[0].replace(".venv/.ready", "$(READY)") in targets
             else:
-                assert block.reason, f"{page}: {program} is run by no test; say why"
+                assert block.reason, f"{page}: {name} is run by no test; say why"
 
 
 @pytest.mark.parametrize("page", WRITTEN)
@@ -63,9 +64,15 @@ def test_every_python_is_python(page: str) -> None:
 
 def taken(arguments: list[str]) -> None:
     """Let the command line read its words, and do nothing."""
-    group = get_command(cli.app)
-    assert isinstance(group, typer.core.TyperGroup)
     if arguments in (["--help"], ["--version"]):
         return
-    above = typer.Context(group, info_name="hpsearch")
-    group.commands[arguments[0]].make_context(arguments[0], arguments[1:], parent=above)
+    above = typer.Context(program(), info_name="hpsearch")
+    program().commands[arguments[0]].make_context(arguments[0], arguments[1:], parent=above)
+
+
+@cache
+def program() -> typer.core.TyperGroup:
+    """The command line, which takes a while to put together."""
+    group = get_command(cli.app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return group
