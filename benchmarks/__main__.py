@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-for module in ("network", "tracking", "study", "seam", "trust"):
+for module in ("network", "tracking", "study", "plan", "seam", "trust"):
     print(f"== python -m benchmarks.{module}", flush=True)
     subprocess.run([sys.executable, "-m", f"benchmarks.{module}"], check=True)
     print(flush=True)

@@ -52,6 +52,7 @@ def plan(
     from hpsearch.search.delay import delays
     from hpsearch.search.rungs import rung_steps, step_name
     from hpsearch.study import file as study_file
+    from hpsearch.study.budgets import rules
     from hpsearch.study.rounds import EPOCHS
     from hpsearch.work.launch import default_workers
     from hpsearch.work.plan import legs, seconds, timed
@@ -68,18 +69,21 @@ def plan(
     took = None
     if found is not None and not no_timing:
         took = timed(definition, trainer_of(definition, folder))
-    lasts = seconds(found, took, size) if found and took else None
+    search = definition.search
+    lasts = min(seconds(found, took, size), search.seconds) if found and took else None
+    trials = sum(leg.trials for leg in found) if found else search.trials
     most = sum(leg.trials * leg.most for leg in found) if found else None
     expected = sum(leg.trials * leg.expected for leg in found) if found else None
     rungs = list(rung_steps(definition)[:1000])
     if as_json:
         told = {
             "study": definition.name,
-            "trials": definition.search.trials,
+            "trials": trials,
             "epochs": most,
             "expected_epochs": expected,
             "rounds": [{"trials": leg.trials, "epochs": leg.most} for leg in found or ()],
             "space": {path: open_.table() for path, open_ in definition.space.items()},
+            "ends": rules(search),
             "rungs": rungs,
             "seconds_per_epoch": took and took.epoch,
             "workers": size,
@@ -89,7 +93,10 @@ def plan(
         document(views.dumps(told))
         return
     epochs = "" if most is None else f", {most:,.0f} epochs in all"
-    out(f"{definition.name}: {words.count(definition.search.trials, 'trial')}{epochs}")
+    out(f"{definition.name}: {words.count(trials, 'trial')}{epochs}")
+    if rules(search):
+        listed = (f"{key} = {views.value_(value)}" for key, value in rules(search).items())
+        out(f"  at most; what may end it before {search.trials} trials: {', '.join(listed)}")
     rounds = (found or []) if definition.search.rounds else []
     for number, leg in enumerate(rounds, start=1):
         out(f"  round {number}: {words.count(leg.trials, 'trial')} of {leg.most:.4g} epochs")

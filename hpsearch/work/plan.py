@@ -69,11 +69,21 @@ class Timed:
 
 
 def legs(study: Study) -> list[Leg] | None:
-    """A study's rounds, or all of it as one; None where the number of epochs is not known."""
+    """A study's rounds, or all of it as one; None where the number of epochs is not known.
+
+    Trials for which no epochs are left (``search.max_epochs``) are not counted.
+    """
     if study.epochs is None:
         return None
-    rounds = list(_rounds(study))
-    return [Leg(trials, *_epochs(each, trials)) for each, trials in rounds if trials > 0]
+    found, left = list[Leg](), study.search.max_epochs
+    for each, trials in _rounds(study):
+        most, expected = _epochs(each, trials)
+        if left is not None and expected:
+            trials = min(trials, int(left / expected))
+            left -= round(trials * expected)
+        if trials > 0:
+            found.append(Leg(trials, most, expected))
+    return found
 
 
 def imports() -> float:

@@ -54,6 +54,7 @@ def test_json(call: Call, write: Write) -> None:
         "expected_epochs",
         "rounds",
         "space",
+        "ends",
         "rungs",
         "seconds_per_epoch",
         "workers",
@@ -79,6 +80,21 @@ def test_what_a_pruner_leaves(pruner: str, tmp_path: Path) -> None:
     assert leg.most == 9
     assert leg.expected < 8
     assert epochs / 1.5 < 40 * leg.expected < epochs * 1.5
+
+
+def test_what_may_end_it_before(call: Call, write: Write) -> None:
+    """Trials for which no epochs are left are not counted, and no more time than there is."""
+    of = study(search__max_epochs=10, search__max_time="1s", search__target=0.9)
+    lines = call("plan", write(of), "--no-timing").out.splitlines()
+    assert lines[0] == "small: 3 trials, 9 epochs in all"
+    assert lines[1] == (
+        "  at most; what may end it before 6 trials: target = 0.9, max_epochs = 10, max_time = 1s"
+    )
+    by_round = study(
+        training__epochs=[1, 5], search__rounds=[4, 4], search__trials=8, search__max_epochs=15
+    )
+    assert [(leg.trials, leg.most) for leg in legs(by_round) or ()] == [(4, 1), (2, 5)]
+    assert call("plan", write(of), "--json").json["seconds"] == 1.0
 
 
 def test_epochs_that_are_searched_count_in_the_mean() -> None:
