@@ -354,10 +354,12 @@ def _failures(known: _Known) -> Section:
 
 
 def _rungs(study: Study) -> str:
-    rungs = rung_steps(study)
-    if not rungs:
-        return ""
-    who, step = f"The {study.search.pruner} pruner decides after", step_name(study)
-    if len(rungs) > 12:
-        return f"{who} each {step} from {rungs[0]} on."
-    return f"{who} {step} {words.listed(map(str, rungs))}."
+    """What the curves consist of, and when a pruner looks at them."""
+    rungs, step = rung_steps(study), step_name(study)
+    told = [] if study.folds == 1 else [f"A trial's {study.folds} {step}s follow one another."]
+    if rungs:
+        when = f"each {step} from {rungs[0]} on"
+        if len(rungs) <= 12:
+            when = f"{step} {words.listed(map(str, rungs))}"
+        told.append(f"The {study.search.pruner} pruner decides after {when}.")
+    return " ".join(told)

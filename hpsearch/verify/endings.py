@@ -62,7 +62,8 @@ def _asked(ledger: Ledger, search: Mapping[str, Any], best: float) -> float:
     if search["gain"] != "noise":
         return float(search["gain"]) * (1 + 1e-9)
     data = ledger.definition["data"]
-    part = 1.0 if "folds" in data else data["validation"]
+    every = "folds" in data and "fold" not in data
+    part = 1.0 if every else data["validation"]
     examples = part if isinstance(part, int) else max(round(data["train"] * part), 1)
     return math.sqrt(best * (1 - best) / examples) * (1 + 1e-9)
 

@@ -48,6 +48,8 @@ def test_every_command_knows_folds(home: Path, call: Call) -> None:
     for number in (best["number"], pruned[0].number):
         assert call("reproduce", "small", "--trial", str(number)).code == 0
     assert call("report", "small").code == 0
+    page = (home / "reports" / "small.html").read_text()
+    assert "4 folds follow one another. The halving pruner decides after fold 1 and 2." in page
     assert "trains 4 networks a trial" in one_line(call("register", "small"))
 
 
