@@ -28,12 +28,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trust")
     parser.add_argument("--studies", type=int, default=200, help="that are simulated")
     parser.add_argument("--held-out", action="store_true", help="simulate the other kinds")
+    parser.add_argument("--kind", type=int, help="simulate one kind alone, by its number from 0")
     parser.add_argument("--book", type=int, default=0, help="times that the book's search is run")
     parser.add_argument("--keep", type=Path, default=Path(".hpsearch/cache/trust"))
     parser.add_argument("--workers", type=int, default=2, help="processes that train")
     asked = parser.parse_args(arguments)
     if asked.studies:
         worlds = HELD_OUT if asked.held_out else TUNED
+        worlds = worlds if asked.kind is None else worlds[asked.kind : asked.kind + 1]
         _tables(f"{asked.studies} simulated studies", simulated(asked.studies, worlds))
     if asked.book:
         name = f"the book's search, {asked.book} times"
