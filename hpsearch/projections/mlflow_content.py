@@ -52,6 +52,8 @@ REPRODUCED = "hpsearch.reproduced"
 WEIGHTS_FILE, REPORT_FOLDER = "weights.safetensors", "report"
 ENVIRONMENT_FOLDER = "environments"
 
+_COLUMNS = 8
+"""Params that the table of runs shows first, at most."""
 CLASSES = 100
 """Names of classes that a dataset's profile tells."""
 
@@ -131,7 +133,7 @@ class StudyContent(Content):
             state=trial.state,
             start=milliseconds(trial.started),
             end=milliseconds(trial.ended or trial.started),
-            tags=self.tags(trial, parent, commit),
+            tags=self.tags_of(trial, parent, commit),
             params=own,
             shared=dict(self._shared[: PARAMS - len(own)]),
             series=self.series(trial, curve, steps),
@@ -147,7 +149,7 @@ class StudyContent(Content):
             found["log.txt"] = log.decode(errors="replace")
         return found
 
-    def tags(
+    def tags_of(
         self, trial: Trial, parent: str | None = None, commit: str | None = None
     ) -> dict[str, str]:
         """The tags of a trial's run."""
@@ -162,6 +164,13 @@ class StudyContent(Content):
             "mlflow.source.git.commit": commit,
         }
         return self.common() | {key: value for key, value in known.items() if value}
+
+    @property
+    def columns(self) -> list[str]:
+        """The metric that ranks the trials, and what is searched."""
+        ranked = dict.fromkeys((self.metric, "value"))
+        searched = list(self._study.space)[:_COLUMNS]
+        return [f"metrics.`{name}`" for name in ranked] + [f"params.`{path}`" for path in searched]
 
     def params(self) -> dict[str, str]:
         """What is fixed, and what is searched."""

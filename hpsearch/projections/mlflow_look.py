@@ -15,9 +15,11 @@ from hpsearch.projections.run_content import (
     PARENT,
     REASON,
     SEED,
+    SHARED_VIEW,
     STATE,
     STATUS,
     STUDY,
+    VIEW,
     WEIGHTS,
     Content,
     Point,
@@ -78,6 +80,7 @@ class Reader:
         self.where = self._mlflow.where
         with self._mlflow.failures():
             found = self._found_experiment()
+        self._viewed = found is not None and SHARED_VIEW in found.tags
         self.experiment = (
             str(found.experiment_id) if found and found.lifecycle_stage != "deleted" else None
         )
@@ -86,17 +89,18 @@ class Reader:
     def pages(self) -> dict[str, str]:
         """The study's pages in MLflow's UI, from its root; none while there is no experiment.
 
-        The runs are sorted by the metric, the best first. The UI goes by ``workflowType``: it opens
+        The runs are sorted by the metric, the best first; an experiment of the study's own says
+        which columns they are shown with. The UI goes by ``workflowType``: it opens
         an experiment that is named without it as one of generative AI, whatever the experiment's
         kind, until a person has chosen otherwise once.
         """
         if self.experiment is None:
             return {}
         ascending = str(not self._content.maximize).lower()
-        runs = (
-            f"/#/experiments/{self.experiment}/runs?workflowType=machine_learning"
-            f"&orderByKey={quote(f'metrics.`{self._content.metric}`')}&orderByAsc={ascending}"
-        )
+        order = f"&orderByKey={quote(f'metrics.`{self._content.metric}`')}&orderByAsc={ascending}"
+        # The UI takes no notice of a view where the address says itself how to sort.
+        shown = f"&viewStateShareKey={VIEW}" if self._viewed else order
+        runs = f"/#/experiments/{self.experiment}/runs?workflowType=machine_learning{shown}"
         return {"runs": runs, "charts": f"{runs}&compareRunsMode=CHART"}
 
     def page_of(self, run_id: str) -> str:

@@ -29,7 +29,6 @@ from hpsearch.projections.mlflow_content import (
 from hpsearch.projections.mlflow_look import Reader
 from hpsearch.projections.round_summary import RoundSummary
 from hpsearch.projections.run_content import (
-    LEDGER,
     NOTE,
     PARENT,
     STATE,
@@ -278,8 +277,7 @@ class Tracking(Reader):
             # Without this tag the UI takes an experiment for one of generative AI.
             tags = {"mlflow.experimentKind": "custom_model_development"}
             if self._content.experiment is None:
-                tags |= {key: self._content.identity[key] for key in (STUDY, LEDGER)}
-                tags[NOTE] = self._content.about
+                tags |= self._content.tags
             name = self._content.experiment or self._content.name
             place = None if self._mlflow.server else self._settings.artifacts.as_uri()
             try:

@@ -42,6 +42,10 @@ Series: TypeAlias = tuple[NDArray[np.int64], NDArray[np.float64]]
 Point: TypeAlias = tuple[str, int, int, str]
 """A metric in MLflow: its name, step and time, and the value's bits in hexadecimal."""
 LARGEST = sys.float_info.max
+VIEW = "hpsearch"
+"""Under which name an experiment keeps how its runs are to be shown first."""
+SHARED_VIEW = f"mlflow.sharedViewState.{VIEW}"
+"""And under which tag: MLflow's UI looks for it where the page's address names the view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,33 @@ class Content(ABC):
     @abstractmethod
     def params(self) -> dict[str, str]:
         """The params of the study's own run."""
+
+    @property
+    def columns(self) -> list[str]:
+        """What the table of its runs shows first, in MLflow's words."""
+        return [f"metrics.`{self.metric}`"]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags of an experiment of its own."""
+        view = {
+            "orderByKey": f"metrics.`{self.metric}`",
+            "orderByAsc": not self.maximize,
+            "selectedColumns": ["attributes.`Created`", "attributes.`Duration`", *self.columns],
+            # All of a view has to be there.
+            "searchFilter": "",
+            "startTime": "ALL",
+            "lifecycleFilter": "Active",
+            "datasetsFilter": [],
+            "modelVersionFilter": "All Runs",
+        }
+        identity = self.identity
+        return {
+            STUDY: identity[STUDY],
+            LEDGER: identity[LEDGER],
+            NOTE: self.about,
+            SHARED_VIEW: dumps(view),
+        }
 
     def dataset(self) -> DatasetInput | None:
         """The data that the study was begun on; None where that is not known."""

@@ -102,9 +102,9 @@ def test_links(ui: Ui) -> None:
     entry = ui.lines[0].split()[2]
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=[\w-]{43}", entry)
     assert ui.lines[0] == f"MLflow UI: {entry}  (Ctrl-C ends it)"
-    sort = "&orderByKey=metrics.%60val_accuracy%60&orderByAsc=false"
     experiment = ui.search("small")["experiment_id"]
-    runs = f"{entry}#/experiments/{experiment}/runs?workflowType=machine_learning{sort}"
+    page = f"{entry}#/experiments/{experiment}/runs?workflowType=machine_learning"
+    runs = f"{page}&viewStateShareKey=hpsearch"
     assert ui.lines[1:] == [
         f"  small, runs: {runs}",
         f"  small, charts: {runs}&compareRunsMode=CHART",
