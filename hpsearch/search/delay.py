@@ -15,6 +15,7 @@ from hpsearch.study.config import Study
 
 _BEGINS = {
     "tpe": ("at random", "startup"),
+    "gp": ("at random", "startup"),
     "cmaes": ("around the middle", "population"),
     "nsgaii": ("at random", "population"),
 }
@@ -29,7 +30,7 @@ def learns_from(study: Study) -> int | None:
     search = study.search
     if search.sampler in ("cmaes", "nsgaii"):
         return population(study) + search.lag - 1
-    if search.sampler != "tpe":
+    if search.sampler not in ("tpe", "gp"):
         return None
     needed = max((search.startup or SAMPLER_STARTUP) - len(search.history), 0)
     return needed + search.lag - 1 if needed else 0

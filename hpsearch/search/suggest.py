@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -21,6 +22,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from hpsearch.errors import UsageError
 from hpsearch.search.distinct import Distinct
 from hpsearch.search.history import History
 from hpsearch.search.nsga import Nsga
@@ -37,6 +39,19 @@ SAMPLER_STARTUP = 10
 
 _POINTS: WeakKeyDictionary[History, Distinct] = WeakKeyDictionary()
 """What has been worked out of the trials of a study that trains no point twice."""
+
+
+def require(study: Study) -> None:
+    """Make sure that what the study's sampler needs is installed.
+
+    Raises:
+        UsageError: If it is not; the message says how to install it.
+    """
+    if study.search.sampler == "gp" and find_spec("torch") is None:
+        raise UsageError(
+            "search.sampler: gp needs PyTorch, which is not installed; run: "
+            "pip install 'hpsearch[gp]'"
+        )
 
 
 def suggest(study: Study, history: History, number: int) -> Params:
@@ -122,6 +137,11 @@ def _sampler(
         return Cma(study, history, number, own)
     if study.search.sampler == "nsgaii":
         return Nsga(study, history, number, own)
+    if study.search.sampler == "gp":
+        startup = study.search.startup or SAMPLER_STARTUP
+        return optuna.samplers.GPSampler(
+            seed=own, n_startup_trials=startup, warn_independent_sampling=False
+        )
     if study.search.sampler == "tpe":
         startup = study.search.startup or SAMPLER_STARTUP
         if not conditional(study.space):

@@ -53,7 +53,7 @@ class Earlier(Section):
 class SearchConfig(Section):
     """``[search]``: how the open places are filled, and what is looked for."""
 
-    sampler: Literal["random", "grid", "qmc", "tpe", "cmaes", "nsgaii", "given"] = "random"
+    sampler: Literal["random", "grid", "qmc", "tpe", "cmaes", "nsgaii", "gp", "given"] = "random"
     trials: Positive = 100
     metric: str = "val_accuracy"
     direction: Literal["maximize", "minimize"] = "maximize"
@@ -120,7 +120,7 @@ class SearchConfig(Section):
     @property
     def looks_back(self) -> bool:
         """Whether a trial depends on those that are older by the lag, and so must wait for them."""
-        learns = self.sampler in ("tpe", "cmaes", "nsgaii")
+        learns = self.sampler in ("tpe", "cmaes", "nsgaii", "gp")
         compares = ("median", "percentile", "halving", "hyperband", "wilcoxon")
         return learns or self.pruner in compares
 

@@ -164,7 +164,7 @@ def parse(table: Mapping[str, Any]) -> Study:
     if given is not None:
         given = checked_given(space, given)
         trials = min(trials, given.trials) if "trials" in table["search"] else given.trials
-    if search.history and search.sampler != "tpe":
+    if search.history and search.sampler not in ("tpe", "gp"):
         raise StudyFileError(
             f'search.history: the {search.sampler} sampler looks at no trials; set sampler = "tpe"'
         )

@@ -14,7 +14,7 @@ _OF_PRUNER = {
     "p_threshold": "wilcoxon",
 }
 """Which pruner a key is for."""
-_LEARNS = ("tpe",)
+_LEARNS = ("tpe", "gp")
 """Samplers whose first trials are random."""
 _EVOLVES = ("cmaes", "nsgaii")
 """Samplers that have generations."""

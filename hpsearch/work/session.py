@@ -15,6 +15,7 @@ from hpsearch.ledger.records import Counts, State, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.projections.projector import Projector
 from hpsearch.search.delay import delays
+from hpsearch.search.suggest import require
 from hpsearch.settings import Settings
 from hpsearch.study.config import Study
 from hpsearch.text import word
@@ -169,8 +170,9 @@ def begin(
 
     Raises:
         StudyChangedError: If another definition, or other data, stands under its name.
-        UsageError: If its budget would fall, and may not.
+        UsageError: If its budget would fall, and may not; or its sampler is not installed.
     """
+    require(study)
     settled = trainer.settled(study)
     place = None if folder is None else str(folder)
     record = store.register(settled, trainer.digests, trainer.facts(), place, lower=lower)

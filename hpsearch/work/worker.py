@@ -23,7 +23,7 @@ from hpsearch.search.pruning import Pruning
 from hpsearch.search.rounds import Rounds
 from hpsearch.search.rungs import measured
 from hpsearch.search.seeds import training_seed
-from hpsearch.search.suggest import suggest
+from hpsearch.search.suggest import require, suggest
 from hpsearch.study.config import Params, Study
 from hpsearch.training.seam import Row, Trainer, Training, TrainingFailed
 from hpsearch.trust import compute, environment
@@ -80,6 +80,7 @@ class Worker:
         with environment.single_thread():
             here = environment.current()
             compute.refuse_other(self._study, here)
+            require(self._study)
             digest = environment.digest(here)
             patiently(stop, lambda: self._store.remember(here, digest))
             wait = _SHORTEST_WAIT

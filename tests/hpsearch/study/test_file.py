@@ -287,8 +287,8 @@ MISTAKES = [
     ({"search__trials": 2**31}, "search.trials: input should be less than or equal to"),
     (
         {"search__sampler": "tpee"},
-        "search.sampler: input should be 'random', 'grid', 'qmc', 'tpe', 'cmaes', 'nsgaii' or "
-        "'given'",
+        "search.sampler: input should be 'random', 'grid', 'qmc', 'tpe', 'cmaes', 'nsgaii', "
+        "'gp' or 'given'",
     ),
     ({"search__lag": 0}, "search.lag: "),
     ({"search__reduction_factor": 1}, "search.reduction_factor: "),

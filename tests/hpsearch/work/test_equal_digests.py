@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,6 +28,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     "tpe": {"search__startup": 3},
     "cmaes": {"search__population": 4},
     "nsgaii": {"search__population": 4},
+    "gp": {"search__startup": 3},
 }
 PRUNERS: dict[str, dict[str, Any]] = {
     "none": {},
@@ -64,8 +67,14 @@ def test_none_is_missing() -> None:
     assert set(get_args(fields["pruner"].annotation)) == set(PRUNERS)
 
 
+def installed(samplers: Iterable[str]) -> list[Any]:
+    """Samplers as parameters: one that needs PyTorch is skipped where that is not there."""
+    lacking = pytest.mark.skipif(find_spec("torch") is None, reason="gp needs PyTorch")
+    return [pytest.param(each, marks=[lacking] if each == "gp" else []) for each in samplers]
+
+
 @pytest.mark.parametrize("pruner", PRUNERS)
-@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("sampler", installed(SAMPLERS))
 def test_the_number_of_workers_does_not_matter(sampler: str, pruner: str, place: Path) -> None:
     """Whoever is quicker, each trial tries the same and ends the same."""
     of = searched(sampler, pruner)
@@ -77,7 +86,7 @@ def test_the_number_of_workers_does_not_matter(sampler: str, pruner: str, place:
 SEVERAL = [sampler for sampler in SAMPLERS if sampler != "cmaes"]
 
 
-@pytest.mark.parametrize("sampler", SEVERAL)
+@pytest.mark.parametrize("sampler", installed(SEVERAL))
 def test_nor_does_it_with_several_objectives(sampler: str, place: Path) -> None:
     """Later trials look at all values of earlier ones, and every trial is the same."""
     of = study(
