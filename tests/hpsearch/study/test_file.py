@@ -85,6 +85,7 @@ def test_defaults() -> None:
         "warmup": 0,
         "shift": 0,
         "record": "epoch",
+        "measure": "every",
     }
     assert config.plain(parsed.search) == {
         "sampler": "random",
