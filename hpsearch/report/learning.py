@@ -18,6 +18,7 @@ from hpsearch.report.slices import Outcomes, progress
 from hpsearch.report.style import (
     ACCURACY,
     COLOURS,
+    EDGED,
     GREY,
     Numbers,
     Title,
@@ -122,7 +123,13 @@ def by_epoch(
         epochs = np.arange(1, len(best) + 1)
         marker = "*" if len(best) == 1 else ""
         (shown["best"],) = axes.plot(
-            epochs, best, color=COLOURS[1], linewidth=2.4, marker=marker, zorder=3
+            epochs,
+            best,
+            color=COLOURS[1],
+            linewidth=2.4,
+            marker=marker,
+            zorder=3,
+            path_effects=EDGED,
         )
     drawn = list(takewhile(lambda rung: rung < longest, rungs))  # in order, and perhaps 10⁸
     if drawn and len(drawn) <= _RUNGS:

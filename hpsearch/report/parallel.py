@@ -18,7 +18,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 
 from hpsearch.report import words
 from hpsearch.report.slices import Axis, Outcomes, Parameter, axis
-from hpsearch.report.style import ACCURACY, COLOURS, Numbers, Title, figure, legend
+from hpsearch.report.style import ACCURACY, COLOURS, EDGED, Numbers, Title, figure, legend
 
 MOST = 200
 """Trials that are drawn; of more, so many spread evenly from the worst to the best."""
@@ -64,7 +64,9 @@ def parallel(title: Title, outcomes: Outcomes, parameters: Sequence[Parameter]) 
         labels[label] = Line2D([], [], color=colour, linestyle=dash)
     if outcomes.best is not None:
         best = across[outcomes.best]
-        (labels["best"],) = axes.plot(best, down, color=COLOURS[1], linewidth=2.5, zorder=3)
+        (labels["best"],) = axes.plot(
+            best, down, color=COLOURS[1], linewidth=2.5, zorder=3, path_effects=EDGED
+        )
     for at, (one, name) in enumerate(zip(axes_of, names, strict=True)):
         _line(axes, -at, one, outcomes.metric if at == 0 else "")
         axes.annotate(

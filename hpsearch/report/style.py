@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import (
     FuncFormatter,
     LogLocator,
@@ -32,6 +33,8 @@ DPI = 100
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 DASHES = ("-", "--", "-.", ":")
 GREY = "#666666"
+EDGED = (Stroke(linewidth=6.0, foreground="white"), Normal())
+"""Of the one line among many: in black and white, too, it stands out by its white edges."""
 ORDER = "cividis_r"
 """The scale of colours for what comes in an order: light first, dark last, in grey, too."""
 ACCURACY, LOSS = "accuracy", "loss"
