@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,9 +16,11 @@ from hpsearch.errors import HpsearchError, NotComparableError, UsageError
 from hpsearch.text import word
 
 if TYPE_CHECKING:
-    from hpsearch.ledger.records import StudyRecord, Trial
+    from hpsearch.ledger.records import StudyRecord
     from hpsearch.ledger.store import Store
     from hpsearch.projections.registry import Score
+    from hpsearch.training.predictor import Predictor
+    from hpsearch.trust.refit import Refit
 
 app = typer.Typer()
 
@@ -30,54 +33,36 @@ def register(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Put the best model into MLflow's registry: the confirmed one, if there is one.
+    """Put the best model into MLflow's registry: the refit, or else the confirmed or best trial.
 
     The model is trained again first, and must give the recorded weights.
     """
-    import numpy as np
-
     from hpsearch.projections.registry import WEIGHTS, Registry
-    from hpsearch.training.network import NetworkTrainer, shape_of
-    from hpsearch.training.predictor import Predictor, built
-    from hpsearch.trust.reproduce import confirm
+    from hpsearch.trust.refit import refitted
 
     store = open_store()
     record = store.study(name)
     if record.study.data is None:
         raise UsageError(f"{name!r} trains something of its own; only networks can be registered")
-    if record.study.folds > 1:
-        raise UsageError(
-            f"{name!r} trains {record.study.folds} networks a trial, and none of them is the one "
-            f"to serve; register a study that trains the best configuration once: "
-            f"`hpsearch config {word(name)}` shows it"
-        )
-    trial, score = _chosen(store, record)
-    if trial.mlflow_run_id is None:
-        raise UsageError(f"{name!r} is not in MLflow yet; run: hpsearch sync {word(name)}")
-    trainer = unchanged_trainer(record)
-    if not isinstance(trainer, NetworkTrainer):
-        raise UsageError(f"{name!r}: name the study that was confirmed or tested")
-    places = settings.read()
-    again = confirm(store, record, trial, trainer, places)
-    if not again.identical:
-        raise NotComparableError(
-            f"trial {trial.number} did not reproduce: {again.first_difference}"
-        )
-    config: Any = record.study.resolve(trial.params, trial.seed)
-    shape = shape_of(config, trainer.splits)
-    network = built(shape, np.random.default_rng(0))
-    network.load_state(again.state)
+    if record.study.given is not None:
+        raise UsageError(f"{name!r}: name the study that was confirmed, refitted or tested")
+    places, refit = settings.read(), refitted(store, record)
+    model = (
+        _of_trial(store, record, places)
+        if refit is None
+        else _of_refit(store, record, refit, places)
+    )
+    score = model.score
     found = Registry(places).register(
         name,
-        trial.mlflow_run_id,
-        Predictor(network, trainer.splits.preparation),
-        shape,
+        model.run_id,
+        model.predictor,
         score,
         {
             "hpsearch.study": name,
-            "hpsearch.number": str(trial.number),
-            "hpsearch.reproduce": f"hpsearch reproduce {word(name)} --trial {trial.number}",
-            WEIGHTS: str(trial.weights_sha256),
+            "hpsearch.number": str(model.trial),
+            "hpsearch.reproduce": f"hpsearch reproduce {word(model.of)} --trial {model.trial}",
+            WEIGHTS: model.weights_sha256,
         },
         maximize=record.study.search.direction == "maximize",
         force=force,
@@ -85,12 +70,12 @@ def register(
     if as_json:
         from hpsearch.report import views
 
-        told = {"model": name, "version": found.version, "trial": trial.number}
+        told = {"model": name, "version": found.version, "trial": model.trial}
         told |= {"champion": found.champion, "score": score.value, "confirmed": score.confirmed}
-        document(views.dumps(told))
+        document(views.dumps({**told, "refit": score.refit}))
         return
     what = "registered" if found.new else "was registered before"
-    out(f"trial {trial.number} of {name} {what} as version {found.version} of the model {name!r}")
+    out(f"{model.said} {what} as version {found.version} of the model {name!r}")
     if found.champion:
         out(f"it is the champion: {_said(score)}")
     elif found.before is not None:
@@ -113,17 +98,107 @@ def _said(score: Score) -> str:
     return f"{score.metric} {score.value:.4g} {how}"
 
 
-def _chosen(store: Store, record: StudyRecord) -> tuple[Trial, Score]:
+@dataclass(frozen=True, slots=True)
+class _Model:
+    """What is registered."""
+
+    of: str
+    """The study whose trials it is of."""
+    trial: int
+    """The first of them."""
+    said: str
+    """What a sentence calls it."""
+    run_id: str
+    predictor: Predictor
+    weights_sha256: str
+    score: Score
+
+
+def _of_trial(store: Store, record: StudyRecord, places: settings.Settings) -> _Model:
     """The confirmed winner where it is a trial of the search, and otherwise the best trial."""
+    from hpsearch.training.network import NetworkTrainer, shape_of
+    from hpsearch.training.predictor import Predictor, trained
+    from hpsearch.trust.confirming import confirmation
+    from hpsearch.trust.reproduce import confirm
+
+    if record.study.folds > 1:
+        raise UsageError(
+            f"{record.name!r} trains {record.study.folds} networks a trial, none of which has seen "
+            f"all examples; train one that has: {settings.program()} refit {word(record.name)}"
+        )
+    known = confirmation(store, record)
+    if known is not None and known.winner.trial is not None:
+        trial = store.trial(record.id, known.winner.trial)
+    else:
+        trial = best_of(store, record)
+    run_id = _run_of(record, trial.mlflow_run_id)
+    trainer = unchanged_trainer(record)
+    assert isinstance(trainer, NetworkTrainer)
+    again = confirm(store, record, trial, trainer, places)
+    if not again.identical:
+        raise NotComparableError(
+            f"trial {trial.number} did not reproduce: {again.first_difference}"
+        )
+    config: Any = record.study.resolve(trial.params, trial.seed)
+    shape = shape_of(config, trainer.splits)
+    return _Model(
+        of=record.name,
+        trial=trial.number,
+        said=f"trial {trial.number} of {record.name}",
+        run_id=run_id,
+        predictor=Predictor([shape], [trained(shape, again.state)], trainer.splits.preparation),
+        weights_sha256=str(trial.weights_sha256),
+        score=_score(store, record, trial.number),
+    )
+
+
+def _of_refit(store: Store, record: StudyRecord, refit: Refit, places: settings.Settings) -> _Model:
+    """The networks of a refit together."""
+    from hpsearch.ledger.records import weights_digest
+    from hpsearch.trust.refit import predictor
+
+    run_id = _run_of(refit.record, refit.record.mlflow_run_id)
+    trainer = unchanged_trainer(refit.record)
+    found, many = predictor(store, refit, trainer, places), len(refit.trials)
+    return _Model(
+        of=refit.record.name,
+        trial=refit.trials[0].number,
+        said=f"{refit.record.name} ({many} network{'s' if many > 1 else ''})",
+        run_id=run_id,
+        predictor=found,
+        weights_sha256=weights_digest(found.state),
+        score=replace(_score(store, record, refit.configurations[0].trial), refit=many),
+    )
+
+
+def _run_of(record: StudyRecord, run_id: str | None) -> str:
+    if run_id is None:
+        name = record.name
+        raise UsageError(f"{name!r} is not in MLflow yet; run: hpsearch sync {word(name)}")
+    return run_id
+
+
+def _score(store: Store, record: StudyRecord, trial: int | None) -> Score:
+    """How good a trial's configuration is: confirmed over new seeds, or in the search.
+
+    Args:
+        store: The ledger.
+        record: The study.
+        trial: Its number; None of the baseline, which only a confirmation has trained.
+    """
     from hpsearch.projections.registry import Score
     from hpsearch.trust.confirming import confirmation
 
     metric, known = record.study.search.metric, confirmation(store, record)
-    if known is not None and known.winner.trial is not None and known.winner.estimate is not None:
-        trial = store.trial(record.id, known.winner.trial)
-        return trial, Score(metric, known.winner.estimate.value, confirmed=True)
-    best = best_of(store, record)
-    return best, Score(metric, float(best.value or 0.0), confirmed=False)
+    for one in known.contenders if known is not None else ():
+        if one.trial == trial and one.estimate is not None:
+            return Score(metric, one.estimate.value, confirmed=True)
+    if trial is None:
+        raise UsageError(
+            f"the confirmation of {record.name!r} is gone, and with it how good the baseline is; "
+            f"run: hpsearch confirm {word(record.name)}"
+        )
+    return Score(metric, float(store.trial(record.id, trial).value or 0.0), confirmed=False)
 
 
 @app.command(epilog="Example: hpsearch predict book digit.png")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hpsearch.ledger.store import Store
     from hpsearch.study.config import Study
     from hpsearch.training.seam import Trainer
+    from hpsearch.trust.refit import Refit
 
 SEEDS = 5
 
@@ -46,7 +47,7 @@ def unseal(
     no_tracking: NoTracking = False,
     as_json: Json = False,
 ) -> None:
-    """Open the test part: train the chosen configuration on all else, and score it, once."""
+    """Open the test part, once: score the refit's networks, or the best trained on all else."""
     store = open_store()
     record = searched(store, name)
     if opened_before(record) and not again:
@@ -75,6 +76,8 @@ def open_once(
 ) -> StudyRecord:
     """Open the test part, or go on with an opening that has begun and not ended.
 
+    Where the study has a refit, its networks are scored as they are.
+
     Args:
         store: The ledger.
         record: The study whose test part it is.
@@ -87,7 +90,13 @@ def open_once(
     from hpsearch.ledger import openings
     from hpsearch.trust.confirming import find
     from hpsearch.trust.opening import opened
+    from hpsearch.trust.refit import refitted
 
+    begun = record.openings[-1].study if record.openings and not opened_before(record) else None
+    refit = refitted(store, record)
+    if begun == f"{record.name}/refit" or (begun is None and refit is not None):
+        _with_refit(store, record, refit)
+        return store.study(record.name)
     definition = _asked(store, record, seeds)
     trainer = unchanged_trainer(replace(record, study=definition))
     if not record.openings or opened_before(record):
@@ -99,6 +108,30 @@ def open_once(
         if own is not None and store.counts(own.id).done:  # perhaps with no training that completed
             openings.close(store.database, record, own.name, opened(store, record, own))
     return store.study(record.name)
+
+
+def _with_refit(store: Store, record: StudyRecord, refit: Refit | None) -> None:
+    """Score networks that are there."""
+    from hpsearch.ledger import openings
+    from hpsearch.training.make import data_of
+    from hpsearch.trust import environment
+    from hpsearch.trust.opening import opened_with
+    from hpsearch.trust.refit import predictor
+
+    if refit is None:
+        raise UsageError(
+            f"the test part of {record.name!r} was opened for a refit that is not there any more; "
+            f"run: {settings.program()} refit {word(record.name)}"
+        )
+    trainer, places = unchanged_trainer(refit.record), settings.read()
+    networks = predictor(store, refit, trainer, places)
+    if not record.openings or opened_before(record):
+        openings.enter(store.database, record, refit.record.name)
+    assert record.study.data is not None
+    _, parts = data_of(record.study.data, places.cache)
+    with environment.single_thread():
+        result = opened_with(record, refit, networks, parts.test)
+    openings.close(store.database, record, refit.record.name, result)
 
 
 def _asked(store: Store, record: StudyRecord, seeds: int) -> Study:

@@ -227,10 +227,11 @@ def config_(name: Name, trial: TrialNumber = None, as_json: Json = False) -> Non
         study = unrun
     if trial is not None:
         found = store.trial(record.id, trial)
-        if study.given is not None and study.given.part == "test":
-            raise UsageError(
-                f"trial {trial} of {name!r} was scored on the test part, as no study file can ask"
+        if study.given is not None and study.given.part != "validation":
+            did = (
+                "scored on the test" if study.given.part == "test" else "trained on the validation"
             )
+            raise UsageError(f"trial {trial} of {name!r} was {did} part, as no study file can ask")
         if not filled(study.space, found.params):
             raise UnknownTrialError(f"trial {trial} is {found.state}; it has no values yet")
         study = study.of_trial(trial, study.resolve(found.params, found.seed))

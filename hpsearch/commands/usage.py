@@ -12,7 +12,7 @@ PANELS = {
     "Search": ("plan", "init", "data", "worker", "retry", "narrow"),
     "Look": ("studies", "status", "watch", "config", "curve", "log", "compare"),
     "Trust": ("confirm", "test", "reproduce", "replay", "verify", "digest", "audit"),
-    "Serve": ("register", "predict"),
+    "Serve": ("refit", "register", "predict"),
     "Share": ("export", "check", "import"),
     "Keep": ("sync", "backup", "restore", "copy", "delete"),
 }

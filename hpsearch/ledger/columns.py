@@ -136,6 +136,7 @@ def _opening(table: Any) -> Opening:
             trial=_maybe(_whole, found["trial"]),
             better=_maybe(_real, found["better"]),
             out=_maybe(_text, found["out"]),
+            networks=_maybe(_whole, found.get("networks")),
             **numbers,
             **counts,
         )

@@ -61,6 +61,8 @@ class Opened:
     """Examples that were trained on."""
     out: str | None
     """Why there is no value."""
+    networks: int | None = None
+    """How many networks of a refit were scored together; None where new seeds were trained."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class StudyContent(Content):
         self._study = study
         self._width = len(str(study.search.trials - 1))
         # A training that is scored on a test part is one that no study file can ask for.
-        self._unsealed = study.given is not None and study.given.part == "test"
+        self._beyond = study.given is not None and study.given.part != "validation"
         self.name = study.name
         self.known_as = record.mlflow_run_id
         self.experiment = study.tracking.experiment
@@ -142,7 +142,7 @@ class StudyContent(Content):
     def files(self, trial: Trial, log: bytes = b"") -> dict[str, str]:
         """A finished trial's artifacts: its configuration as a study file, and what it printed."""
         found = {}
-        if filled(self._study.space, trial.params) and not self._unsealed:
+        if filled(self._study.space, trial.params) and not self._beyond:
             resolved = self._study.resolve(trial.params, trial.seed)
             found["config.toml"] = study_file.toml(self._study.of_trial(trial.number, resolved))
         if log:

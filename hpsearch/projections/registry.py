@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 CHAMPION = "champion"
 FOLDER = "model"
-WEIGHTS, SCORE, METRIC, KIND = (
-    f"hpsearch.{name}" for name in ("weights_sha256", "score", "metric", "score_kind")
+WEIGHTS, SCORE, METRIC, KIND, REFIT = (
+    f"hpsearch.{name}" for name in ("weights_sha256", "score", "metric", "score_kind", "refit")
 )
 PACKAGES = ("mlflow", "numpy", "pandas", "safetensors", "threadpoolctl")
 """What a server of the model needs."""
@@ -49,11 +49,18 @@ class Score:
     value: float
     confirmed: bool
     """Whether new seeds said so, rather than the search that chose it."""
+    refit: int = 0
+    """How many networks of a refit it is of, each trained on more than it was scored with."""
 
     def beats(self, other: Score, *, maximize: bool) -> bool:
-        """Whether it may take the other's place: better by the same metric, and as well founded."""
+        """Whether it may take the other's place: better by the same metric, and as well founded.
+
+        Of equal scores, that of the larger refit is the better one.
+        """
         if self.metric != other.metric or (other.confirmed and not self.confirmed):
             return False
+        if self.value == other.value and self.confirmed == other.confirmed:
+            return self.refit > other.refit
         better = self.value > other.value if maximize else self.value < other.value
         return better or (self.confirmed and not other.confirmed)
 
@@ -86,7 +93,6 @@ class Registry:
         name: str,
         run_id: str,
         predictor: Predictor,
-        network: Mapping[str, Any],
         score: Score,
         tags: Mapping[str, str],
         *,
@@ -97,9 +103,8 @@ class Registry:
 
         Args:
             name: The study's.
-            run_id: The run of the trial that the model is of.
+            run_id: The run of the trial, or of the refit, that the model is of.
             predictor: The model.
-            network: What ``predictor.built`` makes its network from.
             score: How good it is.
             tags: Of the version; ``hpsearch.weights_sha256`` must be among them.
             maximize: Whether a higher score is better.
@@ -111,11 +116,12 @@ class Registry:
             if same:
                 version = int(same[0].version)
             else:
-                with _saved(predictor, network) as folder:
+                with _saved(predictor) as folder:
                     self._client.log_artifacts(run_id, str(folder), FOLDER)
                 version = self._enter(name, run_id)
             told = {SCORE: repr(score.value), METRIC: score.metric}
             told[KIND] = "confirmed" if score.confirmed else "search"
+            told[REFIT] = str(score.refit)
             for key, value in {**tags, **told}.items():
                 self._client.set_model_version_tag(name, str(version), key, value)
             before = self._champion(name)
@@ -165,15 +171,15 @@ class Registry:
             raise
         tags = version.tags
         try:
-            value = float(tags[SCORE])
+            value, refit = float(tags[SCORE]), int(tags.get(REFIT, 0))
         except (KeyError, ValueError):
-            value = float("nan")
-        score = Score(tags.get(METRIC, ""), value, tags.get(KIND) == "confirmed")
+            value, refit = float("nan"), 0
+        score = Score(tags.get(METRIC, ""), value, tags.get(KIND) == "confirmed", refit)
         return int(version.version), score
 
 
 @contextmanager
-def _saved(predictor: Predictor, network: Mapping[str, Any]) -> Iterator[Path]:
+def _saved(predictor: Predictor) -> Iterator[Path]:
     """The model as MLflow keeps it, in a folder of its own for so long."""
     import mlflow.pyfunc
 
@@ -188,7 +194,7 @@ def _saved(predictor: Predictor, network: Mapping[str, Any]) -> Iterator[Path]:
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(_ROOT / "net", folder / "code" / "net", ignore=ignored)
         (folder / "network").mkdir()
-        predictor.save(folder / "network", network)
+        predictor.save(folder / "network")
         # MLflow runs the script when it saves it, and would have it type its arguments.
         with _importable(folder / "code"), warnings.catch_warnings():
             warnings.simplefilter("ignore")

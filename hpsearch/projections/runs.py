@@ -18,12 +18,13 @@ from hpsearch.ledger.live import live
 from hpsearch.ledger.records import NO_STEPS, Curve, Steps, StudyRecord, Trial
 from hpsearch.ledger.records import curve as no_curve
 from hpsearch.ledger.store import Store
+from hpsearch.projections import weights
 from hpsearch.projections.mlflow_content import StudyContent
 from hpsearch.projections.mlflow_look import Found, Index
 from hpsearch.projections.mlflow_runs import Tracking
 from hpsearch.projections.round_summary import params
 from hpsearch.projections.run_content import NOTE, PARENT, Point, TrialRun
-from hpsearch.projections.summary import reproduction_of, summary_of
+from hpsearch.projections.summary import summary_of
 from hpsearch.projections.written import Retrained, Written
 from hpsearch.seams import seam
 from hpsearch.search.known import rounds_of
@@ -118,7 +119,7 @@ class Runs:
             other += self._show_epochs(self._tracking, lacking, removed)
             if ending or time.monotonic() > self._told_at + _SUMMARY:
                 other += self._tell(self._tracking)
-            if ending and self._keep_best(self._tracking):
+            if ending and self._keep_weights(self._tracking):
                 other += 1 + self._tell(self._tracking)
             whole = True
             return Written(mlflow=written, removed=removed, other=other)
@@ -341,30 +342,14 @@ class Runs:
         self._store.mark_parent(record.id, self._parent, text)
         return 1
 
-    def _keep_best(self, tracking: Tracking) -> bool:
-        """Train the best trial once more for its weights, unless that was done. Whether it was."""
-        record = self._store.study(self._record.name)
-        best = self._store.best(record)
-        if record.study.given is not None:  # which seed is the luckiest is no question
+    def _keep_weights(self, tracking: Tracking) -> bool:
+        """Have the weights with the runs that should have them. Whether that took a write."""
+        if self._retrain is None:
             return False
-        if self._retrain is None or best is None or not self._store.counts(record.id).done:
-            return False
-        run = self._runs.get(best.number)
-        if run is None or not run.ended:  # it has come meanwhile, from a worker elsewhere
-            return False
-        run_id = run.id
-        known = reproduction_of(record, best)
-        if known is not None:
-            arrays = record.study.keeps_arrays and best.weights_sha256 is not None
-            if not known or not arrays or tracking.has_weights(run_id):
-                return False
-        again = self._retrain(best)
-        self._alone()
-        tracking.write_weights(
-            run_id, again.state if again.identical and again.state else None, again.agrees
+        ended = {number: run.id for number, run in self._runs.items() if run.ended}
+        return weights.keep(
+            self._store, self._record.name, tracking, ended, self._retrain, self._alone
         )
-        self._store.mark_reproduced(record.id, again.outcome)
-        return True
 
     # -- reading
 

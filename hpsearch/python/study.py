@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -16,6 +17,7 @@ from hpsearch.study import config, file, source
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import Opened
+    from hpsearch.training.predictor import Predictor
     from hpsearch.training.seam import Trainer
     from hpsearch.trust.confirming import Confirmation
 
@@ -251,6 +253,42 @@ class Study(Kept):
         if tracking:
             running.tell(store, record, self._places)
         return outcome(store, record, own)
+
+    def refit(
+        self, ensemble: int | None = None, *, workers: int | None = None, tracking: bool = True
+    ) -> Predictor:
+        """Train what was chosen on the training and validation part, as ``hpsearch refit`` does.
+
+        Args:
+            ensemble: How many of the best configurations, whose outputs are averaged: by default
+                one, or as many as the refit in the store has.
+            workers: Processes, as of ``run``.
+            tracking: Whether MLflow is written, too.
+
+        Returns:
+            What predicts: ``answers``, ``probabilities`` or ``numbers`` of examples as the dataset
+            has them, (n, …).
+
+        Raises:
+            UsageError: If the study is not finished, or has fewer configurations or another refit.
+            HpsearchError: If no network was trained to its end.
+        """
+        from hpsearch.commands.confirm import searched
+        from hpsearch.commands.refit import ended
+        from hpsearch.commands.wiring import unchanged_trainer
+        from hpsearch.python import running
+        from hpsearch.trust.refit import asked, predictor
+
+        _whole("ensemble", ensemble, 1, 100)
+        size = self._workers(workers)
+        store = self._open()
+        record = self._same(searched(store, self.name))
+        definition = asked(store, record, ensemble)
+        trainer = unchanged_trainer(replace(record, study=definition))
+        running.run_given(store, record, definition, trainer, size, self._places, tracking=tracking)
+        if tracking:
+            running.tell(store, record, self._places)
+        return predictor(store, ended(store, record), trainer, self._places)
 
     def test(
         self,

@@ -50,10 +50,11 @@ def _result(result: Opened) -> str:
     if result.value is None or result.low is None or result.high is None:
         return f"no value of {name}: {result.out}"
     estimate = views.estimate(Estimate(result.value, result.low, result.high))
-    said = (
-        f"{result.metric} {estimate} of {name} on {result.examples:,} examples, trained on "
-        f"{result.trained:,} with {result.seeds} seeds"
-    )
+    where = f"on {result.examples:,} examples, trained on {result.trained:,}"
+    if result.networks is not None:
+        many = "network" if result.networks == 1 else f"{result.networks} networks together"
+        return f"{result.metric} {estimate} of the refit's {many} {where}"
+    said = f"{result.metric} {estimate} of {name} {where} with {result.seeds} seeds"
     if result.baseline is not None:
         said += f"; the baseline {views.value_(result.baseline, 3)}"
     if result.better is not None:

@@ -16,6 +16,7 @@ class Purpose(IntEnum):
     TRAINING = 1
     CONFIRMATION = 2
     TEST = 3
+    REFIT = 4
 
 
 def seed(study: Study, number: int, purpose: Purpose, again: int = 0) -> int:

@@ -20,7 +20,7 @@ from hpsearch.study.given import ConfirmConfig, GivenConfig
 from hpsearch.study.layers import PARTS as LAYERS
 from hpsearch.study.layers import listed
 from hpsearch.study.metrics import NETWORK_METRICS as NETWORK_METRICS
-from hpsearch.study.metrics import network_metrics, sealed_metrics
+from hpsearch.study.metrics import network_metrics, of_train, sealed_metrics
 from hpsearch.study.objective import ObjectiveConfig, ObjectiveTrial, nested
 from hpsearch.study.section import Params as Params
 from hpsearch.study.section import Positive, Section, Seed, Span
@@ -180,7 +180,8 @@ class Study:
         report = self.fixed["training"].get("report", ())
         if self.given is not None and self.given.part == "test":
             return sealed_metrics(self.data.task, report)
-        return network_metrics(self.data.task, report)
+        known = network_metrics(self.data.task, report)
+        return of_train(known) if self.given is not None and self.given.part == "both" else known
 
     @property
     def folds(self) -> int:

@@ -1,5 +1,6 @@
 """What are the trials of a study that chooses none? Configurations of another study, each with
-several seeds: to confirm that study's best ones, or to open its test part."""
+several seeds: to confirm that study's best ones, to train them on all the data, or to open its test
+part."""
 
 from __future__ import annotations
 
@@ -30,12 +31,16 @@ class Configuration(Section):
 
 
 class GivenConfig(Section):
-    """``[given]``: the trials, seed by seed, and for each seed all configurations in order."""
+    """``[given]``: the trials, seed by seed, and for each seed all configurations in order.
+
+    Where both parts are trained on, each configuration has one seed, its own.
+    """
 
     study: str
     """The name of the other study."""
-    part: Literal["validation", "test"] = "validation"
-    """What the trainings are scored on."""
+    part: Literal["validation", "both", "test"] = "validation"
+    """What the trainings are scored on: both is the training and the validation part, on which they
+    are trained, too."""
     opening: Positive = 1
     """How often the test part was opened, this time included."""
     configurations: Annotated[list[Configuration], Field(min_length=1, max_length=1000)]
@@ -46,17 +51,19 @@ class GivenConfig(Section):
     @property
     def name(self) -> str:
         """What a study of these trials is called."""
-        if self.part == "validation":
-            return f"{self.study}/confirm"
+        if self.part != "test":
+            return f"{self.study}/{'confirm' if self.part == 'validation' else 'refit'}"
         return f"{self.study}/test" if self.opening == 1 else f"{self.study}/test-{self.opening}"
 
     @property
     def trials(self) -> int:
         """How many there are."""
-        return len(self.configurations) * len(self.seeds)
+        return len(self.configurations) * (1 if self.part == "both" else len(self.seeds))
 
     def cell(self, number: int) -> tuple[int, int]:
         """Which configuration a trial has, and which seed: their places."""
+        if self.part == "both":
+            return number, number
         seed, configuration = divmod(number, len(self.configurations))
         return configuration, seed
 
@@ -91,8 +98,10 @@ def read(table: Mapping[str, Any]) -> GivenConfig | None:
         raise StudyFileError("search: a study with a table [given] has no pruner and no enqueue")
     if len(set(given.seeds)) < len(given.seeds):
         raise StudyFileError("given.seeds: must be different from each other")
+    if given.part == "both" and len(given.seeds) != len(given.configurations):
+        raise StudyFileError("given.seeds: must be as many as given.configurations")
     if given.draws is not None and len(given.draws) != len(given.seeds):
         raise StudyFileError("given.draws: must be as many as given.seeds")
-    if "objective" in table and (given.draws is not None or given.part == "test"):
-        raise StudyFileError("given: only a study with [data] has parts to draw again or to open")
+    if "objective" in table and (given.draws is not None or given.part != "validation"):
+        raise StudyFileError("given: only a study with [data] has parts to draw, join or open")
     return given

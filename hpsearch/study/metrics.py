@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 NETWORK_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 REGRESSION_METRICS = ("train_loss", "train_r2", "val_loss", "val_r2")
@@ -24,3 +24,8 @@ def network_metrics(task: str, report: Collection[str]) -> tuple[str, ...]:
 def sealed_metrics(task: str, report: Collection[str]) -> tuple[str, ...]:
     """Those of the sealed part, which has no other part beside it."""
     return TEST_METRICS[task] + (("test_f1",) if "f1" in report else ())
+
+
+def of_train(metrics: Sequence[str]) -> tuple[str, ...]:
+    """Those of the training part."""
+    return tuple(name for name in metrics if name.startswith("train_"))

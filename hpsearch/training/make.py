@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hpsearch.errors import StudyFileError
-from hpsearch.study.config import Study
+from hpsearch.study.config import DataConfig, Study
 from hpsearch.study.objective import LOCAL
 from hpsearch.training.seam import Trainer
+
+if TYPE_CHECKING:
+    from hpsearch.data.datasets import Dataset
+    from hpsearch.data.splits import Splits
 
 SHIFT = "training.shift"
 
@@ -39,23 +44,26 @@ def folded(study: Study, trainer: Trainer) -> Trainer:
 
 def _single(study: Study, folder: Path, cache: Path) -> Trainer:
     if study.data is not None:
-        from hpsearch.data.datasets import load
         from hpsearch.data.facts import facts
-        from hpsearch.data.splits import Parts, split
+        from hpsearch.data.splits import Parts
         from hpsearch.training.network import NetworkTrainer
 
-        dataset = load(study.data.dataset, cache=cache, task=study.data.task)
-        described = study.data.model_dump(exclude={"dataset", "task"})
-        splits = split(dataset, **described)
+        described = study.data
+        dataset, splits = data_of(described, cache)
         _require_images(study, dataset.shape)
         if study.given is not None and study.given.part == "test":
             from hpsearch.training.unsealed import UnsealedTrainer
 
             return UnsealedTrainer(splits, lambda: facts(dataset, splits))
+        if study.given is not None and study.given.part == "both":
+            from hpsearch.training.whole import WholeTrainer
+
+            return WholeTrainer(splits.sealed, lambda: facts(dataset, splits))
 
         @lru_cache(maxsize=32)
         def redrawn(draw: int | None, fold: int | None) -> Parts:
-            return split(dataset, **{**described, "draw": draw, "fold": fold}).sealed
+            other = described.model_copy(update={"draw": draw, "fold": fold})
+            return _parts_of(dataset, other).sealed
 
         return NetworkTrainer(
             splits.sealed,
@@ -75,6 +83,29 @@ def _single(study: Study, folder: Path, cache: Path) -> Trainer:
     from hpsearch.training.command import CommandTrainer
 
     return CommandTrainer(study.objective, folder)
+
+
+def data_of(described: DataConfig, cache: Path) -> tuple[Dataset, Splits]:
+    """The dataset that a study describes, and its parts, the test part among them.
+
+    Args:
+        described: A study's ``[data]``.
+        cache: A folder for parsed datasets.
+
+    Raises:
+        DataError: If the data is missing or wrong, or too small for its parts.
+    """
+    from hpsearch.data.datasets import load
+
+    dataset = load(described.dataset, cache=cache, task=described.task)
+    return dataset, _parts_of(dataset, described)
+
+
+def _parts_of(dataset: Dataset, described: DataConfig) -> Splits:
+    """The parts of a dataset that ``[data]`` describes."""
+    from hpsearch.data.splits import split
+
+    return split(dataset, **described.model_dump(exclude={"dataset", "task"}))
 
 
 def _require_images(study: Study, shape: tuple[int, ...]) -> None:

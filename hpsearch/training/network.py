@@ -17,8 +17,9 @@ import net
 from hpsearch.data.splits import Parts, Split
 from hpsearch.ledger.records import Outcomes, weights_digest
 from hpsearch.study.config import AnyTrial, DataConfig, Study, TrialConfig
-from hpsearch.study.metrics import network_metrics
+from hpsearch.study.metrics import network_metrics, of_train
 from hpsearch.training.predictor import built
+from hpsearch.training.scores import losses, score
 from hpsearch.training.seam import Row
 
 
@@ -73,9 +74,11 @@ class NetworkTraining:
     Args:
         config: A trial's configuration, its seed included.
         splits: The data that ``config.data`` describes, without the test part.
+        validated: Whether the metrics of the validation part are reported: not where it is trained
+            on, too.
     """
 
-    def __init__(self, config: TrialConfig, splits: Parts) -> None:
+    def __init__(self, config: TrialConfig, splits: Parts, *, validated: bool = True) -> None:
         training = config.training
         if training.seed is None:
             raise ValueError("a training needs a seed")
@@ -115,7 +118,9 @@ class NetworkTraining:
         self._f1 = "f1" in training.report
         counted = "parameters" in training.report
         self._size = (float(self._network.parameters.size),) if counted else ()
-        self.metrics = network_metrics(config.data.task, training.report)
+        known = network_metrics(config.data.task, training.report)
+        self._columns = [i for i, name in enumerate(known) if validated or name in of_train(known)]
+        self.metrics = tuple(known[column] for column in self._columns)
         self.log = b""
         self.diverged = False
         self.ended = False
@@ -135,6 +140,7 @@ class NetworkTraining:
                 self.diverged = True
                 self.close()
                 return
+            row = [row[column] for column in self._columns]
             self._rows.append(row)
             self._best, self.ended = epoch.best, epoch.last
             self.steps += epoch.step_losses or ()
@@ -156,30 +162,24 @@ class NetworkTraining:
 
     def _untrained(self) -> Row:
         train, validation = map(self.measures, (self.parts.train, self.parts.validation))
-        return [*train[:2], *validation[:2], *train[2:], *validation[2:], *self._size]
+        row = [*train[:2], *validation[:2], *train[2:], *validation[2:], *self._size]
+        return [row[column] for column in self._columns]
 
     def measures(self, part: Split) -> Row:
         """The mean loss on a part, and its accuracy or R², for the weights as they are.
 
         And its macro F1, where that is asked for.
         """
+        kinds = ["loss", "r2" if self._regression else "accuracy", *["f1"] * self._f1]
         with np.errstate(all="ignore"):  # what it gives is judged by the result
-            if self._regression:
-                loss, mean_loss = float(self._half_squares(part).mean()), part.y.var() / 2
-                return [loss, float(1 - loss / mean_loss if mean_loss else float(loss == 0))]
-            probabilities = self._network.predict_proba(part.x).astype(np.float64)
-            predicted, labels = probabilities.argmax(axis=1), part.y.astype(np.intp)
-            losses = -np.log(_of_label(probabilities, labels))
-            measures = [float(losses.mean()), float((predicted == labels).mean())]
-            if self._f1:
-                counts = net.class_counts(predicted, labels, self.parts.classes)
-                measures.append(net.macro_f1(counts))
-            return measures
+            outputs = self._outputs(part)
+            return [score(outputs, part.y, kind) for kind in kinds]
 
-    def _half_squares(self, part: Split) -> NDArray[np.float64]:
-        """The loss of each example of a regression, (n,)."""
-        outputs = self._network.predict(part.x)[:, 0].astype(np.float64)
-        return np.asarray((part.y - outputs) ** 2 / 2, np.float64)
+    def _outputs(self, part: Split) -> NDArray[Any]:
+        """(n, classes) probabilities, or (n, 1) numbers."""
+        if self._regression:
+            return np.asarray(self._network.predict(part.x))
+        return self._network.predict_proba(part.x)
 
     def folds(self, metric: str) -> tuple[()]:
         """None: it is one alone."""
@@ -196,11 +196,8 @@ class NetworkTraining:
 
         None of R², to which no example contributes by itself.
         """
-        if kind == "loss" and self._regression:
-            return self._half_squares(part).astype(np.float32)
         if kind == "loss":
-            probabilities = self._network.predict_proba(part.x).astype(np.float64)
-            return (-np.log(_of_label(probabilities, part.y.astype(np.intp)))).astype(np.float32)
+            return losses(self._outputs(part), part.y).astype(np.float32)
         if kind != "accuracy":
             return None
         x = self._network.as_inputs(part.x)
@@ -243,8 +240,3 @@ def shape_of(config: TrialConfig, splits: Parts) -> dict[str, Any]:
         "loss": "squared-error" if regression else "cross-entropy",
         "dtype": network.dtype,
     }
-
-
-def _of_label(probabilities: NDArray[np.float64], labels: NDArray[np.intp]) -> NDArray[np.float64]:
-    """The probability of each example's own class, with a logarithm that is finite."""
-    return np.maximum(probabilities[np.arange(len(labels)), labels], 1e-300)

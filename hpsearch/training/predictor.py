@@ -8,7 +8,7 @@ imports that module relatively.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,14 +26,16 @@ WEIGHTS, DESCRIPTION = "weights.safetensors", "network.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictor:
-    """A network with what stands before and behind it.
+    """A network with what stands before and behind it; or several, whose outputs are averaged.
 
     Args:
-        network: It, trained.
-        preparation: How an example becomes its input.
+        shapes: What ``built`` makes each network from.
+        networks: They, trained, one at least.
+        preparation: How an example becomes their input.
     """
 
-    network: net.Network
+    shapes: Sequence[Mapping[str, Any]]
+    networks: Sequence[net.Network]
     preparation: Preparation
 
     @property
@@ -48,15 +50,28 @@ class Predictor:
             x: (n, …), the examples; of a table (n, columns), categories by their place.
 
         Returns:
-            (n, classes), of the network's dtype.
+            (n, classes), of the networks' dtype: the mean of what each of them says.
         """
-        return self.network.predict_proba(self._inputs(x))
+        return self.outputs(self._inputs(x))
 
     def numbers(self, x: NDArray[Any]) -> NDArray[np.float64]:
         """What a regression says, (n,), in units of the labels."""
         assert self.preparation.target is not None
-        outputs = np.asarray(self.network.predict(self._inputs(x)))[:, 0]
+        outputs = self.outputs(self._inputs(x))[:, 0]
         return self.preparation.target.original(outputs.astype(np.float64))
+
+    def outputs(self, inputs: NDArray[np.float32]) -> NDArray[Any]:
+        """The mean of the networks' outputs, from what goes into a network.
+
+        Args:
+            inputs: (n, features), prepared.
+
+        Returns:
+            (n, classes), probabilities; or of a regression (n, 1), as the labels were scaled.
+        """
+        regression = self.preparation.target is not None
+        each = [n.predict(inputs) if regression else n.predict_proba(inputs) for n in self.networks]
+        return np.asarray(np.mean(each, axis=0))
 
     def answers(self, x: NDArray[Any]) -> dict[str, list[Any]]:
         """What there is to say of examples (n, …), by name, a value each.
@@ -89,24 +104,40 @@ class Predictor:
             )
         return inputs
 
-    def save(self, folder: Path, shape: Mapping[str, Any]) -> None:
-        """Write it to a folder.
-
-        Args:
-            folder: Where to.
-            shape: What ``built`` makes it from.
-        """
-        save_file(dict(self.network.state), folder / WEIGHTS)
-        described = {"network": dict(shape), "preparation": self.preparation.table()}
+    def save(self, folder: Path) -> None:
+        """Write it to a folder."""
+        save_file(dict(self.state), folder / WEIGHTS)
+        shapes = [dict(shape) for shape in self.shapes]
+        described = {"networks": shapes, "preparation": self.preparation.table()}
         (folder / DESCRIPTION).write_text(json.dumps(described, indent=1, ensure_ascii=False))
+
+    @property
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """All arrays by name, with the place of their network in front."""
+        return {
+            f"{place}.{name}": array
+            for place, network in enumerate(self.networks)
+            for name, array in network.state.items()
+        }
 
     @classmethod
     def load(cls, folder: Path) -> Predictor:
         """Read it from a folder."""
         described = json.loads((folder / DESCRIPTION).read_text())
-        network = built(described["network"], np.random.default_rng(0))
-        network.load_state(load_file(folder / WEIGHTS))
-        return cls(network, Preparation.read(described["preparation"]))
+        arrays = load_file(folder / WEIGHTS)
+        networks = []
+        for place, shape in enumerate(described["networks"]):
+            start = f"{place}."
+            own = {n.removeprefix(start): a for n, a in arrays.items() if n.startswith(start)}
+            networks.append(trained(shape, own))
+        return cls(described["networks"], networks, Preparation.read(described["preparation"]))
+
+
+def trained(shape: Mapping[str, Any], state: Mapping[str, NDArray[Any]]) -> net.Network:
+    """A network from the arguments that it is made with, and its arrays by name."""
+    network = built(shape, np.random.default_rng(0))
+    network.load_state(state)
+    return network
 
 
 def built(shape: Mapping[str, Any], rng: np.random.Generator) -> net.Network:

@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.data.datasets import digest
 from hpsearch.data.splits import Parts, Split, Splits
 from hpsearch.ledger.records import Outcomes
 from hpsearch.study.config import AnyTrial, Study, TrialConfig
 from hpsearch.study.metrics import sealed_metrics
 from hpsearch.training.network import NetworkTraining
 from hpsearch.training.seam import Row
+from hpsearch.training.whole import Whole
 
 
 class UnsealedTrainer:
     """Trains networks on the training and validation part together, and scores on the test part.
-
-    Where patience decides when to stop, it needs the validation part for that, and the network is
-    trained on the training part alone.
 
     Args:
         splits: The data that the study describes.
@@ -39,7 +34,7 @@ class UnsealedTrainer:
     def __init__(self, splits: Splits, facts: Callable[[], Mapping[str, Any]] = dict) -> None:
         self._test = splits.test
         self._parts = splits.sealed
-        self._both = replace(self._parts, train=_joined(splits.train, splits.validation))
+        self._whole = Whole(self._parts)
         self.facts = facts
         self.digests = splits.digests
 
@@ -52,8 +47,7 @@ class UnsealedTrainer:
     ) -> UnsealedTraining:
         """Begin a training."""
         assert isinstance(config, TrialConfig)
-        parts = self._both if config.training.patience is None else self._parts
-        return UnsealedTraining(config, parts, self._test, interrupted)
+        return UnsealedTraining(config, self._whole.of(config), self._test, interrupted)
 
 
 class UnsealedTraining:
@@ -112,11 +106,3 @@ class UnsealedTraining:
     def outcomes(self, metric: str) -> Outcomes | None:
         """Which test examples are right, or their losses."""
         return self._training.scores(self._test, metric.removeprefix("test_"))
-
-
-def _joined(first: Split, second: Split) -> Split:
-    """Both parts as one."""
-    x, y = np.concatenate([first.x, second.x]), np.concatenate([first.y, second.y])
-    x.setflags(write=False)
-    y.setflags(write=False)
-    return Split(x, y, np.concatenate([first.rows, second.rows]), digest(x, y))

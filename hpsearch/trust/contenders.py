@@ -1,7 +1,7 @@
 """Which configurations of a study are trained again, and with which seeds?
 
-A confirmation, or an opening of the test part, is a study of its own: what is given is written down
-in its definition, and follows from the other study's definition and trials alone.
+A confirmation, a refit, or an opening of the test part, is a study of its own: what is given is
+written down in its definition, and follows from the other study's definition and trials alone.
 """
 
 from __future__ import annotations
@@ -49,23 +49,32 @@ def to_confirm(
             f"{study.name!r} trains with {_own(study)}, which alone knows its validation "
             f"examples; leave --resplit out"
         )
-    chosen: dict[str, Configuration] = {}
-    for trial in complete:
-        values = values_of(trial.params)
-        chosen.setdefault(dumps(values), Configuration(trial=trial.number, values=values))
-        if len(chosen) == top:
-            break
-    own = baseline(study)
-    chosen.setdefault(dumps(own), Configuration(values=own))
+    chosen, own = best(complete, top), baseline(study)
+    if all(dumps(one.values) != dumps(own) for one in chosen):
+        chosen.append(Configuration(values=own))
     return given(
         study,
         GivenConfig(
             study=study.name,
-            configurations=list(chosen.values()),
+            configurations=chosen,
             seeds=[seed(study, number, Purpose.CONFIRMATION) for number in range(seeds)],
             draws=list(range(1, seeds + 1)) if resplit else None,
         ),
     )
+
+
+def best(complete: Sequence[Trial], top: int) -> list[Configuration]:
+    """So many different configurations, those of the best trials first; fewer if there are.
+
+    Args:
+        complete: The COMPLETE trials of a study, the best first.
+        top: How many.
+    """
+    found: dict[str, Configuration] = {}
+    for trial in complete:
+        values = values_of(trial.params)
+        found.setdefault(dumps(values), Configuration(trial=trial.number, values=values))
+    return list(found.values())[:top]
 
 
 def baseline(study: Study) -> dict[str, Value]:
@@ -92,15 +101,15 @@ def given(study: Study, trials: GivenConfig) -> Study:
             f"the study a shorter name"
         )
     table: dict[str, Any] = _holding(study, trials).definition()
-    if trials.part == "test":  # each seed trains once, on all that is not sealed
+    if trials.part != "validation":  # each seed trains once, on all that is not sealed
         table = folds.without(table)
     table.pop("confirm", None)
     for section in ("training", "objective"):
         table.get(section, {}).pop("seed", None)
     search = study.search
     metric = search.metric
-    if trials.part == "test":
-        metric = f"test_{metric.partition('_')[2]}"
+    if trials.part != "validation":
+        metric = f"{'test' if trials.part == 'test' else 'train'}_{metric.partition('_')[2]}"
     table |= {
         "name": trials.name,
         "search": {

@@ -162,8 +162,8 @@ def _outcomes(seen: Look) -> Iterator[str]:
 
 def _to_the_end(ledger: Ledger, trial: TrialRow, rows: NDArray[np.float64]) -> bool:
     """Whether a training ended by itself: after its last epoch, or when patience ran out."""
-    if "val_loss" not in ledger.metrics and ledger.objective is None:
-        return len(rows) == 1  # scored once, on the test part
+    if ledger.objective is None and ledger.metrics[0].startswith("test_"):
+        return len(rows) == 1  # scored once
     if ledger.objective is not None:  # it may end by itself, with an epoch at least
         return 0 < len(rows) <= int(ledger.objective.get("epochs", len(rows)))
     patience = ledger.setting(trial, "patience")
@@ -171,6 +171,8 @@ def _to_the_end(ledger: Ledger, trial: TrialRow, rows: NDArray[np.float64]) -> b
         return True
     if patience is None or not len(rows):
         return False
+    if "val_loss" not in ledger.metrics:  # a refit, which does not report what patience looked at
+        return len(rows) < int(ledger.setting(trial, "epochs"))
     return len(rows) - 1 - counts(ledger, trial, rows) == int(patience)
 
 
@@ -220,6 +222,8 @@ def _given(seen: Look) -> Iterator[str]:
         return
     for trial in seen.ledger.trials.values():
         seed, place = divmod(trial.number, len(given["configurations"]))
+        if given.get("part") == "both":  # each configuration has one seed, its own
+            seed = trial.number
         wanted = given["configurations"][place]["values"]
         if seed >= len(given["seeds"]):
             yield f"trial {trial.number} is beyond what is given"

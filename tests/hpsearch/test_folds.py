@@ -51,6 +51,10 @@ def test_every_command_knows_folds(home: Path, call: Call) -> None:
     page = (home / "reports" / "small.html").read_text()
     assert "4 folds follow one another. The halving pruner decides after fold 1 and 2." in page
     assert "trains 4 networks a trial" in one_line(call("register", "small"))
+    assert call("refit", "small", "--workers", "1").code == 0
+    assert call("verify", "small/refit", "--json").json["violations"] == []
+    assert "of the refit's network on 1,735 examples" in call("test", "small").out
+    assert call("register", "small", "--json").json["refit"] == 1
 
 
 def test_a_copy_in_optuna_has_the_mean_after_each_fold(home: Path, call: Call) -> None:
