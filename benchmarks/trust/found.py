@@ -23,18 +23,31 @@ class Tally:
     """Numbers of one kind, held against their truth."""
 
     off: list[float] = field(default_factory=list)
+    eased: list[float] = field(default_factory=list)
     covered: list[bool] = field(default_factory=list)
 
-    def add(self, estimate: Estimate, truth: float) -> None:
-        """One study's."""
+    def add(self, estimate: Estimate, truth: float, ease: float = 0.0) -> None:
+        """One study's.
+
+        Args:
+            estimate: What was said.
+            truth: What was so.
+            ease: How much easier the validation examples were than others, by their draw alone.
+        """
         self.off.append(estimate.value - truth)
+        self.eased.append(estimate.value - truth - ease)
         self.covered.append(estimate.low <= truth <= estimate.high)
 
     def row(self, intervals: bool = True) -> str:
-        """Bias with its standard error, and coverage."""
-        error = np.std(self.off, ddof=1) / math.sqrt(len(self.off))
+        """Bias with its standard error, without the ease of the draw where known, and coverage."""
+        kinds = [self.off] if self.off == self.eased else [self.off, self.eased]
         covered = f"{np.mean(self.covered):.1%}" if intervals else ""
-        return f"{np.mean(self.off):+.4f} ± {error:.4f} | {covered}"
+        return " | ".join([*map(_mean, kinds), covered])
+
+
+def _mean(off: list[float]) -> str:
+    error = np.std(off, ddof=1) / math.sqrt(len(off))
+    return f"{np.mean(off):+.4f} ± {error:.4f}"
 
 
 @dataclass
@@ -53,18 +66,20 @@ class Found:
         for each in ("raw", "corrected", "confirmed", "resplit"):
             own, more = getattr(self, each), getattr(other, each)
             own.off += more.off
+            own.eased += more.eased
             own.covered += more.covered
         self.said += other.said
         self.were += other.were
 
     def table(self) -> str:
-        """Its rows."""
+        """Its rows, below a head."""
         rows = {
             "best value of the search": self.raw.row(intervals=False),
             "corrected": self.corrected.row(),
             "confirmed": self.confirmed.row(),
-            "confirmed, `--resplit`": self.resplit.row(),
         }
+        if self.resplit.off:
+            rows["confirmed, `--resplit`"] = self.resplit.row()
         return "\n".join(f"| {name} | {row} |" for name, row in rows.items())
 
     def calibration(self) -> str:
