@@ -73,34 +73,31 @@ def tie(study: Study, trials: int) -> str:
 
 
 class Ranking:
-    """Ranks trials. The curves of those with the same value are read, once.
+    """Ranks trials. The curves of those with the same value are read, once."""
 
-    Args:
-        curves: Reads them.
-    """
-
-    def __init__(self, curves: Curves) -> None:
-        self._curves = curves
+    def __init__(self) -> None:
         self._losses: dict[tuple[str, int], tuple[float, ...]] = {}
 
-    def __call__(self, record: StudyRecord, trials: Iterable[Trial]) -> list[Trial]:
+    def __call__(self, record: StudyRecord, trials: Iterable[Trial], read: Curves) -> list[Trial]:
         """Those that have a value, the best first."""
         sign = -1.0 if record.study.search.direction == "maximize" else 1.0
         valued = [(sign * trial.value, trial) for trial in trials if trial.value is not None]
         shared = Counter(value for value, _ in valued)
         tied = [trial for value, trial in valued if shared[value] > 1]
         told = by_loss(record.study) or record.study.search.also
-        losses = self._of(record, tied) if told else {}
+        losses = self._of(record, tied, read) if told else {}
         order = [(value, losses.get(trial.number, ()), trial.number) for value, trial in valued]
         by_number = {trial.number: trial for _, trial in valued}
         return [by_number[number] for _, _, number in sorted(order)]
 
-    def _of(self, record: StudyRecord, tied: Sequence[Trial]) -> dict[int, tuple[float, ...]]:
+    def _of(
+        self, record: StudyRecord, tied: Sequence[Trial], read: Curves
+    ) -> dict[int, tuple[float, ...]]:
         key = record.incarnation  # unlike the id, no other study ever has it
         new = [trial for trial in tied if (key, trial.number) not in self._losses]
         for start in range(0, len(new), _AT_ONCE):
             some = new[start : start + _AT_ONCE]
-            curves = self._curves(record.id, [trial.number for trial in some])
+            curves = read(record.id, [trial.number for trial in some])
             for trial in some:
                 found = among_equals(record.study, trial, curves[trial.number])
                 self._losses[key, trial.number] = found

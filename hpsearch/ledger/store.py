@@ -41,7 +41,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.ranked = Ranking(self.curves)
+        self._ranking = Ranking()
 
     # -- studies
 
@@ -168,6 +168,10 @@ class Store:
     def best(self, record: StudyRecord) -> Trial | None:
         """The best of the COMPLETE trials; ``ranking`` says which that is of those that tie."""
         return next(iter(self.tied(record)), None)
+
+    def ranked(self, record: StudyRecord, trials: Iterable[Trial]) -> list[Trial]:
+        """Those that have a value, the best first."""
+        return self._ranking(record, trials, self.curves)
 
     def tied(self, record: StudyRecord) -> list[Trial]:
         """The COMPLETE trials with the best value, the best of them first."""
