@@ -74,7 +74,7 @@ class StudyContent(Content):
         self._record = record
         self._study = study
         self._width = len(str(study.search.trials - 1))
-        # A training that is scored on a test part is one that no study file can ask for.
+        # A training that sees more than a search does is one that no study file can ask for.
         self._beyond = study.given is not None and study.given.part != "validation"
         self.name = study.name
         self.known_as = record.mlflow_run_id
