@@ -47,8 +47,10 @@ def test_what_the_readme_links_to_is_there(page: str) -> None:
 
 
 def test_the_korean_readme_names_the_studies_of_the_book() -> None:
-    """All but the one to try things with, in a table."""
+    """All but the one to try things with, and the one for images, in a table."""
     named = re.findall(
         r"^\| `([\w-]+)`", (README.parent / "README.ko.md").read_text(), re.MULTILINE
     )
-    assert sorted([*named, "quick"]) == sorted(file.stem for file in STUDIES.glob("*.toml"))
+    assert sorted([*named, "mnist5k", "quick"]) == sorted(
+        file.stem for file in STUDIES.glob("*.toml")
+    )
