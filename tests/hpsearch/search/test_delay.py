@@ -32,6 +32,14 @@ def test_tpe_is_random_until_then(lag: int, startup: int | None) -> None:
     assert learns_from(tpe) == first == lag + (startup or 10) - 1
 
 
+def test_known_trials_count() -> None:
+    """What an earlier study tried need not be tried again before TPE learns."""
+    one = {"value": 0.5, "values": {"training.lr": 0.1, "network.dropout": 0.25}}
+    asked = {"search__sampler": "tpe", "search__lag": 4}
+    assert learns_from(study(**asked, search__history=[one] * 3)) == 7 + 4 - 1
+    assert learns_from(study(**asked, search__history=[one] * 10)) == 0
+
+
 @pytest.mark.parametrize("pruner", ["median", "percentile", "halving", "hyperband"])
 def test_nothing_is_pruned_before(pruner: str) -> None:
     """The first trial that may be pruned is not before that one."""

@@ -245,6 +245,22 @@ def test_grid_visits_every_point_once() -> None:
     assert {str([8]), str([4, 4])} == {str(p["network.hidden"]) for p in points}
 
 
+def test_grid_is_shuffled_by_the_seed() -> None:
+    """Another seed goes another way; of a longer one the last 32 bits count."""
+
+    def way(seed: int) -> list[str]:
+        of = study(
+            network__dropout={"low": 0.0, "high": 0.4, "step": 0.1},
+            training__lr={"choices": [0.1, 0.01]},
+            search__sampler="grid",
+            search__seed=seed,
+        )
+        return [str(dict(suggest(of, History(of), number))) for number in range(10)]
+
+    assert way(1) != way(2)
+    assert way(2**32 + 1) == way(1)
+
+
 def test_enqueued_points_come_first() -> None:
     """The first trials try what the file says, and sample what it leaves open."""
     point = {"training.lr": 0.5, "network.dropout": 0.25}
