@@ -57,9 +57,6 @@ class History:
         for trial in earlier(study, self._distributions):
             self._take(trial)
 
-    def __contains__(self, number: int) -> bool:
-        return number in self._trials
-
     def add(self, finished: Iterable[tuple[Trial, Curve]]) -> None:
         """Take in COMPLETE and PRUNED trials with their curves, in any order."""
         for trial, curve in finished:
