@@ -148,7 +148,7 @@ def test_handed_back_trial_is_next(database: Database, record: StudyRecord, join
 
 def test_lease_that_ran_out_is_taken_over(join: Join) -> None:
     """After its lease a trial is anyone's, under its number; its first owner is told."""
-    first, second = join(lease=0.0), join()
+    first, second = join(lease=-1.0), join()
     assert number(first.claim()) == 0
     assert number(second.claim()) == 0
     assert not first.renew(0)
@@ -157,7 +157,7 @@ def test_lease_that_ran_out_is_taken_over(join: Join) -> None:
 
 def test_renewed_lease_is_kept(join: Join) -> None:
     """A lease that is renewed is not taken over."""
-    first, second = join(lease=0.0), join()
+    first, second = join(lease=-1.0), join()
     assert number(first.claim()) == 0
     first.lease = 60.0
     assert first.renew(0)
@@ -187,7 +187,7 @@ def test_trial_that_is_not_run_on_shows_no_epochs(
 ) -> None:
     """However a worker leaves its trial, what it had shown goes: the next begins at none."""
     owner = replace(HERE, host="elsewhere")
-    worker = join(owner, lease=0.0 if end == "take over" else 60.0)
+    worker = join(owner, lease=-1.0 if end == "take over" else 60.0)
     worker.claim()
     assert worker.renew(0, curve([[0.1, 0.2, 0.3, 0.4]]))
     match end:
@@ -299,7 +299,7 @@ def test_host_name_with_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_first_finish_wins(database: Database, record: StudyRecord, join: Join) -> None:
     """Two that ran the same trial both succeed; the second changes nothing."""
-    first, second = join(lease=0.0), join()
+    first, second = join(lease=-1.0), join()
     assert 0 == number(first.claim()) == number(second.claim())
     assert second.finish(0, COMPLETE)
     before = Store(database).trial(record.id, 0)
@@ -490,7 +490,7 @@ def test_takeover_yields_to_a_finish(
     database: Database, record: StudyRecord, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A finish that commits while another worker is taking the trial over is not undone."""
-    late, taker = join(lease=0.0), join()
+    late, taker = join(lease=-1.0), join()
     assert number(late.claim()) == 0
     free = Leases._free
 
