@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from hpsearch.errors import StudyFileError
 from hpsearch.study.objective import ObjectiveTrial
 from hpsearch.study.space import Space
@@ -86,5 +84,7 @@ def _seed(seed: int | None, place: int) -> int | None:
     """The first training has the trial's own seed, the others have one that follows from it."""
     if seed is None or place == 0:
         return seed
+    import numpy as np  # which a definition alone does not need
+
     sequence = np.random.SeedSequence(seed, spawn_key=(place,))
     return int(sequence.generate_state(1, np.uint64)[0]) >> 11

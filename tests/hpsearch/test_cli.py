@@ -532,6 +532,7 @@ def test_status_json(call: Call, ran: Path) -> None:
         "best": (best := call("best", "small", "--json").json)["value"],
         "best_trial": best["number"],
         "trials_per_minute": None,
+        "ended": None,
     }
     assert expected == call("status", "small", "--json").json
     counts = call("status", "pruned", "--json").json

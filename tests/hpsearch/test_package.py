@@ -19,6 +19,7 @@ NAMES = {
     "import_optuna",
     "load",
     "log",
+    "track",
 }
 HEAVY = {"numpy", "optuna", "mlflow", "sqlalchemy", "pandas", "pydantic", "typer", "typing"}
 

@@ -139,8 +139,8 @@ def test_a_long_study_is_what_a_sampler_is_shown_of_it(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The best and the newest of its trials, in their order."""
-    monkeypatch.setattr("hpsearch.search.history.WINDOW", 8)
-    monkeypatch.setattr("hpsearch.search.history.BEST", 3)
+    monkeypatch.setattr("hpsearch.search.past.WINDOW", 8)
+    monkeypatch.setattr("hpsearch.search.past.BEST", 3)
     old = optimized(url, lambda trial: trial.suggest_float("x", 0, 1), trials=30)
     best = sorted(range(30), key=lambda number: old.trials[number].value or 0)[:3]
     expected = sorted({*best, *range(25, 30)})
