@@ -62,7 +62,7 @@ def confirming(
     store: Store, record: StudyRecord, ends: Sequence[float | str | Outcomes]
 ) -> StudyRecord:
     """Its best and the baseline, trained with two seeds, which end so."""
-    trials = store.trials(record.id)
+    trials = store.ranked(record, store.trials(record.id))
     of = to_confirm(record, trials, top=1, seeds=len(ends) // 2, resplit=False)
     return enter(store, of, ends)
 

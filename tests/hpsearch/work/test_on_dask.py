@@ -13,6 +13,8 @@ import pytest
 
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.store import Store
+from hpsearch.work import on_dask
+from hpsearch.work.on_dask import OnDask
 from tests.conftest import study
 from tests.hpsearch.command_line import Call, Write, one_line
 
@@ -58,8 +60,6 @@ def test_a_worker_of_dask_dies(
     described = study(
         name="long", training__epochs=40, data__train=1000, network__hidden=[64], search__trials=12
     )
-    from hpsearch.work.on_dask import OnDask
-
     progress, killed = OnDask._progress, list[int]()
 
     def kill(self: OnDask) -> Any:
@@ -84,8 +84,9 @@ def test_a_worker_of_dask_dies(
     assert sorted(attempts) == [1] * 11 + [2]
 
 
-def test_what_is_refused(call: Call, write: Write) -> None:
+def test_what_is_refused(call: Call, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each in one line."""
+    monkeypatch.setattr(on_dask, "_PATIENCE", 0.5)
     file = write(study())
     for words, said in [
         (("--on", "ray://here:1"), "--on ray://here:1: must be dask://HOST:PORT"),
