@@ -195,9 +195,10 @@ def _saved(predictor: Predictor) -> Iterator[Path]:
         shutil.copytree(_ROOT / "net", folder / "code" / "net", ignore=ignored)
         (folder / "network").mkdir()
         predictor.save(folder / "network")
-        # MLflow runs the script when it saves it, and would have it type its arguments.
-        with _importable(folder / "code"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        # MLflow runs the script when it saves it, and would have it type its arguments. That is
+        # recorded, not ignored, since what MLflow imports meanwhile sets filters of its own.
+        with _importable(folder / "code"), warnings.catch_warnings(record=True):
+            warnings.simplefilter("always")
             mlflow.pyfunc.save_model(
                 path=str(folder / FOLDER),
                 python_model=str(Path(__file__).with_name("served_model.py")),
