@@ -1055,6 +1055,8 @@ def test_signals(
     hpsearch: Run,
     call: Call,
     write: Write,
+    fault: Fault,
+    tmp_path: Path,
     ran: Path,
     undisturbed: str,
     number: signal.Signals,
@@ -1067,6 +1069,7 @@ def test_signals(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=fault("time.sleep(1)"),  # so that it is met at work, however late one looks
         start_new_session=True,
     ) as process:
         wait_for(lambda: finished(ran) > 1)
@@ -1081,6 +1084,7 @@ def test_signals(
     assert err.splitlines()[-1] == (
         f"hpsearch: stopped after {counts['complete']} of 8 trials; run the same command to resume"
     )
+    (tmp_path / "fault").unlink()
     assert hpsearch(*command).returncode == 0
     assert undisturbed == call("digest", "long").out.strip()
 
@@ -1094,7 +1098,13 @@ def finished(home: Path) -> int:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_signals_of_a_worker(
-    hpsearch: Run, call: Call, ran: Path, undisturbed: str, number: signal.Signals
+    hpsearch: Run,
+    call: Call,
+    fault: Fault,
+    tmp_path: Path,
+    ran: Path,
+    undisturbed: str,
+    number: signal.Signals,
 ) -> None:
     """A worker ends with its process, too, and nothing is held; the next one goes on."""
     splits = data.split(load("digits"), train=1000, validation=30, seed=0)
@@ -1104,6 +1114,7 @@ def test_signals_of_a_worker(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=fault("time.sleep(1)"),
         start_new_session=True,
     ) as process:
         wait_for(lambda: finished(ran) > 1)
@@ -1117,6 +1128,7 @@ def test_signals_of_a_worker(
     said += [] if killed else ["hpsearch: stopped; run the same command to resume"]
     assert said == err.splitlines()
     assert finished(ran) < 8
+    (tmp_path / "fault").unlink()
     assert hpsearch("worker", "long").returncode == 0
     assert undisturbed == call("digest", "long").out.strip()
 
