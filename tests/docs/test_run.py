@@ -25,7 +25,7 @@ QUICK = ("README.md", "docs/python.md", "docs/optuna.md")
 RUN = [page for page in PAGES if any(not block.reason for block in blocks(page))]
 SERVES = ("ui", "watch")
 """Commands that end with Ctrl-C."""
-SHORT = ["--trials", "3", "--set", "training.epochs=2"]
+SHORT = ["--trials", "5", "--set", "training.epochs=2"]
 """Of the studies that come with hpsearch."""
 
 
