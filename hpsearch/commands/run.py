@@ -107,6 +107,13 @@ def run(
     from hpsearch.work.launch import default_workers
     from hpsearch.work.session import begin
 
+    devices, needs = _devices(gpus), _resources(resources)
+    if on is None and needs:
+        raise UsageError("--worker-resources: needs --on dask://HOST:PORT")
+    if on is not None and not on.startswith("dask://"):
+        raise UsageError(f"--on {on}: must be dask://HOST:PORT")
+    if on is not None and devices:
+        raise UsageError("--gpus: are this machine's; with --on, use --worker-resources GPU=1")
     places = settings.read()
     changes = list(overrides or [])
     if trials is not None:
@@ -130,11 +137,6 @@ def run(
     budget = record.study.search.trials
     if budget < before:
         say(f"hpsearch: {record.name!r} now ends with {budget} trials, not {before}")
-    devices, needs = _devices(gpus), _resources(resources)
-    if on is None and needs:
-        raise UsageError("--worker-resources: needs --on dask://HOST:PORT")
-    if on is not None and not on.startswith("dask://"):
-        raise UsageError(f"--on {on}: must be dask://HOST:PORT")
     size = workers or len(devices) or default_workers()
     for remark in session.remarks(size):
         say(f"hpsearch: {remark}")

@@ -61,5 +61,4 @@ class Here(Launch):
 
     def _work(self) -> Iterator[Progress]:
         while not self._over.wait(_LOOK):
-            self._clock.look()
             yield self._progress()

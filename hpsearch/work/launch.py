@@ -136,7 +136,9 @@ class Launch:
             threading.Thread(target=self._beside, args=arguments, daemon=True).start()
         try:
             try:
-                yield from self._work()
+                for progress in self._work():
+                    self._clock.look()
+                    yield progress
             finally:
                 self._end_workers()
             if self.failure is not None:  # it may be the store's, and that of each further write
@@ -166,7 +168,6 @@ class Launch:
         while self._workers and not self.stopped:
             if self.failure is not None:
                 return
-            self._clock.look()
             yield self._progress()
             for worker in [w for w in self._workers if w.process.poll() is not None]:
                 self._workers.remove(worker)
@@ -184,9 +185,8 @@ class Launch:
             self._stop.wait(LOOK)
 
     def _spawn(self, place: int) -> _Process:
-        gpu = (
-            {} if not self._gpus else {"CUDA_VISIBLE_DEVICES": self._gpus[place % len(self._gpus)]}
-        )
+        gpus = self._gpus
+        gpu = {"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus else {}
         process = subprocess.Popen(
             [
                 *(sys.executable, "-P", "-m", "hpsearch", "worker", "--tied", self._code),

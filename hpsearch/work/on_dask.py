@@ -12,8 +12,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -42,6 +43,7 @@ class OnDask(Launch):
         settings: The workspace.
         workers: How many tasks.
         projector: What writes the projections, here.
+        beside: What else is done here meanwhile.
         address: The scheduler's, as ``dask://HOST:PORT``.
         resources: What each task needs of Dask's worker, as ``{"GPU": 1}``.
 
@@ -57,10 +59,13 @@ class OnDask(Launch):
         *,
         workers: int,
         projector: Projector,
+        beside: Callable[[threading.Event, Callable[[str], None]], None] | None,
         address: str,
         resources: Mapping[str, float],
     ) -> None:
-        super().__init__(store, record, settings, workers=workers, projector=projector)
+        super().__init__(
+            store, record, settings, workers=workers, projector=projector, beside=beside
+        )
         self._client = _connected(address)
         self._resources = dict(resources)
         self._ending = f"hpsearch-{uuid4().hex}"  # an event, by which tasks learn that they end

@@ -106,9 +106,8 @@ def timed(study: Study, trainer: Trainer, seconds: float = SECONDS) -> Timed:
         for number in range(min(study.search.trials, _TIMED)):
             if setups and clock() - began > seconds:
                 break
-            config = folds.each(study.resolve(_drawn(study, number), training_seed(study, number)))[
-                0
-            ]
+            resolved = study.resolve(_drawn(study, number), training_seed(study, number))
+            config = folds.each(resolved)[0]
             marks = [clock()]
             try:
                 with closing(trainer.train(config, number)) as training:

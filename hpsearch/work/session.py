@@ -87,10 +87,12 @@ class Session:
         """What runs it in so many tasks of a Dask cluster."""
         from hpsearch.work.on_dask import OnDask
 
+        counts = self.store.counts(self.record.id)
         return OnDask(
             *(self.store, self.record, self.settings),
-            workers=workers,
+            workers=min(workers, counts.budget - counts.finished),
             projector=self.projector,
+            beside=self._check_first if self._may_differ(counts) else None,
             address=address,
             resources=resources,
         )

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ import sqlalchemy as sa
 from hpsearch.errors import StoreAwayError
 from hpsearch.ledger import leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import StudyRecord
+from hpsearch.ledger.records import Ended, State, StudyRecord
 from hpsearch.ledger.store import Store
 from hpsearch.ledger.tables import trials
 from hpsearch.settings import Settings
 from hpsearch.study import file as study_file
 from hpsearch.trust import environment
 from hpsearch.work import launch
-from hpsearch.work.launch import Launch
+from hpsearch.work.launch import Launch, Progress
 from tests.conftest import Run, study
 from tests.hpsearch.workspace import Workspace
 
@@ -117,3 +118,18 @@ def test_a_killed_worker_is_noticed_whoever_started_this(home: Path, tmp_path: P
     )
     assert (ended.returncode, ended.stderr.count("a worker died (signal 9)")) == (0, 1)
     assert "small: 2 of 2 trials" in ended.stdout
+
+
+def test_the_time_of_a_run_ends_it_wherever_its_workers_are(tmp_path: Path) -> None:
+    """Who says where they are need not think of the clock."""
+
+    class Elsewhere(Launch):
+        def _work(self) -> Iterator[Progress]:
+            yield self._progress()
+
+    book = Workspace(tmp_path, study=study(search__max_time=1e-6))
+    book.run(State.COMPLETE)
+    launched = Elsewhere(book.store, book.record, book.settings, workers=0, projector=None)
+    for _ in launched.watch():
+        pass
+    assert book.store.study("small").ended == Ended("max_time", 1)

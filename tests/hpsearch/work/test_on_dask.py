@@ -92,6 +92,10 @@ def test_what_is_refused(call: Call, write: Write, monkeypatch: pytest.MonkeyPat
         (("--on", "ray://here:1"), "--on ray://here:1: must be dask://HOST:PORT"),
         (("--worker-resources", "GPU=1"), "--worker-resources: needs --on dask://HOST:PORT"),
         (
+            ("--on", "dask://here:1", "--gpus", "0"),
+            "--gpus: are this machine's; with --on, use --worker-resources GPU=1",
+        ),
+        (
             ("--on", "dask://here:1", "--worker-resources", "GPU"),
             "--worker-resources 'GPU': give amounts as in GPU=1",
         ),
