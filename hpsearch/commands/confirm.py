@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -167,13 +166,11 @@ def run_given(
     """
     from hpsearch.commands.display import watch
     from hpsearch.work.launch import default_workers
-    from hpsearch.work.session import begin
+    from hpsearch.work.session import begin_below
 
-    places = settings.read()
-    if tracking and record.mlflow_run_id is None:  # the run that this study's is to be below
-        tell(store, record)
-    folder = Path(record.folder) if record.folder else None
-    session = begin(store, definition, trainer, folder, places, tracking=tracking)
+    session = begin_below(
+        *(store, record, definition, trainer, settings.read()), tracking=tracking, tell=_tell
+    )
     launch = session.launch(workers or default_workers())
     with signals(launch.stop, launch.kill) as received:
         watch(launch, session.record, session.store)
@@ -196,4 +193,8 @@ def tell(store: Store, record: StudyRecord) -> None:
 
     failure = track(store, record, settings.read())
     if failure is not None:
-        say(f"hpsearch: {failure}")
+        _tell(failure)
+
+
+def _tell(line: str) -> None:
+    say(f"hpsearch: {line}")

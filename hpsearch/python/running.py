@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 
 from hpsearch.errors import NotComparableError
 from hpsearch.ledger.records import StudyRecord
@@ -17,7 +16,7 @@ from hpsearch.settings import Settings
 from hpsearch.study.config import Study
 from hpsearch.training.seam import Trainer
 from hpsearch.work.launch import Launch, Progress
-from hpsearch.work.session import Session, begin, track
+from hpsearch.work.session import Session, begin_below, track
 
 _logger = logging.getLogger("hpsearch")
 
@@ -63,10 +62,7 @@ def run_given(
         HpsearchError: If it did not end well.
         KeyboardInterrupt: If that came; the workers have handed their trials back.
     """
-    if tracking and record.mlflow_run_id is None:  # the run that this study's is to be below
-        tell(store, record, places)
-    folder = Path(record.folder) if record.folder else None
-    session = begin(store, definition, trainer, folder, places, tracking=tracking)
+    session = begin_below(store, record, definition, trainer, places, tracking=tracking, tell=_tell)
     _trained(session, workers, lambda: None)
     return session.record
 

@@ -188,6 +188,35 @@ def begin(
     return Session(store, record, trainer, settings, projector)
 
 
+def begin_below(
+    store: Store,
+    above: StudyRecord,
+    study: Study,
+    trainer: Trainer,
+    settings: Settings,
+    *,
+    tracking: bool,
+    tell: Callable[[str], None],
+) -> Session:
+    """Enter a study whose trials another one gives, and below whose run in MLflow its own is to be.
+
+    Args:
+        store: The ledger.
+        above: The other study.
+        study: The study.
+        trainer: What trains its trials here.
+        settings: The workspace.
+        tracking: Whether MLflow is written.
+        tell: Is told if the other's run could not be written first.
+    """
+    if tracking and above.mlflow_run_id is None:
+        failure = track(store, above, settings)
+        if failure is not None:
+            tell(failure)
+    folder = Path(above.folder) if above.folder else None
+    return begin(store, study, trainer, folder, settings, tracking=tracking)
+
+
 def track(store: Store, record: StudyRecord, settings: Settings) -> str | None:
     """Bring the MLflow run of a study up to date; what is to be said where that failed."""
     try:
