@@ -56,7 +56,7 @@ class Kept:
 
     @property
     def best(self) -> Trial:
-        """The COMPLETE trial with the best value, the first of them where several have it.
+        """The COMPLETE trial with the best value; of several, the one that ``hpsearch best`` names.
 
         Raises:
             HpsearchError: If there is none yet.
