@@ -181,7 +181,8 @@ class Registry:
 @contextmanager
 def _saved(predictor: Predictor) -> Iterator[Path]:
     """The model as MLflow keeps it, in a folder of its own for so long."""
-    import mlflow.pyfunc
+    with _quiet():
+        import mlflow.pyfunc
 
     with tempfile.TemporaryDirectory(prefix="hpsearch-model-") as place:
         folder = Path(place)
@@ -195,10 +196,7 @@ def _saved(predictor: Predictor) -> Iterator[Path]:
         shutil.copytree(_ROOT / "net", folder / "code" / "net", ignore=ignored)
         (folder / "network").mkdir()
         predictor.save(folder / "network")
-        # MLflow runs the script when it saves it, and would have it type its arguments. That is
-        # recorded, not ignored, since what MLflow imports meanwhile sets filters of its own.
-        with _importable(folder / "code"), warnings.catch_warnings(record=True):
-            warnings.simplefilter("always")
+        with _importable(folder / "code"), _quiet():
             mlflow.pyfunc.save_model(
                 path=str(folder / FOLDER),
                 python_model=str(Path(__file__).with_name("served_model.py")),
@@ -209,6 +207,17 @@ def _saved(predictor: Predictor) -> Iterator[Path]:
                 input_example=_example(predictor),
             )
         yield folder / FOLDER
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep to oneself that MLflow would have all functions type their arguments, its own too.
+
+    What it warns of is recorded, not ignored: while it is imported, it sets filters of its own.
+    """
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        yield
 
 
 @contextmanager

@@ -126,7 +126,6 @@ def test_tables(call: Call, write: Write, tmp_path: Path, task: str) -> None:
 
 
 @MLFLOWS_WARNINGS
-@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_any_name(call: Call, write: Write, recwarn: pytest.WarningsRecorder) -> None:
     """A study whose name has quotation marks in it is registered once, too; MLflow does not nag."""
     name = """it's "mine\""""
