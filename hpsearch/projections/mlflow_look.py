@@ -112,13 +112,17 @@ class Reader:
 
         Args:
             known: Runs that the ledger says it has made. One of them that does not say so itself
-                has lost its tags, or its place, and is one too many.
+                has lost its tags, or its place, and is one too many. Of two runs of one trial,
+                and of two parent runs, the one that the ledger knows counts.
             number: The trial; None for all.
         """
         index = Index()
         if self.experiment is None:
             return index
-        found_runs = sorted(self._search(number), key=lambda found: found.run_id)
+        first = {*known, self._content.known_as}
+        found_runs = sorted(
+            self._search(number), key=lambda run: (run.run_id not in first, run.run_id)
+        )
         for run_id in sorted(set(known) - {found.run_id for found in found_runs}):
             if self._strayed(run_id):
                 index.surplus.append((run_id, "it does not say whose it is"))

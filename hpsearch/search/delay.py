@@ -57,9 +57,10 @@ def delays(study: Study, *, least: float = 0.0) -> Iterator[str]:
     learns, prunes = learns_from(study), prunes_from(study)
     if learns is not None and min(learns, trials) > least * trials:
         where, key = _BEGINS[search.sampler]
+        smaller = f"`{key}`" if search.lag == 1 else f"`lag` or `{key}`"
         yield (
             f"{of}, the {search.sampler} sampler draws the first {min(learns, trials)} of {trials} "
-            f"trials {where}; a smaller `lag` or `{key}` lets it learn earlier"
+            f"trials {where}; a smaller {smaller} lets it learn earlier"
         )
     if prunes is not None and min(prunes, trials) > least * trials:
         yield (

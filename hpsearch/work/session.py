@@ -52,8 +52,9 @@ class Session:
                 f"search.direction: {search.direction} searches for the worst {search.metric}"
             )
         if search.looks_back and workers > search.lag:
+            most = "one trial" if search.lag == 1 else f"{search.lag} trials"
             lines.append(
-                f"with lag {search.lag}, only {search.lag} trials can run at the same time; "
+                f"with lag {search.lag}, only {most} can run at the same time; "
                 f"{workers - search.lag} of {workers} workers will often wait"
             )
         return lines + list(delays(self.record.study, least=0.25))

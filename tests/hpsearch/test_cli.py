@@ -386,7 +386,7 @@ def test_more_workers_than_lag(hpsearch: Run, ran: Path, write: Write) -> None:
     """More workers than trials may run at once are a warning that says why some wait."""
     described = study(name="lag", search__sampler="tpe", search__lag=1, search__trials=2)
     ended = hpsearch("run", write(described), "--no-tracking", "--workers", "2")
-    said = "hpsearch: with lag 1, only 1 trials can run at the same time; 1 of 2 workers will often"
+    said = "hpsearch: with lag 1, only one trial can run at the same time; 1 of 2 workers will"
     assert (0, said) == (ended.returncode, ended.stderr[: len(said)])
 
 

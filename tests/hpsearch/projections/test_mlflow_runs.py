@@ -346,6 +346,22 @@ def test_run_of_a_persons_own(book: Workspace, tags: list[str]) -> None:
     assert book.client.get_run(own).info.lifecycle_stage == "active"
 
 
+@pytest.mark.parametrize("which", ["parent", "trial"])
+def test_copies_of_a_run(book: Workspace, which: str) -> None:
+    """Of a run and its copies, tag for tag, the one that the ledger has made is kept."""
+    book.run(COMPLETE)
+    book.sync()
+    ours = book.parent() if which == "parent" else book.runs()[0]
+    copies = {
+        book.client.create_run(ours.info.experiment_id, tags=ours.data.tags).info.run_id
+        for _ in range(8)  # more than one of them comes before ours, in all likelihood
+    }
+    removed = book.sync().removed
+    assert len(removed) == len(copies)
+    assert all(any(copy in line for line in removed) for copy in copies)
+    assert book.client.get_run(ours.info.run_id).info.lifecycle_stage == "active"
+
+
 @pytest.mark.parametrize("tag", ["hpsearch.study", "hpsearch.ledger", "mlflow.source.name"])
 def test_run_that_lost_a_tag(book: Workspace, tag: str) -> None:
     """A run that the ledger has marked is its own whatever became of its tags: it is built anew."""

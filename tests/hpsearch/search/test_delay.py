@@ -68,6 +68,11 @@ def test_in_words() -> None:
         "with lag 8, the cmaes sampler draws the first 12 of 20 trials around the middle; a "
         "smaller `lag` or `population` lets it learn earlier",
     ]
+    of = study(search__sampler="tpe", search__lag=1, search__trials=10)
+    assert list(delays(of)) == [
+        "with lag 1, the tpe sampler draws the first 10 of 10 trials at random; a smaller "
+        "`startup` lets it learn earlier",
+    ]
     assert list(delays(study(search__sampler="tpe", search__trials=100), least=0.25)) == []
     assert list(delays(study())) == []
 
