@@ -98,11 +98,12 @@ class Place:
 @pytest.fixture
 def place(home: Path, mlflow_db: Path) -> Iterator[Place]:
     """The workspace that ``track`` writes to by default."""
+    before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     home.mkdir()
     shutil.copy(mlflow_db, home / "mlflow.db")
     yield Place(home)
-    optuna.logging.set_verbosity(optuna.logging.INFO)
+    optuna.logging.set_verbosity(before)
 
 
 def objective(trial: optuna.Trial) -> float:

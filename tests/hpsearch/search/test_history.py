@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -150,5 +152,7 @@ def test_there_and_back(open_: Any, value: Any, out: Any) -> None:
 
 
 def test_optuna_says_nothing_of_its_own() -> None:
-    """A worker's log holds no line for each trial."""
-    assert optuna.logging.get_verbosity() == optuna.logging.WARNING
+    """A worker's log holds no line for each trial. Other tests change the verbosity of theirs."""
+    code = "import optuna, hpsearch.search.history; print(optuna.logging.get_verbosity())"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(told.stdout) == optuna.logging.WARNING
