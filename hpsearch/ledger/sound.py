@@ -80,6 +80,7 @@ def make_sound(draft: Path, named: str, stop: Stop) -> Content:
         if said != "ok":
             raise UsageError(f"{named}: is damaged: {short(' '.join(said.split()), 200)}")
         _refuse_versions(connection, named)
+        _refuse_optunas_version(connection, named)
     try:
         database = Database(sqlite(draft), create=False)
     except StoreOpenError as error:
@@ -187,6 +188,27 @@ def _refuse_versions(connection: sqlite3.Connection, named: str) -> None:
         f"{named}: hpsearch_version: the version of its tables is {said}, which never existed; "
         f"{_ADVICE}"
     )
+
+
+def _refuse_optunas_version(connection: sqlite3.Connection, named: str) -> None:
+    """Optuna opens no tables of a version that it does not know, and then nothing mends them."""
+    if "alembic_version" not in [name for _, name, _ in _schema(connection)]:
+        return
+    found = [str(v) for (v,) in connection.execute("SELECT version_num FROM alembic_version")]
+    if found and (len(found) > 1 or found[0] not in _optunas_versions()):
+        said = short(", ".join(map(repr, found)))
+        raise UsageError(
+            f"{named}: alembic_version: the version of Optuna's tables is {said}, which the "
+            f"installed Optuna does not know; {_ADVICE}"
+        )
+
+
+def _optunas_versions() -> set[str]:
+    import optuna.storages._rdb
+    from alembic.script import ScriptDirectory
+
+    scripts = ScriptDirectory(f"{optuna.storages._rdb.__path__[0]}/alembic")
+    return {script.revision for script in scripts.walk_revisions()}
 
 
 def _refuse_differences(

@@ -163,6 +163,21 @@ def test_several_revisions_are_refused(used: Used, copy: Path) -> None:
     refused(used, copy, "version")
 
 
+@pytest.mark.parametrize("found", ["0000", "", "v99.0.0.a"])
+def test_unknown_revision_of_optunas_tables_is_refused(used: Used, copy: Path, found: str) -> None:
+    """Optuna would not open them, and no `sync` could mend that."""
+    optuna.create_study(study_name="theirs", storage=f"sqlite:///{copy}")
+    edit(copy, f"UPDATE alembic_version SET version_num = '{found}'")
+    refused(used, copy, "version of Optuna's tables")
+
+
+def test_older_revision_of_optunas_tables_is_restored(used: Used, copy: Path) -> None:
+    """Optuna itself says how they are brought up to date."""
+    optuna.create_study(study_name="theirs", storage=f"sqlite:///{copy}")
+    edit(copy, "UPDATE alembic_version SET version_num = 'v2.6.0.a'")
+    restore(used.url, copy, force=True)
+
+
 def test_store_of_no_known_revision_is_one_line(used: Used) -> None:
     """A store that was given such a version is not opened either."""
     edit(used.file, "UPDATE hpsearch_version SET version_num = '0000'")
