@@ -24,6 +24,8 @@ from hpsearch.errors import HpsearchError, UsageError
 app = typer.Typer()
 
 _LOOPBACK = "127.0.0.1"
+_LINKED = 4
+"""Studies whose pages are printed."""
 _PASSWORD, _USER = "HPSEARCH_UI_PASSWORD", "HPSEARCH_UI_USER"
 
 
@@ -114,18 +116,21 @@ def _run(
 
 
 def _lines(places: settings.Settings, root: str, entry: str) -> list[str]:
-    """Where the UI is, and where each study's runs are in it."""
+    """Where the UI is, and where the runs of the newest studies are in it."""
     from hpsearch.projections.mlflow_content import StudyContent
     from hpsearch.projections.mlflow_look import Reader
 
     lines = [f"MLflow UI: {root}" + (f"/{entry}  (Ctrl-C ends it)" if entry else "")]
     with suppress(HpsearchError):  # MLflow's own pages are there without ours
-        for record in open_store().studies():
+        newest = open_store().studies()[::-1]
+        for record in newest[:_LINKED]:
             pages = Reader(places, StudyContent(record)).pages
             lines += [
                 f"  {record.name}, {name}: {root}/{entry}{page.removeprefix('/')}"
                 for name, page in pages.items()
             ]
+        if newest[_LINKED:]:
+            lines.append(f"  MLflow lists the {len(newest[_LINKED:])} older studies, too")
     return lines
 
 

@@ -14,16 +14,20 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
 
+from hpsearch.commands.ui import _lines
 from hpsearch.errors import HpsearchError
 from hpsearch.ledger.records import State
+from hpsearch.projections.mlflow_content import StudyContent
+from hpsearch.settings import Settings
 from hpsearch.ui import server
 from hpsearch.ui.server import bind, inside
-from tests.hpsearch.workspace import Workspace
+from tests.conftest import study
+from tests.hpsearch.workspace import DIGESTS, Workspace
 
 JSON = {"content-type": "application/json"}
 SECRET = "nobody may read this"
@@ -109,6 +113,26 @@ def test_links(ui: Ui) -> None:
         f"  small, runs: {runs}",
         f"  small, charts: {runs}&compareRunsMode=CHART",
     ]
+
+
+def test_links_of_many_studies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The newest are linked, and no more than a person takes in."""
+    book = Workspace(tmp_path, study=study(name="s0"))
+    for number in range(1, 7):
+        book.store.register(study(name=f"s{number}"), DIGESTS)
+    monkeypatch.setenv("HPSEARCH_HOME", str(tmp_path))
+
+    class Page:
+        pages: ClassVar = {"runs": "/#/runs"}
+
+        def __init__(self, _: Settings, content: StudyContent) -> None:
+            assert content.name.startswith("s")
+
+    monkeypatch.setattr("hpsearch.projections.mlflow_look.Reader", Page)
+    lines = _lines(book.settings, "http://here", "?token=x")
+    assert lines[0] == "MLflow UI: http://here/?token=x  (Ctrl-C ends it)"
+    assert lines[1:-1] == [f"  s{n}, runs: http://here/?token=x#/runs" for n in (6, 5, 4, 3)]
+    assert lines[-1] == "  MLflow lists the 3 older studies, too"
 
 
 def test_browsing(ui: Ui) -> None:
