@@ -25,7 +25,7 @@ from net.optimizers import (
 from net.schedules import SCHEDULES, learning_rate_factor
 from net.scores import class_counts, macro_f1
 from net.shifts import Shifts
-from net.training import Epoch, fit
+from net.training import Epoch, Progress, fit
 
 __all__ = [
     "ACTIVATIONS",
@@ -50,6 +50,7 @@ __all__ = [
     "Network",
     "Node",
     "Optimizer",
+    "Progress",
     "RMSProp",
     "ReLU",
     "Shifts",

@@ -7,6 +7,7 @@ factor already in it).
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,6 +37,7 @@ class Optimizer(ABC):
         self.steps = 0
         self._parameters: Array | None = None
         self._gradients: Array | None = None
+        self._memory: list[Array] = []
 
     def step(
         self,
@@ -62,6 +64,27 @@ class Optimizer(ABC):
         self.steps += 1
         self._apply(parameters, gradients, self.lr * scale, penalty)
 
+    @property
+    def memory(self) -> Sequence[Array]:
+        """What it remembers about each parameter: `slots` arrays (n,), none before its first step.
+
+        With `steps` this is all that tells it from a new one; its steps change the arrays in place.
+        """
+        return self._memory
+
+    def resume(self, steps: int, memory: Sequence[Array]) -> None:
+        """Go on where another one is, which has taken so many steps and has this memory.
+
+        Raises:
+            ValueError: it has taken a step itself, or has another number of slots.
+        """
+        if self._parameters is not None:
+            raise ValueError("an optimizer that has taken a step cannot go on for another one")
+        if len(memory) != (self.slots if steps else 0):
+            raise ValueError(f"the memory has {len(memory)} arrays: it must have {self.slots}")
+        self.steps = steps
+        self._memory = [array.copy() for array in memory]
+
     @abstractmethod
     def update(self, p: Array, g: Array, lr: float, *memory: Any) -> None:
         """Change p by g, and what is remembered about these parameters along with it."""
@@ -76,8 +99,9 @@ class Optimizer(ABC):
 
     def _tie(self, parameters: Array, gradients: Array) -> None:
         self._parameters, self._gradients = parameters, gradients
-        memory = [np.zeros_like(parameters) for _ in range(self.slots)]
-        self._blocks = list(blocks(parameters, gradients, *memory))
+        if not self._memory:
+            self._memory = [np.zeros_like(parameters) for _ in range(self.slots)]
+        self._blocks = list(blocks(parameters, gradients, *self._memory))
         self._scratch = np.empty_like(self._blocks[0][0])
 
 

@@ -53,6 +53,27 @@ class Epoch:
     measured: bool = True
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far a training has come, beside the state of its network, optimizer and generators.
+
+    A training that is given the state of another one between two epochs, all of it, goes on to the
+    very bits that the other one comes to.
+
+    Attributes:
+        epoch: the epochs that are over.
+        best: the epoch of least validation loss so far, where `patience` asks for it (0: none
+            yet); elsewhere the last one.
+        least: that loss.
+        kept: the network's state after that epoch; None without `patience`.
+    """
+
+    epoch: int = 0
+    best: int = 0
+    least: float = math.inf
+    kept: Mapping[str, Array] | None = None
+
+
 def fit(
     network: Network,
     optimizer: Optimizer,
@@ -72,6 +93,7 @@ def fit(
     record_steps: bool = False,
     measure: int = 1,
     f1: bool = False,
+    progress: Progress | None = None,
 ) -> Generator[Epoch, None, None]:
     """Train a network, and yield an `Epoch` after each.
 
@@ -109,6 +131,8 @@ def fit(
         measure: measure the training part after each so many epochs, and after the last; 0: only
             after the last. That changes nothing else. The validation part is always measured.
         f1: measure macro F1 as well, of a network that classifies.
+        progress: where the training begins, and what is kept up to date with each epoch. By
+            default it begins with the first.
 
     Raises:
         ValueError: at once, if an argument is out of range or shapes do not fit.
@@ -130,6 +154,7 @@ def fit(
         raise ValueError("batch normalization needs batches of at least 2 examples")
     sizes = _batch_sizes(len(x), batch_size, join_last_one=network.batch_norm)
     steps = len(sizes)
+    progress = Progress() if progress is None else progress
     trainer = _Trainer(
         network,
         optimizer,
@@ -146,7 +171,7 @@ def fit(
     )
     validated = _as_examples(network, validation)
     parts = _Part(network, x, targets, f1=f1), _Part(network, *validated, f1=f1)
-    return _epochs(network, trainer, parts, epochs, patience, measure)
+    return _epochs(network, trainer, parts, epochs, patience, measure, progress)
 
 
 def _epochs(
@@ -156,18 +181,24 @@ def _epochs(
     epochs: int,
     patience: int | None,
     measure: int,
+    progress: Progress,
 ) -> Generator[Epoch, None, None]:
     train, validation = parts
-    best, least, kept = 0, math.inf, _copy(network.state)
-    for number in range(1, epochs + 1):
+    trainer.step = progress.epoch * len(trainer.batches)
+    if patience is not None and progress.kept is None:
+        progress.kept = _copy(network.state)
+    for number in range(progress.epoch + 1, epochs + 1):
         # A diverging training overflows on its way to infinity and NaN, which its losses tell.
         with np.errstate(all="ignore"):
             losses = trainer.epoch()
             val_loss, val_score, val_f1 = validation.measure()
+        progress.epoch = number
         if patience is None:
-            best = number
-        elif val_loss < least:
-            best, least, kept = number, val_loss, _copy(network.state)
+            progress.best = number
+        elif val_loss < progress.least:
+            progress.best, progress.least = number, val_loss
+            progress.kept = _copy(network.state)
+        best = progress.best
         last = number == epochs or (patience is not None and number - best >= patience)
         measured = last or (measure > 0 and number % measure == 0)
         with np.errstate(all="ignore"):
@@ -187,8 +218,8 @@ def _epochs(
         )
         if last:
             break
-    if patience is not None:
-        network.load_state(kept)
+    if progress.kept is not None:
+        network.load_state(progress.kept)
 
 
 class _Trainer:

@@ -472,3 +472,79 @@ def test_epochs_come_one_at_a_time() -> None:
     list(islice(train(network), 2))
     list(train(short, epochs=2))
     np.testing.assert_array_equal(network.parameters, short.parameters)
+
+
+# What is remembered from one epoch to the next, in all its kinds: each of these must be resumed.
+PAUSED: dict[str, dict[str, Any]] = {
+    **{name: {"optimizer": name} for name in net.OPTIMIZERS},
+    "batch norm": {"batch_norm": True},
+    "dropout": {"dropout": 0.3},
+    "the book's dropout": {"dropout": 0.3, "dropout_form": "book"},
+    "float64": {"dtype": np.float64, "optimizer": "adam"},
+    "shifts": {"most": 1},
+    "cosine": {"schedule": "cosine", "warmup": 2},
+    "steps": {"schedule": "step", "record_steps": True, "clip_norm": 0.5, "weight_decay": 0.01},
+    "patience": {"patience": 2, "optimizer": "momentum"},
+    "f1": {"f1": True, "measure": 3},
+}
+
+
+class Resumable:
+    """A training whose whole state can be read between two epochs, and given to another one."""
+
+    def __init__(self, changes: dict[str, Any]) -> None:
+        options = dict(changes)
+        kinds = ("batch_norm", "dropout", "dropout_form", "dtype")
+        self.network = make_network(**{key: options.pop(key) for key in kinds if key in options})
+        self.optimizer = net.make_optimizer(options.pop("optimizer", "sgd"), lr=0.3)
+        self.generators = [np.random.default_rng(seed) for seed in (1, 2, 3)]
+        self.progress = net.Progress()
+        shuffle, dropout, shift = self.generators
+        most = options.pop("most", 0)
+        self.epochs = train(
+            self.network,
+            self.optimizer,
+            epochs=6,
+            shuffle_rng=shuffle,
+            dropout_rng=dropout,
+            shifts=net.Shifts((2, 3), most, shift) if most else None,
+            progress=self.progress,
+            **options,
+        )
+
+    def resume(self, other: "Resumable") -> None:
+        """Take over the state of a training that is between two epochs."""
+        self.network.load_state(other.network.state)
+        self.optimizer.resume(other.optimizer.steps, other.optimizer.memory)
+        for mine, its in zip(self.generators, other.generators, strict=True):
+            mine.bit_generator.state = its.bit_generator.state
+        for field in dataclasses.fields(net.Progress):
+            setattr(self.progress, field.name, getattr(other.progress, field.name))
+
+    def bits(self) -> dict[str, bytes]:
+        """What the network has learned."""
+        return {name: array.tobytes() for name, array in self.network.state.items()}
+
+
+@pytest.mark.parametrize("name", PAUSED)
+def test_a_training_that_is_resumed_ends_with_the_same_bits(name: str) -> None:
+    """After each of its epochs another one goes on from its state, and is no different."""
+    whole = Resumable(PAUSED[name])
+    epochs = [repr(epoch) for epoch in whole.epochs]
+    for done in range(len(epochs)):
+        paused, resumed = Resumable(PAUSED[name]), Resumable(PAUSED[name])
+        before = [repr(epoch) for epoch in islice(paused.epochs, done)]
+        paused.epochs.close()
+        resumed.resume(paused)
+        assert before + [repr(epoch) for epoch in resumed.epochs] == epochs
+        assert resumed.bits() == whole.bits()
+
+
+def test_an_optimizer_goes_on_only_for_one_of_its_kind() -> None:
+    """What it remembers must be of its own kind, and its first step is still to come."""
+    optimizer = net.make_optimizer("adam", lr=0.1)
+    with pytest.raises(ValueError, match="the memory has 1 arrays: it must have 2"):
+        optimizer.resume(1, [np.zeros(3)])
+    optimizer.step(np.ones(3), np.ones(3))
+    with pytest.raises(ValueError, match="cannot go on for another one"):
+        optimizer.resume(1, [np.zeros(3), np.zeros(3)])
