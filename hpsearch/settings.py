@@ -38,6 +38,11 @@ class Settings:
         """Parsed datasets; may be deleted at any time."""
         return self.home / "cache"
 
+    @property
+    def paused(self) -> Path:
+        """Trainings that later trials may go on with; may be deleted at any time."""
+        return self.home / "paused"
+
 
 def prepare(home: Path, *, create: bool) -> str | None:
     """Have a workspace that is this user's own: what is in it decides what is trained and run.

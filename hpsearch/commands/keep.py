@@ -193,6 +193,7 @@ def delete(
 ) -> None:
     """Delete a study, its copy in Optuna's storage and its MLflow runs."""
     from hpsearch.projections import projector
+    from hpsearch.work.shelf import shelf
 
     store = open_store()
     record = store.study(name)
@@ -207,6 +208,7 @@ def delete(
         _end_opening(store, each)
         projector.delete(store, each, settings.read(), tracking=not no_tracking)
         store.delete(each.id)
+        shelf(settings.read(), each).empty()
         out(f"{each.name}: deleted")
 
 

@@ -50,6 +50,7 @@ def plan(
     """
     from hpsearch.report import views, words
     from hpsearch.search.delay import delays
+    from hpsearch.search.promotion import ANEW
     from hpsearch.search.rungs import rung_steps, step_name
     from hpsearch.study import file as study_file
     from hpsearch.study.budgets import rules
@@ -105,7 +106,10 @@ def plan(
             out(f"  {path}: {views.searched(open_)}")
     if rungs:
         told_, step = words.several(list(map(str, rungs)), 8), step_name(definition)
-        out(f"the {definition.search.pruner} pruner decides after {step} {words.listed(told_)}")
+        verb = definition.search.verb
+        out(f"the {definition.search.pruner} pruner {verb} after {step} {words.listed(told_)}")
+    if not definition.saves and search.pauses:
+        out(ANEW)
     if expected is not None and most is not None and expected < most:
         out(f"with it, about {expected:,.0f} epochs are trained")
     for sentence in delays(definition):

@@ -80,7 +80,8 @@ def _table(
 
     study = record.study
     if columns is None:
-        reason = ["reason"] if any(trial.reason for trial in rows) else []
+        reason = ["continues"] if any(trial.continues is not None for trial in rows) else []
+        reason += ["reason"] if any(trial.reason for trial in rows) else []
         given = EPOCHS if study.epochs_by_round else ""  # a column of its own
         paths = [path for path in study.space if path != given]
         names = ["number", "state", "value", "epochs", *paths, *reason]

@@ -110,6 +110,7 @@ def _refuse_other_code(code: str) -> None:
 def _work(name: str, code: str, limits: Limits) -> None:
     """What a process does that a launcher with that code has started and tied to itself."""
     from hpsearch.ledger.owner import Owner
+    from hpsearch.work.shelf import shelf
     from hpsearch.work.worker import Worker, patiently, tie
 
     _refuse_other_code(code)
@@ -120,6 +121,7 @@ def _work(name: str, code: str, limits: Limits) -> None:
     # One that takes another's place during an outage waits for its end, as the others do.
     store = patiently(stop, open_store)
     record = patiently(stop, lambda: store.study(name))
-    Worker(store, record, unchanged_trainer(record), owner).run(stop, limits)
+    paused = shelf(settings.read(), record)
+    Worker(store, record, unchanged_trainer(record), owner, paused).run(stop, limits)
     if stop.is_set():
         raise typer.Exit(128 + signal.SIGTERM)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hpsearch.ledger.database import Database, repeated
-from hpsearch.ledger.records import FINISHED, Ended, State, StudyRecord
+from hpsearch.ledger.records import FINISHED, Ended, State, StudyRecord, before
 from hpsearch.ledger.rows import Reader, raw
 from hpsearch.ledger.tables import studies, trials
 from hpsearch.study.config import dumps
@@ -27,18 +27,19 @@ class Seen:
     value: float | None
     """None unless it is COMPLETE."""
     epochs: int
+    """That it trained itself."""
 
 
 def seen(connection: Connection, reader: Reader, study_id: int) -> list[Seen]:
     """The finished trials that never failed, in the order of their numbers."""
-    query = sa.select(*raw(trials, "number", "state", "value", "epochs")).where(
+    query = sa.select(*raw(trials, "number", "state", "value", "epochs", "rungs")).where(
         trials.c.study_id == study_id, trials.c.state.in_(FINISHED), ~trials.c.hidden
     )
     return [
         Seen(
             reader.column(trials, "number", row),
             reader.column(trials, "value", row) if row.state == State.COMPLETE else None,
-            reader.column(trials, "epochs", row),
+            reader.column(trials, "epochs", row) - before(reader.column(trials, "rungs", row)),
         )
         for row in connection.execute(query.order_by(trials.c.number))
     ]

@@ -140,10 +140,11 @@ class Leases:
             return Claim(number, seed)
 
     @repeated
-    def show(self, number: int, params: Params) -> None:
-        """Let those who look see what the trial tries, before it ends."""
+    def show(self, number: int, params: Params, seed: int | None = None) -> None:
+        """Let those who look see what a trial tries, and its seed where that is another one's."""
+        own = {} if seed is None else {"seed": seed}
         with self._database.write() as connection:
-            connection.execute(self._held(number).values(params=dumps(dict(params))))
+            connection.execute(self._held(number).values(params=dumps(dict(params)), **own))
 
     @repeated
     def renew(self, number: int, rows: Curve | None = None) -> bool:

@@ -23,6 +23,8 @@ Steps: TypeAlias = NDArray[np.float64]
 """(steps,), the loss of each mini-batch as it was trained on; empty unless it is recorded."""
 
 NO_STEPS: Steps = np.zeros(0)
+CONTINUES, BEFORE = "continues", "epochs_before"
+"""Among a trial's rungs: which trial it continues, and how many epochs that one had trained for."""
 STEP_LOSS = "step_loss"
 """What these losses are called where they stand beside the metrics."""
 FOLD_VALUE = "fold_value"
@@ -210,6 +212,21 @@ class Trial:
     in_mlflow: bool
     folds: tuple[Fold, ...] = ()
     """Its trainings that ended, of a trial that trains several times."""
+
+    @property
+    def continues(self) -> int | None:
+        """The number of the trial that it continues; None if it began by itself."""
+        return int(self.rungs[CONTINUES]) if CONTINUES in self.rungs else None
+
+    @property
+    def trained(self) -> int:
+        """The epochs that it trained for itself: without those of the trial that it continues."""
+        return self.epochs - before(self.rungs)
+
+
+def before(rungs: Mapping[str, float]) -> int:
+    """The epochs of a trial that another one had trained for."""
+    return int(rungs.get(BEFORE, 0))
 
 
 @dataclass(frozen=True, slots=True)

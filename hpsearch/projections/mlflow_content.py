@@ -47,6 +47,8 @@ from hpsearch.study.config import Choices, Range, Value, dumps
 
 ROUND = "hpsearch.round"
 """From 1 on: of the run that stands between a study's and those of a round's trials."""
+CONTINUES = "hpsearch.continues"
+"""Of a trial that goes on where another one was paused: that one's number."""
 ENVIRONMENT, ENDED, FRONT = "hpsearch.environment", "hpsearch.ended", "hpsearch.front"
 REPRODUCED = "hpsearch.reproduced"
 WEIGHTS_FILE, REPORT_FOLDER = "weights.safetensors", "report"
@@ -160,6 +162,7 @@ class StudyContent(Content):
             SEED: str(trial.seed),
             WEIGHTS: trial.weights_sha256,
             REASON: trial.reason and trial.reason[:TAG],
+            CONTINUES: None if trial.continues is None else str(trial.continues),
             ENVIRONMENT: trial.environment,
             "mlflow.source.git.commit": commit,
         }

@@ -263,6 +263,8 @@ class Runs:
             since = self._held_since.get(trial.number)
             if trial.state.finished or since is None or now - since < _EARLY:
                 continue
+            if self._record.study.search.pauses and not trial.params:
+                continue  # its seed may be that of another trial, and params cannot change
             run = self._standing(tracking, trial, removed)
             if run is None or not run.running:
                 self._alone()

@@ -361,5 +361,5 @@ def _rungs(study: Study) -> str:
         when = f"each {step} from {rungs[0]} on"
         if len(rungs) <= 12:
             when = f"{step} {words.listed(map(str, rungs))}"
-        told.append(f"The {study.search.pruner} pruner decides after {when}.")
+        told.append(f"The {study.search.pruner} pruner {study.search.verb} after {when}.")
     return " ".join(told)

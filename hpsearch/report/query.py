@@ -14,7 +14,7 @@ from hpsearch.study.config import Study
 from hpsearch.study.words import nearest
 from hpsearch.text import short
 
-OWN = ("number", "state", "value", "epochs", "seed", "attempts", "seconds", "reason")
+OWN = ("number", "state", "value", "epochs", "seed", "attempts", "seconds", "continues", "reason")
 """What every trial has, beside the values that it tries."""
 
 _ORDERS: dict[str, Callable[[Any, Any], bool]] = {

@@ -48,7 +48,7 @@ class Side:
     @property
     def epochs(self) -> int:
         """What all trials took together."""
-        return sum(trial.epochs for trial in self.trials)
+        return sum(trial.trained for trial in self.trials)
 
 
 @dataclass(frozen=True, slots=True)

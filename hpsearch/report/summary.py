@@ -148,7 +148,7 @@ def efforts(finished: Sequence[Finished], failed: Sequence[Trial]) -> list[Effor
     }
     groups["failed"] = list(failed)
     return [
-        Effort(name, len(of), sum(t.epochs for t in of), sum(map(_seconds, of)))
+        Effort(name, len(of), sum(t.trained for t in of), sum(map(_seconds, of)))
         for name, of in groups.items()
         if of
     ]

@@ -23,8 +23,9 @@ if TYPE_CHECKING:  # what shows them does not load what makes them
 
 
 def trial(trial: Trial) -> dict[str, Any]:
-    """A trial as ``trials --json`` gives it; one that trains several times with its ``folds``."""
+    """A trial as ``trials --json`` gives it; with its ``folds`` and what it ``continues``."""
     folds = [{"epochs": fold.epochs, "value": fold.value} for fold in trial.folds]
+    more = {"folds": folds, "continues": trial.continues}
     return {
         "number": trial.number,
         "state": str(trial.state),
@@ -38,7 +39,7 @@ def trial(trial: Trial) -> dict[str, Any]:
         "weights_sha256": trial.weights_sha256,
         "mlflow_run_id": trial.mlflow_run_id,
         "reason": trial.reason,
-    } | ({"folds": folds} if folds else {})
+    } | {key: value for key, value in more.items() if value not in ([], None)}
 
 
 def curve(

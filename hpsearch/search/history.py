@@ -12,7 +12,7 @@ from itertools import islice
 
 from optuna.trial import FrozenTrial
 
-from hpsearch.ledger.records import Curve, Trial
+from hpsearch.ledger.records import CONTINUES, Curve, Trial
 from hpsearch.search.optuna_terms import distributions, earlier, frozen, inward
 from hpsearch.search.race import last_seen
 from hpsearch.study.config import Params, Study
@@ -48,10 +48,11 @@ class History:
     def __init__(self, study: Study, first: int = 0) -> None:
         self._study = study
         self._sees = sees(study) or (lambda number: number - study.search.lag)
-        self._first = first
+        self.first = first
         self._distributions = distributions(study)
         self._sign = -1.0 if study.search.direction == "maximize" else 1.0
         self._trials: dict[int, FrozenTrial] = {}
+        self._epochs: dict[int, int] = {}
         self._numbers: list[int] = []  # in order
         self._ranked: list[tuple[float, int]] = []  # COMPLETE trials, from the best to the worst
         for trial in earlier(study, self._distributions):
@@ -60,6 +61,7 @@ class History:
     def add(self, finished: Iterable[tuple[Trial, Curve]]) -> None:
         """Take in COMPLETE and PRUNED trials with their curves, in any order."""
         for trial, curve in finished:
+            self._epochs[trial.number] = trial.epochs
             self._take(frozen(self._study, trial, curve, self._distributions))
 
     def _take(self, trial: FrozenTrial) -> None:
@@ -76,6 +78,14 @@ class History:
         space = self._study.space
         return {path: inward(space[path], tried[path]) for path in space if path in tried}
 
+    def trial(self, number: int) -> FrozenTrial | None:
+        """A trial; None of one that is not known."""
+        return self._trials.get(number)
+
+    def epochs(self, number: int) -> int:
+        """For how many epochs a known trial trained."""
+        return self._epochs[number]
+
     def before(self, number: int) -> list[FrozenTrial]:
         """The trials that trial ``number`` may look at, in the order of their numbers."""
         return [self._trials[n] for n in self._eligible(number) if n >= 0]
@@ -87,10 +97,14 @@ class History:
     def window(self, number: int) -> list[FrozenTrial]:
         """Those that its sampler is shown: at most ``WINDOW``, the best and the newest of them.
 
-        Those of an earlier study come first. A pruner is not shown them: they have no epochs.
+        A trial that another one continues is not shown beside it. Those of an earlier study come
+        first. A pruner is not shown them: they have no epochs.
         By several objectives no few trials are the best, and it is shown all.
         """
         numbers = self._eligible(number)
+        if self._study.search.pauses:
+            gone = continued_by(self._trials[n] for n in numbers)
+            numbers = [n for n in numbers if n not in gone]
         if len(numbers) > WINDOW and not self._study.search.also:
             last = numbers[-1]
             best = islice((n for _, n in self._ranked if n <= last), BEST)
@@ -99,5 +113,10 @@ class History:
         return [self._trials[n] for n in numbers]
 
     def _eligible(self, number: int) -> list[int]:
-        last = max(self._sees(number), self._first - 1, -1)
+        last = max(self._sees(number), self.first - 1, -1)
         return self._numbers[: bisect_right(self._numbers, last)]
+
+
+def continued_by(trials: Iterable[FrozenTrial]) -> set[int]:
+    """The trials that these ones continue, by their numbers."""
+    return {trial.system_attrs[CONTINUES] for trial in trials if CONTINUES in trial.system_attrs}

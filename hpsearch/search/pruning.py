@@ -1,4 +1,7 @@
-"""When is trial *n* stopped? Optuna's pruners decide, over a view of the older trials."""
+"""When is trial *n* stopped? Optuna's pruners decide, over a view of the older trials.
+
+All but one, which pauses: see ``promotion``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import optuna
 
 from hpsearch.search.history import History
 from hpsearch.search.optuna_terms import outward
+from hpsearch.search.promotion import Continued, Pausing
 from hpsearch.search.rungs import most_steps, rung_steps
 from hpsearch.search.view import NAME, View
 from hpsearch.study.config import Params, Study
@@ -23,8 +27,18 @@ P_THRESHOLD = 0.1
 """Of the Wilcoxon pruner: below this p-value a trial is worse than the best one."""
 
 
+def pruning(study: Study, history: History, number: int, params: Params) -> Pruning | Pausing:
+    """What stops trial ``number``, where anything does."""
+    if study.search.pauses:
+        return Pausing(study, history, number)
+    return Pruning(study, history, number, params)
+
+
 class Pruning:
-    """The pruner of one trial, shown its metric step by step."""
+    """Optuna's pruner of one trial, shown its metric step by step."""
+
+    continues: Continued | None = None
+    """Such a trial is never continued, and continues none."""
 
     def __init__(self, study: Study, history: History, number: int, params: Params) -> None:
         self._rungs = rung_steps(study)
@@ -87,5 +101,5 @@ def pruner(study: Study) -> optuna.pruners.BasePruner:
                 p_threshold=P_THRESHOLD if search.p_threshold is None else search.p_threshold,
                 n_startup_steps=search.min_epochs,
             )
-        case "none":
+        case "none" | "pausing":  # which is no pruner of Optuna's: see `promotion`
             return optuna.pruners.NopPruner()

@@ -44,7 +44,7 @@ def rung_steps(study: Study) -> Sequence[int]:
         return range(search.min_epochs, most)
     if search.pruner == "wilcoxon":  # of one pair it can say nothing
         return range(max(search.min_epochs, 2), most)
-    if search.pruner in ("halving", "hyperband"):
+    if search.pruner in ("halving", "pausing", "hyperband"):
         steps, step = [], search.min_epochs
         while step < most:
             steps.append(step)

@@ -27,6 +27,7 @@ from hpsearch.search.distinct import Distinct
 from hpsearch.search.history import History
 from hpsearch.search.nsga import Nsga
 from hpsearch.search.optuna_terms import distribution, distributions, inward, outward
+from hpsearch.search.promotion import continued, place
 from hpsearch.search.pruning import pruner
 from hpsearch.search.seeds import Purpose, seed
 from hpsearch.search.sobol import Sobol
@@ -61,8 +62,12 @@ def suggest(study: Study, history: History, number: int) -> Params:
     """
     if study.given is not None:
         return study.given.values(number)
+    if (origin := continued(study, history, number)) is not None:
+        params = history.params(origin.number)
+        assert params is not None
+        return params
     if study.search.sampler == "grid" and conditional(study.space):
-        return _visited(study, number)
+        return _visited(study, place(study, history, number))
     distinct = _POINTS.get(history)
     if distinct is None:
         if study.points is None:
@@ -74,7 +79,8 @@ def suggest(study: Study, history: History, number: int) -> Params:
 
 def _drawn(study: Study, history: History, number: int, again: int = 0) -> Params:
     """What the sampler gives; ``again`` is how often it was asked before."""
-    view = View(study, history.window(number), number, _enqueued(study, number))
+    at = place(study, history, number)
+    view = View(study, history.window(number), at, _enqueued(study, at))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # steps that do not divide a range, experimental features
         asker = optuna.Study(NAME, view, _sampler(study, history, number, again), pruner(study))
@@ -104,7 +110,7 @@ def _asked(trial: optuna.Trial, path: str, of: BaseDistribution) -> Any:
 
 
 def _visited(study: Study, number: int) -> Params:
-    """The trial's point of a grid with conditions, in which Optuna's would visit points twice."""
+    """A trial's point of a grid with conditions, in which Optuna's would visit points twice."""
     found = points(study.space)
     shuffled = np.random.default_rng(study.search.seed).permutation(len(found))
     params = found[shuffled[number % len(found)]]
@@ -126,11 +132,11 @@ def _sampler(
             path: [outward(open_, value) for value in grid(path, open_)]
             for path, open_ in study.space.items()
         }
-        # One shuffle of the grid for the whole study; the trial's number is its place in it.
+        # One shuffle of the grid for the whole study; the number in the view is the place in it.
         return optuna.samplers.GridSampler(points, seed=study.search.seed % 2**32)
     own = seed(study, number, Purpose.SAMPLER, again) % 2**32
     if study.search.sampler == "qmc":
-        return Sobol(study, number)
+        return Sobol(study, place(study, history, number))
     if study.search.sampler == "cmaes":
         from hpsearch.search.cma import Cma  # which takes most of a second
 

@@ -78,6 +78,7 @@ class SearchConfig(Section):
         "median",
         "percentile",
         "halving",
+        "pausing",
         "hyperband",
         "patient",
         "threshold",
@@ -121,8 +122,18 @@ class SearchConfig(Section):
     def looks_back(self) -> bool:
         """Whether a trial depends on those that are older by the lag, and so must wait for them."""
         learns = self.sampler in ("tpe", "cmaes", "nsgaii", "gp")
-        compares = ("median", "percentile", "halving", "hyperband", "wilcoxon")
+        compares = ("median", "percentile", "halving", "pausing", "hyperband", "wilcoxon")
         return learns or self.pruner in compares
+
+    @property
+    def pauses(self) -> bool:
+        """Whether a trial that stops may be continued by a later one."""
+        return self.pruner == "pausing"
+
+    @property
+    def verb(self) -> str:
+        """What the pruner does at a rung."""
+        return "pauses each trial" if self.pauses else "decides"
 
     @property
     def seconds(self) -> float:
@@ -219,6 +230,11 @@ class Study:
         )
 
     @property
+    def saves(self) -> bool:
+        """Whether a training that is paused goes on from its state; one's own begins anew."""
+        return self.objective is None
+
+    @property
     def tolerance(self) -> float | None:
         """How far a training again may be off; None where it has to give the same bits."""
         return self.objective.tolerance if self.objective else None
@@ -232,7 +248,8 @@ class Study:
     def points(self) -> int | None:
         """How many points there are to try, where none is trained twice; else None."""
         search = self.search
-        if search.sampler not in ("random", "tpe") or search.repeat or search.rounds:
+        again = search.repeat or search.rounds or search.pauses
+        if search.sampler not in ("random", "tpe") or again:
             return None
         return size(self.space) if self.space else None
 

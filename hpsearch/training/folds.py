@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hpsearch.ledger.records import Fold, Outcomes, mean_of, weights_digest
 from hpsearch.study.config import AnyTrial, Study, TrialConfig
 from hpsearch.study.folds import each
-from hpsearch.training.network import NetworkTrainer, NetworkTraining
+from hpsearch.training.network import NetworkTrainer, NetworkTraining, part_of
 from hpsearch.training.process import LOG
 from hpsearch.training.seam import Row, Trainer, Training
 
@@ -109,7 +109,7 @@ class FoldedTraining:
         return self._epochs
 
     def _all(self) -> Iterator[Row]:
-        for begin in self._begin:
+        for begin in self._begin[len(self.done) :]:
             training, count, held = begin(), 0, list[Row]()
             with closing(training):
                 try:
@@ -136,6 +136,30 @@ class FoldedTraining:
         """End it where it is."""
         close: Callable[[], None] = getattr(self._epochs, "close", lambda: None)
         close()
+
+    def paused(self) -> dict[str, NDArray[Any]] | None:
+        """What the trainings have come to that have ended, one by one; None where one cannot say.
+
+        It is for when one of them has just ended.
+        """
+        found: dict[str, NDArray[Any]] = {}
+        for place, (_, training) in enumerate(self.done):
+            if not isinstance(training, NetworkTraining):
+                return None
+            found |= {f"{place}.{name}": array for name, array in training.paused().items()}
+        return found
+
+    def resume(self, paused: Mapping[str, NDArray[Any]]) -> list[Row]:
+        """Go on after the trainings that another one had done; their epochs."""
+        rows: list[Row] = []
+        while part := part_of(paused, str(len(self.done))):
+            training = self._begin[len(self.done)]()
+            assert isinstance(training, NetworkTraining)
+            own = training.resume(part)
+            self.done.append((len(own), training))
+            self.steps += training.steps
+            rows += own
+        return rows
 
     @property
     def ended(self) -> bool:

@@ -6,6 +6,7 @@ data give the same bits, with one BLAS thread.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 import net
 from hpsearch.data.splits import Parts, Split
-from hpsearch.ledger.records import Outcomes, weights_digest
+from hpsearch.ledger.records import Outcomes, curve, weights_digest
 from hpsearch.study.config import AnyTrial, DataConfig, Study, TrialConfig
 from hpsearch.study.metrics import network_metrics, of_train
 from hpsearch.training.predictor import built
@@ -85,18 +86,20 @@ class NetworkTraining:
         self.parts = splits
         self._regression = config.data.task == "regression"
         streams = np.random.SeedSequence(training.seed).spawn(4)
-        weights_rng, shuffle_rng, dropout_rng, shift_rng = map(np.random.default_rng, streams)
+        weights_rng, *self._rngs = map(np.random.default_rng, streams)
+        shuffle_rng, dropout_rng, shift_rng = self._rngs
         self._network = built(shape_of(config, splits), weights_rng)
         penalty, decoupled = net.part_weight_decay(training.optimizer, training.weight_decay)
-        optimizer = net.make_optimizer(
+        self._optimizer = net.make_optimizer(
             training.optimizer,
             lr=training.lr,
             momentum=training.momentum,
             weight_decay=decoupled,
         )
+        self._progress = net.Progress()
         self._epochs = net.fit(
             self._network,
-            optimizer,
+            self._optimizer,
             (splits.train.x, splits.train.y),
             (splits.validation.x, splits.validation.y),
             epochs=training.epochs,
@@ -114,6 +117,7 @@ class NetworkTraining:
             record_steps=training.record == "step",
             measure=training.interval,
             f1="f1" in training.report,
+            progress=self._progress,
         )
         self._f1 = "f1" in training.report
         counted = "parameters" in training.report
@@ -151,6 +155,44 @@ class NetworkTraining:
     def close(self) -> None:
         """End it where it is."""
         self._epochs.close()
+
+    def paused(self) -> dict[str, NDArray[Any]]:
+        """All that the rest of the training follows from, after the epoch that it has just given.
+
+        ``resume`` of another one with the same configuration takes it.
+        """
+        progress = self._progress
+        about = {
+            "epoch": progress.epoch,
+            "best": progress.best,
+            "least": progress.least,
+            "steps": self._optimizer.steps,
+            "generators": [rng.bit_generator.state for rng in self._rngs],
+        }
+        memory = {str(slot): array for slot, array in enumerate(self._optimizer.memory)}
+        parts = {"network": self.state, "memory": memory, "kept": progress.kept or {}}
+        return {
+            "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
+            "rows": curve(self._rows, len(self.metrics)),
+            "losses": np.array(self.steps, np.float64),
+            **{f"{part}.{name}": a for part, arrays in parts.items() for name, a in arrays.items()},
+        }
+
+    def resume(self, paused: Mapping[str, NDArray[Any]]) -> list[Row]:
+        """Go on from where another training was; its epochs so far. None has been asked for yet."""
+        about = json.loads(paused["about"].tobytes())
+        memory = part_of(paused, "memory")
+        self._network.load_state(part_of(paused, "network"))
+        self._optimizer.resume(about["steps"], [memory[str(slot)] for slot in range(len(memory))])
+        for rng, state in zip(self._rngs, about["generators"], strict=True):
+            rng.bit_generator.state = state
+        progress = self._progress
+        progress.epoch, progress.best = about["epoch"], about["best"]
+        progress.least, progress.kept = about["least"], part_of(paused, "kept") or None
+        self._best = progress.best
+        self._rows = paused["rows"].tolist()
+        self.steps += paused["losses"].tolist()
+        return list(self._rows)
 
     @property
     def final(self) -> Row:
@@ -223,6 +265,14 @@ class NetworkTraining:
     def sha256(self) -> str | None:
         """Digest of ``state``; None after a divergence, whose NaNs have no meaning to compare."""
         return None if self.diverged else weights_digest(self.state)
+
+
+def part_of(arrays: Mapping[str, NDArray[Any]], part: str) -> dict[str, NDArray[Any]]:
+    """The arrays whose names begin with a part's, under the rest of their names."""
+    begin = f"{part}."
+    return {
+        name.removeprefix(begin): array for name, array in arrays.items() if name.startswith(begin)
+    }
 
 
 def shape_of(config: TrialConfig, splits: Parts) -> dict[str, Any]:

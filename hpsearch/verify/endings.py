@@ -45,7 +45,9 @@ def _holds(ledger: Ledger, by: str, search: Mapping[str, Any]) -> bool:
     if by == "gain":
         return len(values) >= 20 and best - _of_half(values) < _asked(ledger, search, best)
     if by == "max_epochs":
-        return bool(sum(t.epochs for t in counted) + _next(ledger) > search["max_epochs"])
+        return bool(
+            sum(t.epochs - t.before for t in counted) + _next(ledger) > search["max_epochs"]
+        )
     return True  # only the clock knows
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from hpsearch.verify.ledger_reading import Ledger, TrialRow
+from hpsearch.verify.ledger_reading import Ledger
 from hpsearch.verify.look import Look
 from hpsearch.verify.pieces import counts, pieces
+from hpsearch.verify.trial_row import TrialRow
 
 
 def folds(seen: Look) -> Iterator[str]:

@@ -52,6 +52,7 @@ TRIAL: Mapping[str, _Kind] = {
     "ended": _ENDED,
     "weights_sha256": _NO_WORDS,
     "reason": _NO_WORDS,
+    "rungs": _WORDS,
     "environment": _NO_WORDS,
     "hidden": _FLAG,
     "owner": _NO_WORDS,

@@ -14,11 +14,13 @@ from hpsearch.ledger.records import State
 from hpsearch.study.config import dumps
 from hpsearch.verify.endings import ended
 from hpsearch.verify.fold_invariants import folds
-from hpsearch.verify.ledger_reading import Ledger, TrialRow
+from hpsearch.verify.ledger_reading import Ledger
 from hpsearch.verify.look import Check, Look
 from hpsearch.verify.objectives import values
+from hpsearch.verify.pause_invariants import continued
 from hpsearch.verify.pieces import counts, pieces
 from hpsearch.verify.round_reading import rounds_of, searched
+from hpsearch.verify.trial_row import TrialRow
 
 _TOLD = 100  # of the trials that are missing
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -313,6 +315,7 @@ INVARIANTS: Mapping[str, Check] = {
     "values": _values,
     "curves": _curves,
     "folds": folds,
+    "continued": continued,
     "measured": _measured,
     "outcomes": _outcomes,
     "digests": _digests,

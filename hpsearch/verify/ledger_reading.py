@@ -7,7 +7,6 @@ that belongs there is an error at once.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,48 +18,9 @@ from sqlalchemy.engine import Connection
 
 from hpsearch.errors import UnknownStudyError
 from hpsearch.ledger.database import Database
-from hpsearch.ledger.owner import holds
-from hpsearch.ledger.records import FINISHED
 from hpsearch.study.config import dumps
 from hpsearch.verify.kinds import COPIED, COPIED_PARAM, CURVE, STUDY, TRIAL, Kinds
-
-
-@dataclass(frozen=True, slots=True)
-class TrialRow:
-    """A row of the ledger's trials."""
-
-    number: int
-    state: str
-    value: float | None
-    params: Mapping[str, Any] | None
-    """None where the text is no JSON object."""
-    epochs: int
-    seed: int
-    """The one it is trained with: a study may search over seeds."""
-    crashes: int
-    started: float
-    ended: float | None
-    weights_sha256: str | None
-    reason: str | None
-    environment: str | None
-    hidden: bool
-    """It has failed once, and so no other trial goes by it."""
-    owner: str | None
-    lease_until: float | None
-    shows: bool
-    """It has epochs to be looked at before it ends."""
-    leased: bool
-    """Its lease has not run out, and its owner is not known to be gone."""
-    mlflow_run_id: str | None
-    in_optuna: bool
-    in_mlflow: bool
-    folds: tuple[tuple[int, int, float], ...] | None
-    """Epochs, weight and value of each training that ended; None of a text that is no such list."""
-
-    @property
-    def finished(self) -> bool:
-        """Whether it has ended."""
-        return self.state in FINISHED
+from hpsearch.verify.trial_row import TrialRow, trial_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +259,7 @@ def read(database: Database, name: str) -> Ledger:
         created=study.created,
         mlflow_run_id=study.mlflow_run_id,
         reproduced=kinds.table("reproduced", study.reproduced or "{}"),
-        trials={row.number: _trial(row, now) for row in trials},
+        trials={row.number: trial_row(row, now) for row in trials},
         curves={
             row.number: CurveRow(
                 bytes(row.epochs),
@@ -313,48 +273,6 @@ def read(database: Database, name: str) -> Ledger:
         copy=copy,
         above=other,
     )
-
-
-def _trial(row: sa.Row[Any], now: float) -> TrialRow:
-    try:
-        params = json.loads(row.params)
-    except (ValueError, RecursionError):
-        params = None
-    params = params if isinstance(params, dict) else None
-    return TrialRow(
-        number=row.number,
-        state=row.state,
-        value=row.value,
-        params=params,
-        epochs=row.epochs,
-        seed=(params or {}).get("training.seed", row.seed),
-        crashes=row.crashes,
-        started=row.started,
-        ended=row.ended,
-        weights_sha256=row.weights_sha256,
-        reason=row.reason,
-        environment=row.environment,
-        hidden=bool(row.hidden),
-        owner=row.owner,
-        lease_until=row.lease_until,
-        shows=row.live is not None,
-        leased=row.state == "RUNNING" and holds(row.owner, row.lease_until, now),
-        mlflow_run_id=row.mlflow_run_id,
-        in_optuna=bool(row.in_optuna),
-        in_mlflow=bool(row.in_mlflow),
-        folds=_folds(row.folds),
-    )
-
-
-def _folds(text: str | None) -> tuple[tuple[int, int, float], ...] | None:
-    try:
-        found = [
-            (epochs, weight, float(value)) for epochs, weight, value in json.loads(text or "[]")
-        ]
-    except (OverflowError, RecursionError, TypeError, ValueError):
-        return None
-    counts = [count for epochs, weight, _ in found for count in (epochs, weight)]
-    return tuple(found) if all(type(count) is int and count >= 0 for count in counts) else None
 
 
 def _copy(connection: Connection, name: str, kinds: Kinds) -> tuple[CopiedTrial, ...] | None:

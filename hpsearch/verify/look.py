@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from hpsearch.ledger.database import Database
 from hpsearch.settings import Settings
 from hpsearch.verify import ledger_reading, objectives, tracking_reading
-from hpsearch.verify.ledger_reading import Ledger, TrialRow
+from hpsearch.verify.ledger_reading import Ledger
 from hpsearch.verify.tracking_reading import NUMBER, PARENT, ROUND, Run
+from hpsearch.verify.trial_row import TrialRow
 
 WEIGHTS_FILE = "weights.safetensors"
 

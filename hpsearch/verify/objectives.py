@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from hpsearch.verify.ledger_reading import Ledger, TrialRow
+from hpsearch.verify.ledger_reading import Ledger
 from hpsearch.verify.pieces import counts, pieces
+from hpsearch.verify.trial_row import TrialRow
 
 
 def best(ledger: Ledger) -> TrialRow | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hpsearch.verify.ledger_reading import Ledger, TrialRow
+from hpsearch.verify.ledger_reading import Ledger
+from hpsearch.verify.trial_row import TrialRow
 
 _Rows = NDArray[np.float64]
 """(epochs, metrics)."""

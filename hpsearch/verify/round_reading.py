@@ -9,7 +9,8 @@ from hpsearch.errors import StudyFileError
 from hpsearch.search.rounds import ranges
 from hpsearch.study import file as study_file
 from hpsearch.study.rounds import round_of
-from hpsearch.verify.ledger_reading import Ledger, TrialRow
+from hpsearch.verify.ledger_reading import Ledger
+from hpsearch.verify.trial_row import TrialRow
 
 Tables = Mapping[str, Mapping[str, Any]]
 """Ranges and choices by path, as a study file has them."""

@@ -12,10 +12,10 @@ from hpsearch.ledger.records import FOLD_VALUE, STEP_LOSS, weights_digest
 from hpsearch.study.config import dumps
 from hpsearch.study.rounds import round_of
 from hpsearch.verify import objectives
-from hpsearch.verify.ledger_reading import TrialRow
 from hpsearch.verify.look import WEIGHTS_FILE, Check, Look
 from hpsearch.verify.round_invariants import begun, rounds
 from hpsearch.verify.tracking_reading import NUMBER, PARENT, ROUND, STUDY, Points, Run, as_kept
+from hpsearch.verify.trial_row import TrialRow
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 """MLflow's status of a finished trial."""
@@ -100,7 +100,7 @@ def _run_status(seen: Look) -> Iterator[str]:
 
 
 def _run_tags(seen: Look) -> Iterator[str]:
-    """A run says of which study it is a part, and its trial's seed, digest and reason.
+    """A run says of which study it is a part, and its trial's seed, digest, reason and origin.
 
     The run of a study whose trials are given says whose configurations they are.
     """
@@ -118,6 +118,7 @@ def _run_tags(seen: Look) -> Iterator[str]:
             "hpsearch.seed": str(trial.seed),
             "hpsearch.weights_sha256": trial.weights_sha256,
             "hpsearch.reason": trial.reason and trial.reason[:_TAG],
+            "hpsearch.continues": None if trial.continues is None else str(trial.continues),
         }
         above = parents
         if seen.ledger.rounds:

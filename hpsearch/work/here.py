@@ -16,6 +16,7 @@ from hpsearch.projections.projector import Projector
 from hpsearch.settings import Settings
 from hpsearch.training.seam import Trainer
 from hpsearch.work.launch import Launch, Progress
+from hpsearch.work.shelf import shelf
 from hpsearch.work.worker import Worker
 
 _LOOK = 0.1  # seconds between two looks at the trials
@@ -41,7 +42,7 @@ class Here(Launch):
         projector: Projector,
     ) -> None:
         super().__init__(store, record, settings, workers=0, projector=projector)
-        self._worker = Worker(store, record, trainer, Owner.of())
+        self._worker = Worker(store, record, trainer, Owner.of(), shelf(settings, record))
         self._over = threading.Event()
 
     def work(self) -> None:

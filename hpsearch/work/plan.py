@@ -17,7 +17,7 @@ import numpy as np
 from hpsearch.errors import HpsearchError
 from hpsearch.ledger.records import Fold, State, Trial, curve
 from hpsearch.search.history import History
-from hpsearch.search.pruning import Pruning
+from hpsearch.search.pruning import pruning
 from hpsearch.search.rounds import of_round
 from hpsearch.search.rungs import most_steps, own_epochs, own_steps, rung_steps
 from hpsearch.search.seeds import training_seed
@@ -158,23 +158,28 @@ def _rounds(study: Study) -> Iterator[tuple[Study, int]]:
 def _epochs(study: Study, trials: int) -> tuple[float, float]:
     """The epochs of a trial in the mean: if none is pruned, and as the pruner would have it.
 
-    The pruner is asked over made-up trials, each as good after every epoch as after any other.
+    The pruner is asked over made-up trials, each as good after every epoch as after any other. Of
+    one that continues another only its own epochs count.
     """
     many = _DRAWN if EPOCHS in study.space else 1
     most = study.folds * mean(own_epochs(study, _drawn(study, number)) for number in range(many))
     if not study.search.looks_back or not rung_steps(study) or most_steps(study) > _LONGEST:
         return most, most
-    history, ran = History(study), list[int]()
+    history, ran, tried = History(study), list[int](), list[tuple[Params, float]]()
     rng = np.random.default_rng(study.search.seed)
     for number in range(min(trials, _MADE_UP)):
         params, value = _drawn(study, number), rng.random()
-        pruning = Pruning(study, history, number, params)
+        stopper = pruning(study, history, number, params)
+        origin = stopper.continues
+        if origin is not None:
+            params, value = tried[origin.number]
+        tried.append((params, value))
         end = own_steps(study, params)
         rungs = [step for step in rung_steps(study)[:_LONGEST] if step < end]
-        stopped = next((step for step in [*rungs, end] if pruning.stops(step, value)), end)
-        ran.append(stopped)
+        stopped = next((step for step in [*rungs, end] if stopper.stops(step, value)), end)
+        ran.append(stopped - (origin.step if origin is not None and study.saves else 0))
         rows = curve([[value] * len(study.metrics)] * stopped)
-        trial = _made_up(number, params, value, stopped < end, pruning.rungs)
+        trial = _made_up(number, params, value, stopped < end, stopper.rungs)
         history.add([(replace(trial, folds=(Fold(1, 1, value),) * stopped), rows)])
     whole = [own_steps(study, _drawn(study, number)) for number in range(len(ran))]
     return most, most * sum(ran) / sum(whole)

@@ -15,6 +15,7 @@ from hpsearch.ledger.records import Counts, State, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.projections.projector import Projector
 from hpsearch.search.delay import delays
+from hpsearch.search.promotion import ANEW
 from hpsearch.search.suggest import require
 from hpsearch.settings import Settings
 from hpsearch.study.config import Study
@@ -57,6 +58,8 @@ class Session:
                 f"with lag {search.lag}, only {most} can run at the same time; "
                 f"{workers - search.lag} of {workers} workers will often wait"
             )
+        if search.pauses and not self.record.study.saves:
+            lines.append(ANEW)
         return lines + list(delays(self.record.study, least=0.25))
 
     def launch(

@@ -14,12 +14,13 @@ import numpy as np
 from hpsearch.errors import HpsearchError, StoreAwayError, StoreError
 from hpsearch.ledger.leases import LEASE, Claim, Idle, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import Fold, Outcomes, Result, State, StudyRecord, curve
+from hpsearch.ledger.records import CONTINUES, Fold, Outcomes, Result, State, StudyRecord, curve
 from hpsearch.ledger.store import Store
 from hpsearch.seams import seam
 from hpsearch.search import ends, race
 from hpsearch.search.history import History, sees
-from hpsearch.search.pruning import Pruning
+from hpsearch.search.promotion import seed_of
+from hpsearch.search.pruning import pruning
 from hpsearch.search.rounds import Rounds
 from hpsearch.search.rungs import measured
 from hpsearch.search.seeds import training_seed
@@ -29,6 +30,7 @@ from hpsearch.training.seam import Row, Trainer, Training, TrainingFailed
 from hpsearch.trust import compute, environment
 from hpsearch.work import limits as limits_
 from hpsearch.work.limits import Limits
+from hpsearch.work.shelf import Shelf
 
 OUTAGE = 300.0
 """Seconds that a store may be away before its workers give up."""
@@ -49,13 +51,22 @@ class Worker:
         record: The study.
         trainer: What trains its trials.
         owner: Under which name leases are held.
+        shelf: Where paused trainings are kept; without it they are trained again.
     """
 
-    def __init__(self, store: Store, record: StudyRecord, trainer: Trainer, owner: Owner) -> None:
+    def __init__(
+        self,
+        store: Store,
+        record: StudyRecord,
+        trainer: Trainer,
+        owner: Owner,
+        shelf: Shelf | None = None,
+    ) -> None:
         self._store = store
         self._study_id = record.id
         self._study = record.study
         self._trainer = trainer
+        self._shelf = shelf if record.study.search.pauses else None
         self._rounds = Rounds(record.study)
         self._sees = sees(record.study)
         self._known = -1  # the history reaches to this number
@@ -82,6 +93,7 @@ class Worker:
             compute.refuse_other(self._study, here)
             require(self._study)
             digest = environment.digest(here)
+            shelf = None if self._shelf is None else self._shelf.of(digest)
             patiently(stop, lambda: self._store.remember(here, digest))
             wait = _SHORTEST_WAIT
             begun = busy = time.monotonic()
@@ -91,7 +103,7 @@ class Worker:
                 if claim in (Idle.DONE, Idle.STOPPED):
                     return
                 if isinstance(claim, Claim):
-                    self._run(claim, digest, stop)
+                    self._run(claim, digest, stop, shelf)
                     ran, busy, wait = ran + 1, time.monotonic(), _SHORTEST_WAIT
                 elif limits.waited(time.monotonic() - busy):
                     return
@@ -99,7 +111,9 @@ class Worker:
                     stop.wait(wait)
                     wait = min(2 * wait, _LONGEST_WAIT)
 
-    def _run(self, claim: Claim, environment_digest: str, stop: threading.Event) -> None:
+    def _run(
+        self, claim: Claim, environment_digest: str, stop: threading.Event, shelf: Shelf | None
+    ) -> None:
         number, leases = claim.number, self._leases
         rows: list[Row] = []
         seam("claimed")
@@ -107,7 +121,8 @@ class Worker:
             with _renewed(leases, number, rows) as held:
                 study, history = patiently(stop, lambda: self._at(number))
                 params = suggest(study, history, number)
-                patiently(stop, lambda: leases.show(number, params))
+                claim = Claim(number, seed_of(study, history, number))
+                patiently(stop, lambda: leases.show(number, params, claim.seed))
                 seam("shown")
                 result = evaluate(
                     study,
@@ -117,6 +132,7 @@ class Worker:
                     self._trainer,
                     lambda: stop.is_set() or not held.is_set(),
                     rows,
+                    shelf,
                 )
             if result is None:
                 leases.hand_back(number)
@@ -124,6 +140,8 @@ class Worker:
             seam("trained")
             patiently(stop, lambda: leases.finish(number, result, environment_digest))
             seam("finished")
+            if shelf is not None and CONTINUES in result.rungs:
+                shelf.clear(int(result.rungs[CONTINUES]))
         except KeyboardInterrupt:  # in a notebook's process, say; a worker's own hears of none
             with suppress(HpsearchError):
                 leases.hand_back(number)
@@ -175,11 +193,13 @@ def evaluate(
     trainer: Trainer,
     interrupted: Callable[[], bool] = lambda: False,
     rows: list[Row] | None = None,
+    shelf: Shelf | None = None,
 ) -> Result | None:
-    """Train one trial: a pure function of all but ``interrupted``.
+    """Train one trial: a pure function of all but ``interrupted``, and of what is on the shelf.
 
     Args:
         rows: Takes each epoch as it comes, for those who look at a trial that is running.
+        shelf: Where paused trainings are kept. One that is not there is trained again.
 
     Returns:
         How it ended, or None if it was interrupted. One whose configuration is out of the race is
@@ -193,7 +213,7 @@ def evaluate(
         if study.given.cell(claim.number)[0] not in still:
             nothing = curve(metrics=len(study.metrics))
             return Result(State.PRUNED, None, params, nothing, None, reason=race.REASON)
-    pruning = Pruning(study, history, claim.number, params)
+    stopper = pruning(study, history, claim.number, params)
     metric = study.column
     rows = [] if rows is None else rows
     steps: Sequence[float] = ()
@@ -208,6 +228,8 @@ def evaluate(
         training = trainer.train(study.resolve(params, claim.seed), claim.number, interrupted)
         steps = training.steps
         with closing(training):
+            if shelf is not None and stopper.continues is not None:
+                rows += shelf.resumed(training, stopper.continues.number)
             for row in training:
                 rows.append(row)
                 seam("training")
@@ -221,8 +243,10 @@ def evaluate(
                     folds = ended
                     step, measure = len(folds), measured(study, folds)[-1]
                 # At its end it is measured, too: others are compared with it at this rung.
-                if pruning.stops(step, measure) and not training.ended:
+                if stopper.stops(step, measure) and not training.ended:
                     state, reason = State.PRUNED, study.search.pruner
+                    if shelf is not None:
+                        shelf.keep(training, claim.number)
                     break
             else:
                 if interrupted():  # it may be that this is why there was no further row
@@ -246,7 +270,7 @@ def evaluate(
         params=params,
         curve=curve(rows, len(study.metrics)),
         weights_sha256=weights,
-        rungs=pruning.rungs,
+        rungs=stopper.rungs,
         reason=reason,
         steps=np.array(steps, dtype=np.float64),
         outcomes=outcomes,

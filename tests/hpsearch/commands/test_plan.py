@@ -65,7 +65,7 @@ def test_json(call: Call, write: Write) -> None:
     assert 0 < document["seconds_per_epoch"] < document["seconds"]
 
 
-@pytest.mark.parametrize("pruner", ["median", "halving", "hyperband"])
+@pytest.mark.parametrize("pruner", ["median", "halving", "pausing", "hyperband"])
 def test_what_a_pruner_leaves(pruner: str, tmp_path: Path) -> None:
     """The epochs that are to be expected are about those that are trained."""
     of = study(
@@ -76,7 +76,7 @@ def test_what_a_pruner_leaves(pruner: str, tmp_path: Path) -> None:
     )
     (leg,) = legs(of) or ()
     store, record = ran(of, tmp_path, 1)
-    epochs = sum(trial.epochs for trial in store.trials(record.id))
+    epochs = sum(trial.trained for trial in store.trials(record.id))
     assert leg.most == 9
     assert leg.expected < 8
     assert epochs / 1.5 < 40 * leg.expected < epochs * 1.5

@@ -35,6 +35,7 @@ PRUNERS: dict[str, dict[str, Any]] = {
     "median": {},
     "percentile": {"search__percentile": 40.0},
     "halving": {"search__reduction_factor": 2},
+    "pausing": {"search__reduction_factor": 2},
     "hyperband": {"search__reduction_factor": 2},
     "patient": {"search__stall": 1},
     "threshold": {"search__lower": 0.08},
