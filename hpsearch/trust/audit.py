@@ -199,4 +199,4 @@ def _improving(curve: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool | No
     gain = float(last.mean() - before.mean())
     steps = np.diff(curve[-2 * part :])
     noise = float(steps.std()) / np.sqrt(part)
-    return bool(gain > max(noise, _GAIN * float(np.ptp(curve))) and gain > 0)
+    return bool(gain > max(noise, _GAIN * float(np.ptp(curve))))

@@ -33,6 +33,10 @@ def write(members: Mapping[str, bytes]) -> bytes:
     """
     if sum(map(len, members.values())) > MOST - 2**16:
         raise ValueError("it is larger than an archive may be")
+    return _joined(members)
+
+
+def _joined(members: Mapping[str, bytes]) -> bytes:
     bodies, directory, at = [], [], 0
     for name, content in members.items():
         said, size, crc = name.encode("ascii"), len(content), zlib.crc32(content)
@@ -71,4 +75,4 @@ def read(data: bytes, names: Sequence[str]) -> tuple[dict[str, bytes], str | Non
         members[name] = data[start : start + size]
         left = left[left.index(name) + 1 :]
         at = start + size
-    return members, None if write(members) == data else "the archive's headers or its directory"
+    return members, None if _joined(members) == data else "the archive's headers or its directory"

@@ -66,7 +66,7 @@ class Reproduction:
     state: Mapping[str, NDArray[Any]] = field(repr=False)
     """The trained arrays."""
     gaps: Mapping[str, float] = field(default_factory=dict)
-    """By metric, how far the numbers are apart at most: infinitely where one is not a number."""
+    """By metric, how far the numbers are apart at most: infinitely where one is not finite."""
     elsewhere: bool = False
     """Whether another process trained it, which rounds as the recorded one did."""
 
@@ -273,7 +273,7 @@ def _gaps(names: Sequence[str], recorded: Curve, now: Curve) -> dict[str, float]
     old, new = recorded[:common], now[:common]
     same = (old == new) | (np.isnan(old) & np.isnan(new))
     with np.errstate(invalid="ignore", over="ignore"):
-        gap = np.where(same, 0.0, np.nan_to_num(abs(old - new), nan=np.inf))
+        gap = np.where(same, 0.0, np.nan_to_num(abs(old - new), nan=np.inf, posinf=np.inf))
     return dict(zip(names, gap.max(axis=0, initial=0.0).tolist(), strict=True))
 
 
@@ -285,7 +285,7 @@ def _near(recorded: Curve, now: Curve, tolerance: float | None) -> bool:
     if tolerance is None or recorded.shape != now.shape:
         return False
     allowed = tolerance * np.maximum(1.0, np.maximum(abs(recorded), abs(now)))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         gap = abs(recorded - now)
         near = (np.isfinite(gap) & (gap <= allowed)) | (recorded == now)
     return bool((near | (np.isnan(recorded) & np.isnan(now))).all())

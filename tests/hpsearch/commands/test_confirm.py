@@ -13,11 +13,10 @@ from hpsearch.ledger.database import Database
 from hpsearch.ledger.store import Store
 from hpsearch.projections.projector import Projector
 from hpsearch.settings import Settings
-from hpsearch.study import file as study_file
 from hpsearch.study.config import Study
 from hpsearch.training import make
 from hpsearch.trust.confirming import confirmation
-from hpsearch.trust.contenders import baseline, to_confirm
+from hpsearch.trust.contenders import to_confirm
 from hpsearch.work.session import begin
 from tests.conftest import study
 from tests.hpsearch.command_line import Call, one_line
@@ -63,57 +62,6 @@ def confirmed(store: Store, home: Path, **options: Any) -> Study:
     definition = to_confirm(record, store.ranked(record, store.trials(record.id)), **asked)
     run(home, definition).database.engine.dispose()
     return definition
-
-
-def test_the_best_and_the_baseline(store: Store) -> None:
-    """The configurations are the best ones in order, and behind them the middle of every range."""
-    record = store.study("small")
-    trials = store.trials(record.id)
-    given = to_confirm(record, store.ranked(record, trials), top=3, seeds=2, resplit=True).given
-    assert given is not None
-    ranked = sorted(trials, key=lambda trial: (-(trial.value or 0), trial.number))[:3]
-    assert [one.trial for one in given.configurations] == [t.number for t in ranked] + [None]
-    middle = given.configurations[3].values
-    assert middle == {"network.dropout": 0.25, "training.lr": pytest.approx(0.0316, abs=1e-4)}
-    assert (len(set(given.seeds)), given.draws) == (2, [1, 2])
-    assert not set(given.seeds) & {trial.seed for trial in trials}
-
-
-def test_the_baseline_of_the_file() -> None:
-    """``[confirm] baseline`` names values; of the others it is the middle, as their kind asks."""
-    tried = study(
-        confirm__baseline={"training.lr": 0.5},
-        training__batch_size={"low": 10, "high": 33, "step": 10},
-        network__activation={"choices": ["tanh", "relu"]},
-        training__optimizer={"choices": ["momentum", "sgd"]},
-        training__momentum={"low": 0.5, "high": 0.9, "when": {"training.optimizer": ["sgd"]}},
-    )
-    assert baseline(tried) == {
-        "network.activation": "tanh",
-        "network.dropout": 0.25,
-        "training.batch_size": 20,
-        "training.lr": 0.5,
-        "training.optimizer": "momentum",
-    }
-    assert study_file.differences(study(), study(confirm__baseline={"training.lr": 0.5})) == []
-
-
-def test_a_seed_that_was_searched_is_no_part_of_a_configuration(tmp_path: Path) -> None:
-    """Trials that differ by their seed alone are one configuration, with new seeds."""
-    tried = study(
-        training__lr=0.5,
-        training__seed={"choices": [1, 2, 3]},
-        network__dropout=0.0,
-        search__sampler="grid",
-    )
-    opened = run(tmp_path, tried)
-    record = opened.study("small")
-    ranked = opened.ranked(record, opened.trials(record.id))
-    definition = to_confirm(record, ranked, top=3, seeds=2, resplit=False)
-    opened.database.engine.dispose()
-    assert definition.given is not None
-    assert len(definition.given.configurations) == 1
-    assert definition.space == {}
 
 
 def test_what_came_out(store: Store, home: Path) -> None:
@@ -205,19 +153,3 @@ def test_refused(
     outcome = call("confirm", "small", *arguments)
     assert outcome.code == 2
     assert said in one_line(outcome)
-
-
-def test_an_own_training_has_no_other_draws(tmp_path: Path) -> None:
-    """Its validation examples are its own affair."""
-    table = {
-        "name": "own",
-        "objective": {"function": "a:b", "metrics": ["val_loss"], "seed": 3},
-        "params": {"x": {"low": 0.0, "high": 1.0}},
-    }
-    opened = Store(Database(f"sqlite:///{tmp_path / 'studies.db'}"))
-    record = opened.register(study_file.parse(table), {})
-    definition = to_confirm(record, [], top=1, seeds=2, resplit=False)
-    assert definition.search.metric == "val_loss"
-    with pytest.raises(Exception, match="leave --resplit out"):
-        to_confirm(record, [], top=1, seeds=2, resplit=True)
-    opened.database.engine.dispose()

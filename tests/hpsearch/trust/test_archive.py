@@ -178,6 +178,9 @@ def of_study(**values: Any) -> Callable[[dict[str, bytes]], None]:
         (of_study(budget=True), "study.json: budget is of the wrong kind"),
         (of_study(definition=[]), "study.json: definition is of the wrong kind"),
         (of_study(created=float("nan")), "study.json: is not a JSON object"),
+        (of_study(numbers=None), "study.json: does not have the keys"),
+        (of_study(more=1), "study.json: does not have the keys"),
+        (entry(archive.ENVIRONMENTS, b'{"a": 1}'), "environments.json: a is not the digest"),
         (entry(archive.ENVIRONMENTS, b'{"a": {}}'), "environments.json: a is not the digest"),
         (entry(archive.TRIALS, b"\n" * 1_000_002), "trials.jsonl: is cut off, or has too many"),
         (entry(archive.TRIALS, b"x" * 2**21 + b"\n"), "trials.jsonl, line 1: is too long"),
@@ -186,10 +189,27 @@ def of_study(**values: Any) -> Callable[[dict[str, bytes]], None]:
         (line(0, owner="me"), "line 1: does not have the columns"),
         (line(0, params=[]), "line 1: does not have the columns"),
         (line(0, seed=2**63), "line 1: does not have the columns"),
+        (line(1, seed=-(2**63) - 1), "line 2: does not have the columns"),
+        (line(0, seed=True), "line 1: does not have the columns"),
+        (line(0, value=[1.0]), "line 1: does not have the columns"),
+        (line(0, number=0.0), "line 1: does not have the columns"),
+        (line(0, hidden=0), "line 1: does not have the columns"),
         (line(0, environment="e"), "trial 0 names an unknown environment"),
         (line(0, bits=[[2**40, "a"], [0, "a"], [0, None]]), "line 1: does not say what"),
         (line(0, bits=[[-1, "a"], [0, "a"], [0, None]]), "line 1: does not say what"),
         (line(0, bits=[[9, "a"], [0, "a"], [0, None]]), "the bytes of trial 0 are not its"),
+        (line(2, bits=[[1, "a"], [0, "a"], [0, None]]), "the bytes of trial 2 are not its"),
+        (line(0, bits=[[0, "a"], [0, "a"]]), "line 1: does not say what"),
+        (line(0, bits="abc"), "line 1: does not say what"),
+        (line(0, bits=[[0, "a"], [0, "a"], "ab"]), "line 1: does not say what"),
+        (line(0, bits=[[0, "a", 1], [0, "a"], [0, None]]), "line 1: does not say what"),
+        (line(0, bits=[[True, "a"], [0, "a"], [0, None]]), "line 1: does not say what"),
+        (line(0, bits=[[1.0, "a"], [0, "a"], [0, None]]), "line 1: does not say what"),
+        (line(0, bits=[[1, None], [0, "a"], [0, None]]), "line 1: does not say what"),
+        (line(0, bits=[[1, 2], [0, "a"], [0, None]]), "line 1: does not say what"),
+        (entry(archive.TRIALS, b""), "trials.jsonl: is cut off"),
+        (lambda members: members.pop(archive.TRIALS), "trials.jsonl: is missing or too large"),
+        (lambda members: members.pop("steps.bin"), "steps.bin: is missing or too large"),
         (entry("epochs.bin", b"\0" * 96 + b"\1" * 96 + b"more"), "holds more than the trials'"),
     ],
 )
@@ -199,6 +219,136 @@ def test_what_a_stranger_wrote_is_refused(
     """In one line, whatever the manifest says of it."""
     with pytest.raises(UsageError, match=said):
         archive.read(packed(change))
+
+
+def test_what_is_just_allowed(packed: Callable[..., Path]) -> None:
+    """The smallest and the largest number of the store, and a trial without an environment."""
+    for which, seed in ((0, -(2**63)), (1, 2**63 - 1)):
+        found = archive.read(packed(line(which, seed=seed, environment=None)))
+        assert found.taken.trials[which]["seed"] == seed
+
+
+def test_a_study_of_before(packed: Callable[..., Path]) -> None:
+    """Written when a study could not end by itself yet, it did not."""
+
+    def without(members: dict[str, bytes]) -> None:
+        said = json.loads(members[archive.STUDY])
+        del said["ended"]
+        members[archive.STUDY] = json.dumps(said).encode()
+
+    assert archive.read(packed(without)).taken.ended is None
+
+
+def of_manifest(packed: Callable[..., Path], **changes: Any) -> Path:
+    """An archive whose manifest says something else; keys are names, "_" for their dot."""
+    file = packed()
+    members, _ = container.read(file.read_bytes(), archive.NAMES)
+    manifest = json.loads(members[archive.MANIFEST])
+    for name, said in changes.items():
+        if said is None:
+            del manifest["files"][name.replace("_", ".")]
+        else:
+            manifest["files"][name.replace("_", ".")] = said
+    members[archive.MANIFEST] = json.dumps(manifest).encode()
+    file.write_bytes(container.write(members))
+    return file
+
+
+def test_files_are_those_of_the_manifest(packed: Callable[..., Path]) -> None:
+    """One that is in the archive alone or in the manifest alone is named with where it is not, and
+    those that an archive has come first."""
+    file = of_manifest(packed, alien={"sha256": "a"}, study_json=None, trials_jsonl=1)
+    with pytest.raises(DamagedError) as error:
+        archive.read(file)
+    assert str(error.value).split("; ") == [
+        f"{file}: study.json is not in the manifest.json",
+        f"{file}: trials.jsonl is not in the manifest.json",
+        f"{file}: alien is not in the archive",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        (b"{}", "manifest.json: names no files"),
+        (b'{"files": []}', "manifest.json: names no files"),
+        (b"[]", "manifest.json: is not a JSON object"),
+        (b'{"files": {}}' + b" " * 2**16, "is not an archive that"),
+    ],
+)
+def test_a_manifest_that_is_none(
+    packed: Callable[..., Path], manifest: bytes, said: str, tmp_path: Path
+) -> None:
+    """It has to name the files, in no more bytes than it takes to name them."""
+    file = tmp_path / "study.zip"
+    file.write_bytes(container.write({archive.MANIFEST: manifest}))
+    with pytest.raises(UsageError, match=said):
+        archive.read(file)
+
+
+def test_a_file_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is not there, or has more bytes than an archive, is not read."""
+    with pytest.raises(UsageError, match=r"study\.zip: No such file"):
+        archive.read(tmp_path / "study.zip")
+    monkeypatch.setattr(container, "MOST", 9)
+    for size, said in ((10, "has more than 9 bytes"), (9, "is not an archive that")):
+        (tmp_path / "study.zip").write_bytes(b"x" * size)
+        with pytest.raises(UsageError, match=said):
+            archive.read(tmp_path / "study.zip")
+
+
+@pytest.mark.parametrize("name", [archive.STUDY, archive.ENVIRONMENTS, archive.TRIALS])
+def test_text_has_a_bounded_size(
+    packed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Neither written nor read beyond it."""
+    file = packed()
+    size = len(container.read(file.read_bytes(), archive.NAMES)[0][name])
+    monkeypatch.setitem(archive._LARGEST, name, size)
+    assert archive.read(packed()).taken == taken()
+    monkeypatch.setitem(archive._LARGEST, name, size - 1)
+    with pytest.raises(UsageError, match=f"{name}: is missing or too large"):
+        archive.read(file)
+    with pytest.raises(UsageError, match=rf"too large for an archive \({name}\)"):
+        packed()
+
+
+def test_as_many_trials_and_as_long_lines_as_there_may_be(
+    packed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no trial and no byte more."""
+    file = packed()
+    lines = container.read(file.read_bytes(), archive.NAMES)[0][archive.TRIALS].splitlines()
+    for name, most in (("_TRIALS", 3), ("_LINE", max(map(len, lines)))):
+        with monkeypatch.context() as patch:
+            patch.setattr(archive, name, most)
+            assert archive.read(file).taken == taken()
+            patch.setattr(archive, name, most - 1)
+            with pytest.raises(UsageError, match=r"too many lines|is too long"):
+                archive.read(file)
+
+
+def test_twenty_changed_trials_are_named(tmp_path: Path) -> None:
+    """Of more, no more; one whose bytes are as they were is not."""
+    whole = taken()
+    many = [{**whole.trials[0], "number": n, "folds": None} for n in range(30)]
+    bits = {n: Bits(bytes([n]) * 8, bytes([n]), None) for n in range(30)}
+    content, _ = archive.pack(replace(whole, trials=many, bits=bits), {}, None)
+    file = tmp_path / "study.zip"
+    for name, trials in (("epochs.bin", range(1, 30)), ("steps.bin", range(3, 5))):
+        torn, old = content, b"".join(bits[n].epochs for n in range(30))
+        if name == "steps.bin":
+            old = b"".join(bits[n].steps for n in range(30))
+        size = len(old) // 30
+        new = bytearray(old)
+        for number in trials:
+            new[number * size] ^= 128
+        file.write_bytes(torn.replace(old, bytes(new)))
+        with pytest.raises(DamagedError) as error:
+            archive.read(file)
+        assert str(error.value).split("; ") == [
+            f"{file}: {name}: the bytes of trial {number} changed" for number in trials[:20]
+        ]
 
 
 @pytest.mark.parametrize("name", ["../../evil", "/etc/passwd", "link", "study.json/../x"])

@@ -47,7 +47,10 @@ def test_a_study_in_order() -> None:
         ([seen(0), seen(1, state="RUNNING", ended=None)], "running", {1: 90.0}),
         ([seen(0), seen(1, state="RUNNING", started=None, ended=None)], "running", {1: 0.0}),
         ([seen(0), seen(1, params="x = 0"), seen(2)], "doubled", [[0, 1]]),
+        ([seen(0), seen(1, params="x = 0", state="PRUNED"), seen(2)], "doubled", [[0, 1]]),
+        ([seen(1, params="x = 0"), seen(0), seen(2)], "doubled", [[0, 1]]),
         ([seen(0), seen(3)], "missing", [1, 2]),
+        ([seen(2)], "missing", [0, 1]),
     ],
 )
 def test_what_is_out_of_order(trials: list[Seen], field: str, value: object) -> None:
@@ -56,6 +59,8 @@ def test_what_is_out_of_order(trials: list[Seen], field: str, value: object) -> 
     assert getattr(found, field) == value
     assert not found.ok
     assert found.longest == 2.0
+    assert looked(seen(0), seen(1, ended=17.0), seen(2, started=None)).longest == 7.0
+    assert looked(seen(0, ended=None)).longest is None
 
 
 def test_a_failed_trial_may_be_tried_again() -> None:
@@ -77,6 +82,8 @@ def test_a_failed_trial_may_be_tried_again() -> None:
         ([run(0), run(1), run(None)], "strays", ["run-None"]),
         ([run(0), run(1), run(1)], "twice", [1]),
         ([run(0), run(1, "RUNNING")], "dead", ["run-1"]),
+        ([run(1, "RUNNING"), run(0, "RUNNING")], "dead", ["run-0", "run-1"]),
+        ([], "lost", [0, 1]),
     ],
 )
 def test_runs_that_do_not_agree(runs: list[SeenRun], field: str, value: object) -> None:
@@ -125,13 +132,19 @@ def test_luck_is_for_shares() -> None:
         (1 - 0.5 ** np.arange(30), False),
         (np.resize([0.5, 0.6], 30), False),
         (-np.linspace(0, 1, 20), False),
+        (np.zeros(20), False),
+        (np.append(0.0, 1 + 0.0005 * np.arange(40)), False),
+        (np.append(0.0, 1 + 0.005 * np.arange(40)), True),
+        (np.linspace(0, 1, 8), True),
+        (np.linspace(0, 1, 7), None),
         (np.linspace(0, 1, 5), None),
         ([], None),
         ([float("nan")] * 20, None),
     ],
 )
 def test_whether_the_curve_had_ended(curve: Any, improving: bool | None) -> None:
-    """One that still improves at its end was cut off; one that goes up and down was not."""
+    """One that still improves at its end was cut off; one that goes up and down, or whose gain is
+    less than a hundredth of all, was not. Fewer than eight reports say nothing."""
     best = looked(seen(0, curve=list(curve))).best
     assert best is not None
     assert best.improving is improving
@@ -145,3 +158,22 @@ def test_without_a_best_value() -> None:
     only = looked(seen(0, value=float("inf")), seen(1)).best
     assert only is not None
     assert (only.number, only.most, only.luck) == (1, None, None)
+    several = looked(seen(1, value=0.4), seen(0), seen(2, state="PRUNED"), seen(3)).best
+    assert several is not None
+    assert (several.metric_complete, several.after, several.first) == (3, 1, 0.0)
+
+
+def test_where_luck_is_known() -> None:
+    """Of two shares and more, from none to all of the examples; of one, nothing is known."""
+    ends = looked(seen(0, value=0.0), seen(1, value=1.0), examples=10).best
+    assert ends is not None
+    assert ends.luck is not None
+    assert ends.expected is not None
+    assert 0.5 < ends.expected.value < 1.0
+    one = looked(seen(0, value=0.5), examples=10).best
+    assert one is not None
+    assert (one.luck, one.expected, one.most) == (None, None, None)
+    for value in (-0.1, 1.1):
+        none = looked(seen(0, value=value), seen(1), examples=10).best
+        assert none is not None
+        assert (none.luck, none.most is None) == (None, False)

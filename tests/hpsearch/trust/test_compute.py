@@ -151,6 +151,9 @@ def test_portable_bits_need_a_process_that_has_them(monkeypatch: pytest.MonkeyPa
         {"blas": ["openblas 0.3 Haswell", "openblas 0.3 Haswell"]},
         {"blas": ["openblas 0.3 ; rm"]},
         {"blas": "openblas 0.3 Haswell"},
+        {"blas": [3]},
+        {"blas": ["openblas 0.3"]},
+        {"blas": ["blis 0.3 Haswell"]},
         {"cpu_features": ["UNKNOWN"]},
         {"cpu_features": "X86_V3"},
         {"cpu_features": [1]},
@@ -177,6 +180,10 @@ def test_variables_for_a_recorded_environment() -> None:
         compute.DISABLED: " ".join(sorted(compute._dispatched() - {"X86_V3"})),
         compute.ENABLED: "",
     }
+    every = sorted({*compute._baseline(), *compute._dispatched()})
+    found = compute.like({**recorded, "cpu_features": every}, here())
+    assert found == {compute.KERNEL: "Nehalem", compute.DISABLED: "", compute.ENABLED: ""}
+    assert compute.like(here(), here() | {"blas": []}) is None
 
 
 def test_another_profile_is_told(call: Call, write: Write, tmp_path: Path) -> None:

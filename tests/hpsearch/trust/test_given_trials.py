@@ -1,4 +1,4 @@
-"""What the trials of a confirmation, and of an opening of the test part, come to."""
+"""What a study's trials come to: those of a search, a confirmation, or an opening."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from hpsearch.errors import UsageError
 from hpsearch.ledger.database import Database
 from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
-from hpsearch.ledger.records import Outcomes, Result, State, StudyRecord, curve
+from hpsearch.ledger.records import Outcomes, Result, State, StudyRecord, curve, digest
 from hpsearch.ledger.store import Store
 from hpsearch.search.seeds import Purpose, seed
 from hpsearch.study.config import Study
+from hpsearch.study.given import GivenConfig
+from hpsearch.training.scores import score
 from hpsearch.trust.confirmation import confirmed
 from hpsearch.trust.confirming import confirmation
 from hpsearch.trust.contenders import baseline, to_confirm
-from hpsearch.trust.opening import opened, to_test
+from hpsearch.trust.estimate import correction
+from hpsearch.trust.numbers import numbers
+from hpsearch.trust.opening import _scored, _trained, opened, to_test
 from tests.conftest import study
 
 SIZES = {"sizes": {"train": 60, "validation": 30, "test": 900}}
@@ -172,6 +176,24 @@ def test_what_an_opening_showed(store: Store, patience: int | None, trained: int
     assert (found.seeds, found.examples, found.trained) == (3, 900, trained)
 
 
+def test_on_how_many_examples() -> None:
+    """Patience keeps the validation part to itself, also where it was searched; nothing is known of
+    a study that was created before its sizes were kept."""
+    patient = {"training.patience": 2}
+    for values, sizes, trained in (
+        ({}, SIZES, 90),
+        (patient, SIZES, 60),
+        ({}, {}, 0),
+        (patient, {}, 0),
+        ({}, {"sizes": {}}, 0),
+    ):
+        given = {"study": "small", "part": "test", "seeds": [7], "configurations": []}
+        given["configurations"] = [{"values": {}}, {"values": values}]
+        own = replace(study(), given=GivenConfig.model_validate(given))
+        record: Any = type("Record", (), {"data_facts": sizes})
+        assert _trained(record, own) == trained
+
+
 def test_an_opening_that_came_to_nothing(store: Store) -> None:
     """A seed of the chosen one diverged: there is no value, and nothing is better."""
     record = searched(store)
@@ -179,3 +201,52 @@ def test_an_opening_that_came_to_nothing(store: Store) -> None:
     found = opened(store, record, enter(store, to_test(store, record, seeds=3, opening=1), ends))
     assert (found.value, found.low, found.high, found.better) == (None, None, None, None)
     assert (found.out, found.baseline) == ("diverged", 0.25)
+
+
+def test_an_opening_without_a_baseline(store: Store) -> None:
+    """Where the baseline itself is chosen, or dropped out, there is none to be better than."""
+    record = searched(store)
+    ends = [GOOD, "diverged", GOOD, "diverged", GOOD, BAD]
+    found = opened(store, record, enter(store, to_test(store, record, seeds=3, opening=1), ends))
+    assert (found.value, found.out, found.better) == (0.75, None, None)
+    confirming(store, record, [0.1, 0.6, 0.2, 0.7])
+    own = enter(store, to_test(store, record, seeds=2, opening=2), [GOOD, GOOD])
+    found = opened(store, replace(record, data_facts={}), own)
+    assert (found.trial, found.value, found.baseline, found.better) == (None, 0.75, None, None)
+    assert (found.examples, found.seeds) == (0, 2)
+
+
+def test_the_interval_of_a_score() -> None:
+    """It holds the score, is that of draws of the examples, and is the same every time."""
+    rng = np.random.default_rng(0)
+    right = rng.random(400) < 0.8
+    outputs = np.where(right[:, None], [0.9, 0.1], [0.1, 0.9])
+    found = _scored(outputs, np.zeros(400, np.intp), "accuracy")
+    assert found == _scored(outputs, np.zeros(400, np.intp), "accuracy")
+    assert found.value == score(outputs, np.zeros(400, np.intp), "accuracy") == right.mean()
+    half = 1.96 * np.sqrt(found.value * (1 - found.value) / 400)
+    assert found.low == pytest.approx(found.value - half, abs=0.005)
+    assert found.high == pytest.approx(found.value + half, abs=0.005)
+
+
+def test_numbers_of_a_study(store: Store) -> None:
+    """Counts, digest, the best, its value corrected for the choice, and how often the test part was
+    opened: all of it follows from the trials."""
+    rng = np.random.default_rng(1)
+    scores = [rng.random(50) < 0.7 for _ in range(3)]
+    record = enter(store, study(search__trials=6), [*scores, "diverged", "failed", "failed"])
+    best = store.best(record)
+    honest = correction(store, record).estimate
+    assert best is not None
+    assert honest is not None
+    assert numbers(store, record) == {
+        "complete": 3,
+        "pruned": 1,
+        "failed": 2,
+        "digest": digest(store.finished(record.id), store.steps(record.id)),
+        "best": {"number": best.number, "value": best.value, "weights_sha256": "0" * 64},
+        "corrected": [honest.value, honest.low, honest.high],
+        "test_opened": 0,
+    }
+    nothing = numbers(store, enter(store, study(name="other"), ["failed"]))
+    assert (nothing["best"], nothing["corrected"], nothing["failed"]) == (None, None, 1)

@@ -18,9 +18,11 @@ from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Result, State, StudyRecord, Trial, weights_digest
 from hpsearch.ledger.store import Store
+from hpsearch.search import race
+from hpsearch.study.objective import LOCAL, ObjectiveConfig
 from hpsearch.training.seam import TrainingFailed
-from hpsearch.trust import environment
-from hpsearch.trust.reproduce import Reproduction, confirm, reproduce
+from hpsearch.trust import compute, elsewhere, environment
+from hpsearch.trust.reproduce import Reproduction, confirm, reproduce, rounds_here
 from tests.conftest import study
 
 DIGESTS = {"dataset": "d"}
@@ -188,6 +190,14 @@ def test_a_tolerance_is_kept(
     assert (agrees, 0 if agrees else 3) == (found.outcome["identical"], found.exit_code)
     assert not entered.again(fails=True).agrees
     assert not entered.again(rows=CURVE[:2]).agrees
+    for recorded, now, near in (
+        (np.inf, np.inf, True),
+        (np.nan, np.nan, True),
+        (np.nan, 1.0, False),
+        (-1.7e308, 1.7e308, False),
+    ):
+        entered.store.curves = lambda *_, it=recorded: {0: np.full((1, 4), it)}  # type: ignore[method-assign]
+        assert entered.again(rows=np.full((1, 4), now)).within_tolerance is near
 
 
 def test_a_stopped_trial_is_trained_to_where_it_was_stopped(ledger: Callable[..., Ledger]) -> None:
@@ -217,6 +227,107 @@ def test_what_cannot_be_compared(ledger: Callable[..., Ledger]) -> None:
     ):
         with pytest.raises(UnknownTrialError, match="name a COMPLETE or PRUNED trial"):
             replace(entered, trial=trial).again()
+
+    behind = replace(entered.trial, state=State.PRUNED, reason=race.REASON)
+    with pytest.raises(UnknownTrialError, match="was not trained: its configuration was clear"):
+        replace(entered, trial=behind).again()
+
+
+def test_how_far_apart(ledger: Callable[..., Ledger]) -> None:
+    """By metric, over the epochs that both have; infinitely where one alone is infinite or
+    not a number, or where their difference is too large to be a number."""
+    entered = ledger()
+    assert set(entered.again().gaps.values()) == {0.0}
+    found = entered.again(rows=changed((1, 2), -0.5)[:2]).gaps
+    assert found == {"train_loss": 0, "train_accuracy": 0, "val_loss": 0.5, "val_accuracy": 0}
+    for other in (np.nan, np.inf, -np.inf):
+        gaps = entered.again(rows=changed((0, 1), other)).gaps
+        assert gaps == {"train_loss": 0, "train_accuracy": np.inf, "val_loss": 0, "val_accuracy": 0}
+    entered.store.curves = lambda *_: {0: np.full((1, 4), -1.7e308)}  # type: ignore[method-assign]
+    assert set(entered.again(rows=np.full((1, 4), 1.7e308)).gaps.values()) == {np.inf}
+    entered.store.curves = lambda *_: {0: np.full((1, 4), np.nan)}  # type: ignore[method-assign]
+    assert set(entered.again(rows=np.full((1, 4), np.nan)).gaps.values()) == {0.0}
+    assert set(entered.again(rows=np.zeros((0, 4))).gaps.values()) == {0.0}
+
+
+def test_which_process_must_give_the_bits(ledger: Callable[..., Ledger]) -> None:
+    """One that rounds as the recorded one did; of a trial that does not know, none."""
+    entered = ledger()
+    assert rounds_here(entered.store, entered.trial)
+    assert not rounds_here(entered.store, replace(entered.trial, environment=None))
+    other = ledger(elsewhere={"numpy": "0.1"}, name="other")
+    assert not rounds_here(other.store, other.trial)
+
+
+OTHERS = {
+    "number": 0,
+    "identical": False,
+    "within_tolerance": False,
+    "epochs": 3,
+    "weights_sha256": "a",
+    "recorded_sha256": "b",
+    "first_difference": "epoch 1",
+    "environment_differences": ["commit"],
+    "rounds_alike": True,
+    "gaps": {"val_loss": 0.5, "train_loss": None},
+    "study": "small",
+}
+"""What another process tells, and more."""
+
+
+def test_another_process_trains_it_where_this_one_cannot(
+    ledger: Callable[..., Ledger], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with the recorded kernel and features: what it says is what there is to say."""
+    asked: list[tuple[str, int, dict[str, str]]] = []
+    told: list[elsewhere.Told | None] = [elsewhere.Told(OTHERS, WEIGHTS), None]
+
+    def reproduced(_: object, *of: Any) -> elsewhere.Told | None:
+        asked.append(of)
+        return told.pop(0)
+
+    monkeypatch.setattr(elsewhere, "reproduce", reproduced)
+    monkeypatch.setattr(compute, "like", lambda there, here: {"KERNEL": there["numpy"]})
+    entered = ledger(elsewhere={"numpy": "0.1"})
+    arguments = (entered.store, entered.record, entered.trial)
+    trained = Trained()
+    found = reproduce(*arguments, trained, places(tmp_path))  # type: ignore[arg-type]
+    assert asked == [("small", 0, {"KERNEL": "0.1"})]
+    assert (found.elsewhere, found.identical, found.exit_code) == (True, False, 3)
+    assert found.gaps == {"val_loss": 0.5, "train_loss": np.inf}
+    assert (found.state, found.first_difference, trained.trained) == (WEIGHTS, "epoch 1", 0)
+    for places_, many in ((places(tmp_path), 2), (None, 2)):  # it cannot, or is not asked
+        found = reproduce(*arguments, Trained(), places_)  # type: ignore[arg-type]
+        assert (len(asked), found.elsewhere, found.rounds_alike) == (many, False, False)
+    monkeypatch.setattr(compute, "like", lambda *_: None)
+    reproduce(*arguments, trained, places(tmp_path))  # type: ignore[arg-type]
+    assert (len(asked), trained.trained) == (2, 1)
+    same = ledger(name="same")
+    assert same.again().identical
+    reproduce(same.store, same.record, same.trial, trained, places(tmp_path))  # type: ignore[arg-type]
+    assert (len(asked), trained.trained) == (2, 2)
+
+
+@pytest.mark.parametrize(("function", "many"), [(f"{LOCAL}a", 0), ("a:b", 1)])
+def test_a_function_of_this_process_is_trained_here(
+    ledger: Callable[..., Ledger],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    function: str,
+    many: int,
+) -> None:
+    """No other can call it."""
+    asked: list[object] = []
+    monkeypatch.setattr(elsewhere, "reproduce", lambda *of: asked.append(of))
+    monkeypatch.setattr(compute, "like", lambda *_: {})
+    entered = ledger(elsewhere={"numpy": "0.1"})
+    objective = ObjectiveConfig(function="a:b", metrics=["val_loss"])
+    objective = objective.model_copy(update={"function": function})
+    own = replace(entered.record.study, objective=objective)
+    record = replace(entered.record, study=own)
+    monkeypatch.setattr(type(own), "resolve", lambda *_: None)
+    reproduce(entered.store, record, entered.trial, Trained(), places(tmp_path))  # type: ignore[arg-type]
+    assert len(asked) == many
 
 
 def test_it_is_confirmed_once(ledger: Callable[..., Ledger], tmp_path: Path) -> None:
