@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from hpsearch.search.generations import population
 from hpsearch.search.pruning import PRUNER_STARTUP
+from hpsearch.search.rungs import rung_steps
 from hpsearch.search.suggest import SAMPLER_STARTUP
 from hpsearch.study.config import Study
 
@@ -44,6 +45,19 @@ def prunes_from(study: Study) -> int | None:
     return search.lag if search.pruner in ("halving", "hyperband", "wilcoxon") else None
 
 
+def completes_from(study: Study) -> int | None:
+    """About how many trials it takes until one comes to its end, where each one is paused.
+
+    Of η that came to a rung one goes on, so that it takes 1 + η + … + ηᵏ for k rungs, and the lag.
+    """
+    if not study.search.pauses:
+        return None
+    trials = study.search.lag - 1
+    for rung in range(len(rung_steps(study)) + 1):
+        trials += int(study.search.reduction_factor**rung)
+    return trials
+
+
 def delays(study: Study, *, least: float = 0.0) -> Iterator[str]:
     """What the lag costs the study, a sentence each.
 
@@ -66,4 +80,10 @@ def delays(study: Study, *, least: float = 0.0) -> Iterator[str]:
         yield (
             f"{of}, the {search.pruner} pruner prunes none of the first {min(prunes, trials)} of "
             f"{trials} trials; a smaller `lag` lets it begin earlier"
+        )
+    completes = completes_from(study)
+    if completes is not None and completes > least * trials:
+        yield (
+            f"{of}, the pausing pruner brings the first trial to its end after about {completes} "
+            f"of {trials}; a larger `min_epochs` or `reduction_factor` takes fewer"
         )

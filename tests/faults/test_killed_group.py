@@ -34,6 +34,7 @@ lag = 4
 KINDS = {
     "random": "",
     "tpe-hyperband": 'sampler = "tpe"\npruner = "hyperband"\nseed = 3\n',
+    "tpe-pausing": 'sampler = "tpe"\npruner = "pausing"\nmin_epochs = 3\n',
 }
 
 
@@ -42,9 +43,11 @@ def workspace(folder: Path, kind: str) -> Workspace:
     return Workspace(folder, Definition("killed", STUDY + KINDS[kind], 40))
 
 
-def test_killed_twice_is_the_same_search(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "kind", ["tpe-hyperband", pytest.param("tpe-pausing", marks=pytest.mark.soak)]
+)
+def test_killed_twice_is_the_same_search(kind: str, tmp_path: Path) -> None:
     """One worker, two workers, and two killed twice: one digest, and each trial once in MLflow."""
-    kind = "tpe-hyperband"
     alone = workspace(tmp_path / "alone", kind)
     alone("run", str(alone.file), "--workers", "1", "--no-tracking")
     expected = alone("digest", "killed")

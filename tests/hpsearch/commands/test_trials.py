@@ -11,6 +11,7 @@ from hpsearch.ledger.records import Trial
 from tests.conftest import study
 from tests.hpsearch.command_line import Call, one_line
 from tests.hpsearch.report.made_up import enter, mixed
+from tests.hpsearch.work.crew import ran
 
 OPTIMIZER = {"choices": ["sgd", "adam"]}
 
@@ -30,6 +31,25 @@ def numbers(call: Call, *options: str) -> list[int]:
     outcome = call("trials", "small", "--json", *options)
     assert outcome.code == 0, outcome.err
     return [trial["number"] for trial in outcome.json]
+
+
+def test_what_a_trial_continues(call: Call, home: Path) -> None:
+    """Is a column where any does; a study that is deleted leaves no paused training."""
+    home.mkdir()
+    of = study(search__pruner="pausing", search__lag=1, training__epochs=9, search__trials=6)
+    store, record = ran(of, home, 1)
+    store.database.engine.dispose()
+    paused = home / "paused" / record.incarnation
+    paused.mkdir(parents=True)
+    rows = call("trials", "small").out.splitlines()
+    assert rows[0].split()[-2:] == ["continues", "reason"]
+    told = {
+        trial["number"]: trial.get("continues") for trial in call("trials", "small", "--json").json
+    }
+    assert told[3] in (0, 1, 2)
+    assert rows[5].split()[-2:] == [str(told[3]), "pausing"]
+    assert call("delete", "small", "--yes", "--no-tracking").code == 0
+    assert not paused.exists()
 
 
 def test_the_best_first(call: Call, entered: list[Trial]) -> None:

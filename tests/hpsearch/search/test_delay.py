@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from hpsearch.errors import StudyFileError
-from hpsearch.search.delay import delays, learns_from, prunes_from
+from hpsearch.ledger.records import State
+from hpsearch.search.delay import completes_from, delays, learns_from, prunes_from
 from hpsearch.study.config import Study
 from tests.conftest import study
 from tests.hpsearch.search.test_suggest import in_order, searched
@@ -54,6 +55,15 @@ def test_wilcoxon_has_a_trial_to_compare_with() -> None:
     assert prunes_from(study(search__pruner="wilcoxon", search__lag=6, training__repeats=3)) == 6
 
 
+@pytest.mark.parametrize("lag", [1, 8])
+def test_so_many_trials_bring_one_to_its_end(lag: int) -> None:
+    """About: which trials go on depends on what they come to."""
+    of = searched(search__pruner="pausing", search__lag=lag)
+    first = next(trial.number for trial, _ in in_order(of) if trial.state is State.COMPLETE)
+    assert first / 2 < (completes_from(of) or 0) < first * 2
+    assert completes_from(searched(search__pruner="halving")) is None
+
+
 def test_in_words() -> None:
     """Only what costs a good part of the trials is said at the start of a run."""
     of = study(search__sampler="tpe", search__pruner="hyperband", search__lag=32, search__trials=40)
@@ -75,6 +85,10 @@ def test_in_words() -> None:
     ]
     assert list(delays(study(search__sampler="tpe", search__trials=100), least=0.25)) == []
     assert list(delays(study())) == []
+    assert list(delays(study(search__pruner="pausing", training__epochs=27))) == [
+        "with lag 4, the pausing pruner brings the first trial to its end after about 43 of 6; a "
+        "larger `min_epochs` or `reduction_factor` takes fewer"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ import pytest
 from hpsearch.ledger.records import Curve, State, Trial, curve
 from hpsearch.search.history import BEST, WINDOW, History
 from hpsearch.search.optuna_terms import distribution
-from hpsearch.search.pruning import Pruning
+from hpsearch.search.promotion import seed_of
+from hpsearch.search.pruning import pruning
 from hpsearch.search.rungs import rung_steps
 from hpsearch.search.seeds import Purpose, seed
 from hpsearch.search.suggest import suggest
@@ -44,12 +45,12 @@ def searched(**changes: Any) -> Study:
 def run_trial(of: Study, history: History, number: int) -> tuple[Trial, Curve]:
     """What a worker does, with the made-up training."""
     params = suggest(of, history, number)
-    pruning = Pruning(of, history, number, params)
+    stopper = pruning(of, history, number, params)
     rows, state = [], State.COMPLETE
     epochs = int(str(params.get("training.epochs", 27)))
     for epoch in range(1, epochs + 1):
         rows.append([0.0, 0.0, loss(params, epoch), 0.0])
-        if pruning.stops(epoch, rows[-1][2]) and epoch < epochs:
+        if stopper.stops(epoch, rows[-1][2]) and epoch < epochs:
             state = State.PRUNED
             break
     trial = Trial(
@@ -58,14 +59,14 @@ def run_trial(of: Study, history: History, number: int) -> tuple[Trial, Curve]:
         value=rows[-1][2] if state is State.COMPLETE else None,
         params=params,
         epochs=len(rows),
-        seed=seed(of, number, Purpose.TRAINING),
+        seed=seed_of(of, history, number),
         attempts=1,
         started=0.0,
         ended=1.0,
         weights_sha256=None,
         mlflow_run_id=None,
         reason=None,
-        rungs=pruning.rungs,
+        rungs=stopper.rungs,
         environment=None,
         in_optuna=False,
         in_mlflow=False,
@@ -104,7 +105,10 @@ def outcomes(trials: list[tuple[Trial, Curve]]) -> list[tuple[Any, ...]]:
     return [(t.number, t.state, t.value, t.params, t.epochs, t.rungs, t.seed) for t, _ in trials]
 
 
-EVOLVING = [{"search__sampler": "cmaes", "search__pruner": "hyperband"}]
+EVOLVING = [
+    {"search__sampler": "cmaes", "search__pruner": "hyperband"},
+    {"search__sampler": "tpe", "search__pruner": "pausing"},
+]
 
 
 @pytest.mark.parametrize("kind", KINDS + EVOLVING, ids=lambda kind: "-".join(kind.values()))
@@ -143,7 +147,7 @@ def test_rungs_are_computed(pruner: str) -> None:
     of = study(training__epochs=10**8, search__pruner=pruner)
     tracemalloc.start()
     rungs = rung_steps(of)
-    Pruning(of, History(of), 0, suggest(of, History(of), 0))
+    pruning(of, History(of), 0, suggest(of, History(of), 0))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     expected = {"none": (False, False), "median": (True, True), "hyperband": (True, False)}[pruner]
