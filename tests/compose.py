@@ -49,7 +49,7 @@ def environment(service: str, folder: Path, **others: str) -> dict[str, str]:
 
 
 @contextmanager
-def mlflow_server(folder: Path) -> Iterator[str]:
+def mlflow_server(folder: Path, password: str = SECRETS["mlflow"]) -> Iterator[str]:
     """A real MLflow server, started as the compose file says; its address.
 
     Meanwhile this process and its children have the user and the password for it, as workers do.
@@ -60,8 +60,9 @@ def mlflow_server(folder: Path) -> Iterator[str]:
         port = str(free.getsockname()[1])
     words = command("mlflow", **{"0.0.0.0": "127.0.0.1", "5000": port})
     bare = {name: value for name, value in os.environ.items() if name not in PLACES}
-    own = bare | environment("mlflow", folder / "secrets") | {"HPSEARCH_HOME": str(folder)}
-    with (folder / "server.log").open("w") as log, _logged_in():
+    own = bare | environment("mlflow", folder / "secrets", mlflow=password)
+    own["HPSEARCH_HOME"] = str(folder)
+    with (folder / "server.log").open("w") as log, _logged_in(password):
         process = subprocess.Popen(
             words, env=own, cwd=folder, stdout=log, stderr=log, start_new_session=True
         )
@@ -79,10 +80,10 @@ def mlflow_server(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _logged_in() -> Iterator[None]:
+def _logged_in(password: str) -> Iterator[None]:
     login = {
         "MLFLOW_TRACKING_USERNAME": COMPOSE["x-environment"]["MLFLOW_TRACKING_USERNAME"],
-        "MLFLOW_TRACKING_PASSWORD": SECRETS["mlflow"],
+        "MLFLOW_TRACKING_PASSWORD": password,
     }
     before = {name: os.environ.get(name) for name in login}
     os.environ.update(login)
