@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
@@ -18,7 +19,7 @@ from hpsearch.errors import (
     NotComparableError,
     UsageError,
 )
-from hpsearch.text import word
+from hpsearch.text import short, word
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord
@@ -101,6 +102,7 @@ def check(
     """
     from hpsearch.report import views
     from hpsearch.trust.archive import read
+    from hpsearch.trust.numbers import numbers
     from hpsearch.verify import findings, look
 
     archive = read(file)
@@ -114,22 +116,22 @@ def check(
         seen = look.take(store.database, record.name, places, tracking=False)
         found = findings.judge(seen, tracking=False, copies=False)
         found.notes.clear()  # they advise on a study that can be gone on with
-        _judge_numbers(archive, store, record, found)
+        now = numbers(store, record)
+        _judge_numbers(archive, now, found)
         if reproduce:
             _train_again(archive, file, reproduce, found)
-    counts = archive.numbers
     if as_json:
         document(
             views.dumps(
                 views.findings(found)
-                | {"study": record.name, "sha256": archive.sha256, "numbers": dict(counts)}
+                | {"study": record.name, "sha256": archive.sha256, "numbers": dict(archive.numbers)}
                 | {"notes": found.notes}
             )
         )
     else:
         out(f"{file}: {record.name} with {len(archive.taken.trials)} trials")
         out(f"sha256 {archive.sha256}")
-        _tell_numbers(archive, record)
+        _tell_numbers(now, record)
         for note in found.notes:
             out(f"note: {note}")
         for violation in found.violations:
@@ -141,34 +143,33 @@ def check(
     raise typer.Exit(NotComparableError.exit_code if found.uncompared else 0)
 
 
-def _tell_numbers(archive: Archive, record: StudyRecord) -> None:
+def _tell_numbers(now: Mapping[str, Any], record: StudyRecord) -> None:
     from hpsearch.report import views
 
-    best, corrected = archive.numbers.get("best"), archive.numbers.get("corrected")
+    best, corrected = now["best"], now["corrected"]
     metric = record.study.search.metric
     if best:
         out(f"best: trial {best['number']}, {metric} {views.value_(best['value'])}")
     if corrected:
         value, low, high = (views.value_(each, 3) for each in corrected)
         out(f"corrected for choosing the best: {metric} {value} ({low} to {high})")
-    out(f"times that the test part was opened: {archive.numbers.get('test_opened')}")
+    out(f"times that the test part was opened: {now['test_opened']}")
 
 
-def _judge_numbers(archive: Archive, store: Store, record: StudyRecord, found: Findings) -> None:
+def _judge_numbers(archive: Archive, now: Mapping[str, Any], found: Findings) -> None:
     """Compare what the archive says of its trials with what they give, and the best's weights."""
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     from hpsearch.ledger.records import weights_digest
-    from hpsearch.trust.numbers import numbers
     from hpsearch.verify.findings import Violation
 
-    now = numbers(store, record)
     for key in sorted(now.keys() | archive.numbers.keys()):
         said, is_ = archive.numbers.get(key), now.get(key)
         if said != is_:
+            name, what = short(key), short(repr(said), 200)
             found.violations.append(
-                Violation("numbers", f"{key} is {said!r}, and the trials give {is_!r}")
+                Violation("numbers", f"{name} is {what}, and the trials give {is_!r}")
             )
     best = now["best"]
     if archive.weights is None:
@@ -232,7 +233,37 @@ def import_(
     if name is not None:
         definition = {**archive.taken.definition, "name": name}
         archive = replace(archive, taken=replace(archive.taken, name=name, definition=definition))
-    enter(open_store(create=True).database, archive.taken, str(file))
+    store = open_store(create=True)
+    if "given" in archive.taken.definition:
+        _require_its_study(store, archive, file)
+    enter(store.database, archive.taken, str(file))
     name, program = archive.taken.name, settings.program()
     out(f"{name}: {len(archive.taken.trials)} trials imported from {file}")
     out(f"next:  {program} sync {word(name)}  |  {program} reproduce {word(name)}")
+
+
+def _require_its_study(store: Store, archive: Archive, file: Path) -> None:
+    """Make sure that trials which are given, a confirmation's say, are of the study that is here.
+
+    Raises:
+        UsageError: If they are of another one: they would be taken for this one's.
+    """
+    from hpsearch.trust.confirming import find
+    from hpsearch.trust.contenders import made_of
+
+    with (
+        settings.scratch(settings.read()) as places,
+        opened(archive.taken, str(file), places) as (_, own),
+    ):
+        assert own.study.given is not None
+        above = find(store, own.study.given.study)
+        if above is None:
+            raise UsageError(
+                f"{own.name!r} is of {own.study.given.study!r}, which is not in "
+                f"{store.database.where}; import that first"
+            )
+        if not made_of(above, store.trials(above.id), own):
+            raise UsageError(
+                f"{own.name!r} is of another study than the {above.name!r} in "
+                f"{store.database.where}; import it into a store that has its own"
+            )

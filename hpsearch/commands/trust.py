@@ -134,7 +134,10 @@ def _tell(outcome: Reproduction, record: StudyRecord) -> None:
         out(f"within the study's tolerance; {outcome.first_difference}")
     else:
         out(f"DIFFERENT: {outcome.first_difference}")
-        out(f"weights sha256 {outcome.recorded_sha256} recorded, {outcome.weights_sha256} now")
+        if outcome.weights_sha256 == outcome.recorded_sha256:
+            out(f"the weights are the same: sha256 {outcome.weights_sha256}")
+        else:
+            out(f"weights sha256 {outcome.recorded_sha256} recorded, {outcome.weights_sha256} now")
         apart = ", ".join(f"{metric} {gap:.2g}" for metric, gap in outcome.gaps.items())
         out(f"largest differences: {apart}")
         for difference in outcome.environment_differences:

@@ -63,6 +63,23 @@ def to_confirm(
     )
 
 
+def made_of(record: StudyRecord, trials: Sequence[Trial], own: StudyRecord) -> bool:
+    """Whether the trials of another study are given by this one: not by one of the same name.
+
+    Args:
+        record: This study.
+        trials: Its trials.
+        own: The other one.
+    """
+    named = own.study.given
+    if named is None or named.study != record.name or own.data_digests != record.data_digests:
+        return False
+    tried = {trial.number: values_of(trial.params) for trial in trials}
+    return given(record.study, named).definition() == own.study.definition() and all(
+        one.trial is None or tried.get(one.trial) == one.values for one in named.configurations
+    )
+
+
 def best(complete: Sequence[Trial], top: int) -> list[Configuration]:
     """So many different configurations, those of the best trials first; fewer if there are.
 

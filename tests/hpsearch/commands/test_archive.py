@@ -68,6 +68,27 @@ def test_a_confirmation_keeps_its_name(call: Call, exported: Path, tmp_path: Pat
     assert call("export", "small/confirm", file).code == 0
     assert call("check", file, "--reproduce", "1").code == 0
     assert "import it without --name" in one_line(call("import", file, "--name", "other"))
+    assert call("delete", "small/confirm", "--yes", "--no-tracking").code == 0
+    assert call("import", file).code == 0
+    assert call("best", "small").out.startswith("confirmed over 2 new seeds")
+
+
+def test_a_confirmation_is_not_taken_for_another_studys(
+    call: Call, exported: Path, write: Write, tmp_path: Path, elsewhere: Path
+) -> None:
+    """One of a study of the same name, or of none here, is not entered."""
+    again = write(study(search__trials=4, search__seed=1))
+    assert call("run", again, "--workers", "1", "--no-tracking").code == 0
+    words = ("--top", "1", "--seeds", "2", "--no-tracking", "--workers", "1")
+    assert call("confirm", "small", *words).code == 0
+    file = str(tmp_path / "confirmed.zip")
+    assert call("export", "small/confirm", file).code == 0
+    assert call("delete", "small", "--yes", "--no-tracking").code == 0
+    said = one_line(call("import", file))
+    assert "'small/confirm' is of 'small', which is not in " in said
+    assert call("import", str(exported)).code == 0
+    assert "is of another study than the 'small' in " in one_line(call("import", file))
+    assert "confirmed" not in call("best", "small").out
 
 
 def test_exported_twice_it_is_the_same(call: Call, exported: Path, tmp_path: Path) -> None:
@@ -133,6 +154,9 @@ def forge(file: Path, change: Callable[[dict[str, Any], list[dict[str, Any]]], N
             "numbers: test_opened is 0",
         ),
         (lambda s, t: s["numbers"].update(corrected=[1.0, 1.0, 1.0]), "numbers: corrected is "),
+        (lambda s, t: s["numbers"].update(corrected=5), "numbers: corrected is 5, and "),
+        (lambda s, t: s["numbers"].update(best="none"), "numbers: best is 'none', and "),
+        (lambda s, t: s["numbers"].update(x="y" * 10**6), "yyy…yyy"),
         (
             lambda s, t: [trial.update(weights_sha256="a" * 64) for trial in t],
             "weights: their digest is ",

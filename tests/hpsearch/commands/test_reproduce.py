@@ -38,3 +38,4 @@ def test_any_byte_of_a_curve_counts(call: Call, write: Write, home: Path) -> Non
         outcome = call("reproduce", "small")
         assert outcome.code == 3
         assert f"DIFFERENT: epoch {at // 32 + 1}: " in outcome.out
+        assert "the weights are the same: sha256 " in outcome.out

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hpsearch.errors import HpsearchError
@@ -105,17 +106,34 @@ def test_where_the_cpu_cannot(call: Call, write: Write, home: Path) -> None:
     assert call("run", write(study(**SMALL)), "--workers", "1", "--no-tracking").code == 0
     with closing(sqlite3.connect(home / "studies.db")) as store, store:
         ((content,),) = store.execute("SELECT content FROM hpsearch_environments").fetchall()
-        other = json.loads(content)
-        other["blas"] = [other["blas"][0].rpartition(" ")[0] + " Abacus"]
-        store.execute("UPDATE hpsearch_environments SET content = ?", (json.dumps(other),))
-        store.execute("UPDATE hpsearch_trials SET weights_sha256 = 'a'")
-    outcome = call("reproduce", "small")
-    assert outcome.code == 4
-    assert re.search(
-        r"^largest differences: train_loss \S+, train_accuracy \S+, ", outcome.out, re.M
-    )
-    assert 'environment: blas: recorded ["openblas' in outcome.out
-    assert "bits cannot be compared here" in outcome.out
+        ((epochs, number),) = store.execute(
+            "SELECT epochs, number FROM hpsearch_curves ORDER BY number LIMIT 1"
+        ).fetchall()
+        there = np.frombuffer(epochs, "<f8") + 0.125
+        store.execute(
+            "UPDATE hpsearch_curves SET epochs = ? WHERE number = ?", (there.tobytes(), number)
+        )
+    recorded = json.loads(content)
+    kernel = [recorded["blas"][0].rpartition(" ")[0] + " Abacus"]
+    unknown = sorted(compute._dispatched() - set(recorded["cpu_features"]))
+    for change, said in (
+        ({"blas": kernel}, f"environment: blas: recorded {json.dumps(kernel)}, here "),
+        ({"cpu_features": [*recorded["cpu_features"], *unknown]}, "environment: cpu_features: "),
+    ):
+        if change.get("cpu_features") == recorded["cpu_features"]:
+            continue  # a CPU that has all that NumPy knows
+        with closing(sqlite3.connect(home / "studies.db")) as store, store:
+            store.execute(
+                "UPDATE hpsearch_environments SET content = ?", (json.dumps(recorded | change),)
+            )
+        outcome = call("reproduce", "small", "--trial", str(number))
+        assert outcome.code == 4
+        assert "DIFFERENT: epoch 1: train_loss " in outcome.out
+        assert re.search(r"^largest differences: train_loss 0.12, train_acc", outcome.out, re.M)
+        assert said in outcome.out
+        assert "this CPU or installation cannot do as recorded: bits cannot be compared here" in (
+            outcome.out
+        )
 
 
 def test_portable_bits_need_a_process_that_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
