@@ -201,6 +201,7 @@ def _names() -> list[str]:
 
 def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
     """Say what came out, that it reproduces, and how to go on."""
+    from hpsearch.ledger.front import front
     from hpsearch.ledger.ranking import tie
     from hpsearch.report import views
     from hpsearch.search.edges import edges
@@ -216,10 +217,8 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
         out(f"      {told}")
     if best.params:
         out(f"      {views.params(best.params)}")
-    if study.search.also:
-        from hpsearch.ledger.front import front
-
-        members = front(study, store.finished(record.id))
+    members = front(study, store.finished(record.id)) if study.search.also else []
+    if members:
         out(f"{views.size_of_front(members)}; see: {program} best {name}")
     caution = views.caution(study, counts, validation_size(record))
     if caution:
@@ -235,7 +234,8 @@ def _conclude(session: Session, best: Trial, *, tracking: bool) -> None:
             f"{program} sync {name}"
         )
     first = f"{program} ui --open" if tracking else f"{program} sync {name}"
-    for edge in edges(study, widened(store, record).study.space, best.params):
+    shown = [one.trial.params for one in members]
+    for edge in edges(study, widened(store, record).study.space, best.params, shown):
         out(views.edge(edge))
     out(f"next:  {first}  |  {program} report {name}  |  {program} reproduce {name}")
 

@@ -145,6 +145,12 @@ def narrow(
 
     store = open_store()
     record = store.study(name)
+    if record.study.search.also:
+        raise UsageError(
+            f"{name!r} has several objectives, and the trials that are best by one of them say "
+            f"nothing of where the others are good; narrow its ranges by hand, after a look at: "
+            f"{settings.program()} best {word(name)}"
+        )
     complete = store.counts(record.id).complete
     if complete < 3:
         raise HpsearchError(

@@ -204,7 +204,8 @@ def best(name: Name, as_json: Json = False) -> None:
     if caution:
         out(caution)
     out(views.corrected(record.study, correction(store, record)))
-    for edge in edges(record.study, widened(store, record).study.space, trial.params):
+    front = [one.trial.params for one in members]
+    for edge in edges(record.study, widened(store, record).study.space, trial.params, front):
         out(views.edge(edge))
     out(f"configuration:  {settings.program()} config --trial {trial.number} {word(name)}")
 

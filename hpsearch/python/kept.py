@@ -15,6 +15,7 @@ from hpsearch.study import config, file
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hpsearch.ledger.front import Placed
     from hpsearch.ledger.records import StudyRecord, Trial
     from hpsearch.ledger.store import Store
     from hpsearch.training.seam import Trainer
@@ -64,6 +65,19 @@ class Kept:
         from hpsearch.commands.wiring import best_of
 
         return best_of(self._open(), self._record())
+
+    @property
+    def front(self) -> list[Placed]:
+        """The Pareto front: the COMPLETE trials that no other surpasses by all objectives.
+
+        Each has its ``trial`` and its ``values``, by ``metric`` and then by the metrics of
+        ``also``; the best by ``metric`` comes first. With one objective it is the best trial, and
+        those that are equal to it.
+        """
+        from hpsearch.ledger.front import front
+
+        record = self._record()
+        return front(record.study, self._open().finished(record.id))
 
     @property
     def digest(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hpsearch.data.facts import remarks
+from hpsearch.ledger.front import front
 from hpsearch.ledger.ranking import tie
 from hpsearch.ledger.records import Counts, State, StudyRecord, Trial
 from hpsearch.report import trials, views, words
@@ -124,7 +125,9 @@ def cautions(
             "trials. This makes the values more optimistic."
         )
     yield from worth(study, [f.trial.value for f in finished if f.trial.value is not None])
-    for edge in edges(study, study.space, best.trial.params):
+    pairs = [(f.trial, f.curve) for f in finished]
+    members = front(study, pairs) if study.search.also else []
+    for edge in edges(study, study.space, best.trial.params, [m.trial.params for m in members]):
         yield f"The best trial's {views.edge(edge)}."
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from hpsearch.search.narrowing import BEYOND, EDGE
 from hpsearch.search.rounds import valid
-from hpsearch.study.config import Params, Range, Space, Study
+from hpsearch.study.config import Params, Range, Space, Study, Value
 from hpsearch.study.rounds import EPOCHS
 
 
@@ -25,29 +25,41 @@ class Edge:
     """What to try: a decade more where the range has a log scale, else half as much again."""
 
 
-def edges(study: Study, space: Space, params: Params) -> Iterator[Edge]:
+def edges(
+    study: Study, space: Space, params: Params, front: Iterable[Params] = ()
+) -> Iterator[Edge]:
     """Where a trial lies within a tenth of the end of a range that could be wider.
 
     Args:
         study: The study.
         space: What was searched; with rounds, by all of them.
         params: The trial's.
+        front: Of several objectives, those of the whole front. One objective or the other is the
+            best at the end of many a range; a wider one is worth a try where all of them lie there.
     """
+    others = list(front)
     for path, open_ in space.items():
         if not isinstance(open_, Range) or open_.low == open_.high or path not in params:
             continue
         if path in (EPOCHS, "training.seed"):
             continue
-        value = float(str(params[path]))
-        low, high, at = (
-            math.log(each) if open_.log else float(each) for each in (open_.low, open_.high, value)
-        )
-        place = (at - low) / (high - low)
-        if EDGE < place < 1 - EDGE:
+        ends = {_end(open_, one[path]) for one in (params, *others) if path in one}
+        if ends not in ({-1}, {1}):
             continue
-        wider = _lower(open_) if place <= EDGE else _higher(open_)
+        low = ends == {-1}
+        wider = _lower(open_) if low else _higher(open_)
         if wider != open_ and valid(study, path, wider):
-            yield Edge(path, value, place <= EDGE, open_, wider)
+            yield Edge(path, float(str(params[path])), low, open_, wider)
+
+
+def _end(open_: Range, value: Value) -> int:
+    """At which end of a range a value lies: -1 at the low one, 1 at the high one, 0 at none."""
+    low, high, at = (
+        math.log(each) if open_.log else float(each)
+        for each in (open_.low, open_.high, float(str(value)))
+    )
+    place = (at - low) / (high - low)
+    return -1 if place <= EDGE else int(place >= 1 - EDGE)
 
 
 def _lower(open_: Range) -> Range:

@@ -9,11 +9,12 @@ from typing import Any
 import optuna
 import pytest
 
+import hpsearch
 from hpsearch.errors import StudyFileError
 from hpsearch.study import file as study_file
 from hpsearch.study.config import Study
 from tests.conftest import study
-from tests.hpsearch.command_line import Call, Write
+from tests.hpsearch.command_line import Call, Write, one_line
 from tests.hpsearch.training.test_f1 import training
 
 
@@ -58,6 +59,8 @@ def test_what_is_shown(
     assert [way.name for way in copied.directions] == ["MAXIMIZE", "MINIMIZE"]
     assert copied.metric_names == ["val_accuracy", "parameters"]
     assert {trial.number for trial in copied.best_trials} == set(front)
+    assert [placed.trial.number for placed in hpsearch.load("small").front] == front
+    assert "has several objectives" in one_line(call("narrow", "small"))
     assert _parents_tag(home) == " ".join(map(str, front))
     assert call("verify", "small", "--json").json["violations"] == []
     assert call("sync", "small").code == 0

@@ -34,6 +34,15 @@ def test_what_to_try(path: str, table: dict[str, Any], value: float, expected: A
     assert found == ({} if expected is None else {path: expected})
 
 
+def test_a_whole_front_lies_there() -> None:
+    """Of several objectives each pulls to an end of its own: what all have in common counts."""
+    of = study(training__lr={"low": 1e-6, "high": 1e-2, "log": True})
+    best, small, middle = ({"training.lr": lr} for lr in (9e-3, 1e-6, 1e-4))
+    high = {"training.lr": 8e-3}
+    for front, found in (([best, high], 1), ([best, small], 0), ([best, middle], 0), ([], 1)):
+        assert len(list(edges(of, of.space, best, front))) == found
+
+
 def test_in_words() -> None:
     """The value, the range, and the one to try as a study file has it."""
     of = study(training__lr={"low": 1e-6, "high": 1e-2, "log": True})
