@@ -12,17 +12,15 @@ from hpsearch.data import datasets
 from hpsearch.errors import UsageError
 from hpsearch.ledger import openings
 from hpsearch.ledger.store import Store
-from hpsearch.projections.registry import Score
 from hpsearch.study.config import Study
 from hpsearch.training import make
 from hpsearch.training.network import NetworkTraining
 from hpsearch.training.predictor import Predictor
 from hpsearch.training.whole import WholeTrainer
-from hpsearch.trust.confirming import confirmation
-from hpsearch.trust.refit import chosen, to_refit
+from hpsearch.trust.refit import to_refit
 from tests.conftest import study
 from tests.hpsearch.command_line import Call, one_line
-from tests.hpsearch.commands.test_confirm import confirmed, done, run, store
+from tests.hpsearch.commands.test_confirm import done, run, store
 from tests.hpsearch.commands.test_models import asked, served
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS
 
@@ -39,24 +37,6 @@ def refit(store: Store, home: Path, networks: int) -> Study:
     definition = to_refit(store, store.study("small"), networks)
     run(home, definition).database.engine.dispose()
     return definition
-
-
-def test_the_chosen_configurations(store: Store, home: Path) -> None:
-    """The best trials' ones, and once there is a confirmation, its own, with the winner first."""
-    record = store.study("small")
-    ranked = sorted(store.trials(record.id), key=lambda trial: (-(trial.value or 0), trial.number))
-    assert [one.trial for one in chosen(store, record, 3)] == [t.number for t in ranked[:3]]
-    confirmed(store, home)
-    found = confirmation(store, record)
-    assert found is not None
-    whole = [one for one in found.contenders if one.out is None]
-    configurations = chosen(store, record, 9)
-    assert configurations[0].trial == found.winner.trial
-    assert {one.trial for one in configurations} == {one.trial for one in whole}
-    with pytest.raises(
-        UsageError, match=f"only {len(whole)} different .* use --ensemble {len(whole)}"
-    ):
-        to_refit(store, record, 9)
 
 
 @pytest.mark.parametrize("patience", [None, 2])
@@ -192,12 +172,3 @@ def test_what_cannot_be_refitted(call: Call, tmp_path: Path) -> None:
     assert call("run", str(file), "--workers", "1", "--no-tracking").code == 0
     own = call("refit", "mine")
     assert (own.code, "is a training of your own" in one_line(own)) == (2, True)
-
-
-@pytest.mark.parametrize(
-    ("new", "old", "wins"), [(1, 0, True), (5, 1, True), (1, 1, False), (0, 1, False)]
-)
-def test_of_equal_scores_the_refit_is_better(new: int, old: int, wins: bool) -> None:
-    """The chosen configuration has one score; trained on more, its network is the better one."""
-    both = [Score("val_accuracy", 0.9, confirmed=True, refit=many) for many in (new, old)]
-    assert both[0].beats(both[1], maximize=True) is wins

@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
 from optuna.storages import RDBStorage
 from sqlalchemy.pool import NullPool
 
@@ -387,6 +388,27 @@ def test_workers_write_beside_it(ledger: Ledger, make: Callable[..., Ledger]) ->
     worker.join()
     other.bring()
     assert len(other.states()) == 60
+
+
+def test_writes_hold_the_lock_from_their_first_moment(ledger: Ledger) -> None:
+    """On SQLite, also after a look that must not; one that comes by it late may be refused."""
+    if ledger.database.engine.dialect.name != "sqlite":
+        pytest.skip("PostgreSQL locks rows")
+    ledger.run(COMPLETE)
+    ledger.bring()
+    ledger.run(COMPLETE)
+    said: list[str] = []
+
+    def noted(_: object, __: object, statement: str, *___: object) -> None:
+        said.append(statement)
+
+    sa.event.listen(ledger.copy._open().engine, "before_cursor_execute", noted)
+    assert ledger.again() == 1
+    begun = [at for at, text in enumerate(said) if text.startswith("BEGIN")]
+    wrote = [at for at, text in enumerate(said) if text.startswith("INSERT")]
+    assert wrote
+    assert {said[max(at for at in begun if at < line)] for line in wrote} == {"BEGIN IMMEDIATE"}
+    assert "BEGIN" in said
 
 
 def test_many_openers_on_an_empty_database(database: Database) -> None:
