@@ -3,9 +3,10 @@
 ``python -m tests.mutants search --count 30 --seed 1`` changes one thing at a time in a copy of the
 tree, runs the room's own tests on it until one fails, and prints each change that they let pass.
 Only those tests are run that run the changed function in their own process (tests/reached.py), the
-quick ones first; which they are is kept in a file with ``--seen FILE``, for the next time that the
-code is the same. ``--only 4 7`` looks at those changes again. A change that makes the tests hang is
-noticed, too: they have MUTANTS_SECONDS (120), which a busy machine needs more of.
+quick ones first, and no more of them than a minute of the CPU is enough for. Which they are is kept
+in a file with ``--seen FILE``, for the next time that the code is the same. ``--only 4 7`` looks at
+those changes again. A change that makes the tests hang is noticed, too: they have MUTANTS_SECONDS
+(120), which a busy machine needs more of.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,9 @@ from tests.reached import Reached
 
 ROOT = Path(__file__).resolve().parents[1]
 _LEFT_OUT = (".git", ".venv", "__pycache__", ".hpsearch", ".hypothesis", "*_cache")
+
+_MINUTE = 60.0
+"""What a person waits for: tests that notice a change later than that are no help."""
 
 _SLOW_TO_IMPORT = ("alembic", "mlflow", "optuna", "pandas", "scipy.stats", "typer")
 """Imported once, and not for each mutation."""
@@ -232,9 +237,11 @@ def _said(tree: Path) -> Path:
 
 
 def noticing(seen: dict[str, Reached], file: str, function: int | None) -> list[str]:
-    """The tests that may notice a change of a function, or of a module itself, quick ones first."""
-    chosen = [t for t, one in seen.items() if function is None or (file, function) in one.functions]
-    return sorted(chosen, key=lambda test: seen[test].seconds)
+    """The tests that may notice a change of a function, or of a module itself: the quick ones."""
+    able = [t for t, one in seen.items() if function is None or (file, function) in one.functions]
+    able.sort(key=lambda test: seen[test].seconds)
+    until = accumulate(seen[test].seconds for test in able)
+    return [test for test, end in zip(able, until, strict=True) if end <= _MINUTE]
 
 
 @contextmanager

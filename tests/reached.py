@@ -1,15 +1,15 @@
 """Which tests run which functions? A plugin of pytest's, for ``tests/mutants.py``.
 
-With ``--reached FILE`` it writes down, test by test, how long each took and what it ran; with
-``--chosen FILE`` it runs the tests that are listed there, in that order, and no others.
+With ``--reached FILE`` it writes down, test by test, how much of the CPU each took and what it ran;
+with ``--chosen FILE`` it runs the tests that are listed there, in that order, and no others.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ class Reached:
     """What one test did."""
 
     seconds: float = 0.0
+    """Of the CPU, its processes', too: a busy machine makes them no more."""
     functions: list[tuple[str, int]] = field(default_factory=list)
     """Files and first lines of the functions that it called, decorators included."""
 
@@ -42,7 +43,7 @@ class Watch:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
         self._called.clear()
-        begun = time.monotonic()
+        begun = _spent()
         threading.settrace(self._trace)
         sys.settrace(self._trace)
         try:
@@ -51,7 +52,7 @@ class Watch:
             sys.settrace(None)
             threading.settrace(None)  # type: ignore[arg-type]
             self._found[item.nodeid] = Reached(
-                time.monotonic() - begun,
+                _spent() - begun,
                 sorted(
                     (file.removeprefix(self._root), line)
                     for file, line in self._called
@@ -74,6 +75,11 @@ class Choice:
             (item for item in items if item.nodeid in self._places),
             key=lambda item: self._places[item.nodeid],
         )
+
+
+def _spent() -> float:
+    """Seconds of the CPU so far, those of children that have ended, too."""
+    return sum(os.times()[:4])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -86,13 +86,18 @@ def test_the_function_is_found() -> None:
 
 
 def test_only_tests_that_may_notice_are_run() -> None:
-    """Those that run the function, the quickest first; all of them for what is in no function."""
+    """Those that run the function, the quickest first, and for a minute; all of them for what is in
+    no function."""
     seen = {
         "slow": Reached(9.0, [("a.py", 1), ("a.py", 5)]),
         "quick": Reached(1.0, [("a.py", 5)]),
         "other": Reached(0.1, [("b.py", 5)]),
+        "slower": Reached(50.0, [("a.py", 1), ("b.py", 5)]),
+        "slowest": Reached(50.5, [("a.py", 1), ("b.py", 5)]),
     }
     assert mutants.noticing(seen, "a.py", 5) == ["quick", "slow"]
+    assert mutants.noticing(seen, "a.py", 1) == ["slow", "slower"]
+    assert mutants.noticing(seen, "b.py", 5) == ["other", "slower"]
     assert mutants.noticing(seen, "a.py", None) == ["other", "quick", "slow"]
 
 
