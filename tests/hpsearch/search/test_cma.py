@@ -15,6 +15,7 @@ from optuna.samplers._lazy_random_state import LazyRandomState
 
 from hpsearch.errors import StudyFileError
 from hpsearch.ledger.records import State
+from hpsearch.search.cma import _merit
 from hpsearch.search.delay import learns_from
 from hpsearch.search.generations import moved
 from hpsearch.search.history import History
@@ -93,6 +94,35 @@ def test_a_pruned_trial_ranks_behind_those_that_completed() -> None:
         history.add(trials)
         points.append(suggest(of, history, 4))
     assert points[0] == points[1] != points[2]
+
+
+@pytest.mark.parametrize("maximize", [True, False])
+def test_who_ranks_before_whom(maximize: bool) -> None:
+    """COMPLETE trials by their values, then pruned ones: those that came further first, and of
+    equal ones by what they were shown last. What is no number is the last of its epoch."""
+    sign = -1.0 if maximize else 1.0
+
+    def trial(value: float | None, **shown: float) -> optuna.trial.FrozenTrial:
+        values = {int(epoch[1:]): sign * of for epoch, of in shown.items()}
+        if value is None:
+            pruned = optuna.trial.TrialState.PRUNED
+            return optuna.trial.create_trial(state=pruned, intermediate_values=values)
+        return optuna.trial.create_trial(value=sign * value, intermediate_values=values)
+
+    expected = [
+        trial(-1.0, _1=9.0),
+        trial(0.0),
+        trial(1e9),
+        trial(None, _1=9.0, _3=0.5),
+        trial(None, _1=0.0, _3=0.75),
+        trial(None, _3=math.nan),
+        trial(None, _1=0.25),
+        trial(None, _1=math.nan),
+        trial(None),
+    ]
+    merits = [_merit(each, maximize=maximize) for each in expected]
+    assert merits == sorted(merits)
+    assert len(set(merits)) == len(merits)
 
 
 def test_choices_and_conditions_are_drawn_at_random() -> None:

@@ -92,6 +92,30 @@ def test_points_of_enqueue_are_trained_as_they_are() -> None:
     assert len(set(found)) == 3
 
 
+def test_none_tries_an_enqueued_point_again() -> None:
+    """Not even the very next trial, whatever it draws."""
+    choices = {
+        "network__dropout": {"choices": [0.0, 0.1]},
+        "training__lr": {"choices": [0.1, 0.2]},
+    }
+    point = {"network.dropout": 0.0, "training.lr": 0.1}
+    for seed in range(10):
+        of = study(**choices, search__enqueue=[point], search__seed=seed)
+        assert len(set(tried(of, 4))) == 4
+
+
+def test_beyond_the_last_point() -> None:
+    """A store of before may hold a study with more trials than points: they try some again, as
+    their sampler draws them."""
+    choices = {
+        "network__dropout": {"choices": [0.0, 0.1]},
+        "training__lr": {"choices": [0.1, 0.2]},
+    }
+    found = tried(study(**choices), 8)
+    assert len(set(found[:4])) == 4
+    assert found[4:] == tried(study(**choices, search__repeat=True), 8)[4:]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
