@@ -25,6 +25,14 @@ from tests.conftest import study
         ("training.batch_size", {"low": 10, "high": 60, "step": 10}, 60, (10, 90)),
         ("training.batch_size", {"low": 4, "high": 60, "log": True}, 4, (1, 60)),
         ("training.batch_size", {"low": 20, "high": 20}, 20, None),
+        ("training.batch_size", {"low": 40, "high": 64, "log": True}, 40, (4, 64)),
+        ("training.batch_size", {"low": 10, "high": 15}, 15, (10, 18)),  # half of 5, in whole ones
+        ("training.batch_size", {"low": 4, "high": 20}, 4, None),  # there is no batch of none
+        ("training.batch_size", {"low": 12, "high": 20}, 12, (8, 20)),
+        ("network.dropout", {"low": 0.1, "high": 0.5, "step": 0.1}, 0.5, (0.1, 0.7)),
+        ("training.epochs", {"low": 1, "high": 9}, 9, None),  # longer is better by that alone
+        ("training.seed", {"low": 1, "high": 9}, 9, None),
+        ("network.activation", {"choices": ["relu", "tanh"]}, "relu", None),
     ],
 )
 def test_what_to_try(path: str, table: dict[str, Any], value: float, expected: Any) -> None:
@@ -32,6 +40,15 @@ def test_what_to_try(path: str, table: dict[str, Any], value: float, expected: A
     of = study(**{path.replace(".", "__"): table})
     found = {edge.path: edge.wider.ends() for edge in edges(of, of.space, {path: value})}
     assert found == ({} if expected is None else {path: expected})
+
+
+def test_which_end() -> None:
+    """Its value, and whether that is at the lower end; a place without a value lies nowhere."""
+    of = study()
+    (high,) = edges(of, of.space, {"training.lr": 0.99})
+    (low,) = edges(of, of.space, {"training.lr": 1e-3, "network.dropout": 0.25})
+    assert (high.value, high.low, high.searched) == (0.99, False, of.space["training.lr"])
+    assert (low.value, low.low, low.path) == (1e-3, True, "training.lr")
 
 
 def test_a_whole_front_lies_there() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 
 from hpsearch.ledger.endings import Seen
 from hpsearch.ledger.leases import Idle
-from hpsearch.search.ends import FEWEST, expected_best, verdict
+from hpsearch.search.ends import FEWEST, _noise, expected_best, verdict
 from hpsearch.study.config import Study
 from hpsearch.trust.tuning_curve import tuning_curve
 from tests.conftest import study
@@ -72,6 +74,25 @@ def test_gain_may_be_the_noise_of_the_accuracy() -> None:
     assert end(ending(gain="noise"), trials(*values)) == (FEWEST + 1, "gain")
     worth = max(values[:30]) - expected_best(values[:30], 15)
     assert 0 < worth < 0.09
+
+
+@pytest.mark.parametrize(
+    ("data", "examples"),
+    [
+        ({"validation": 30}, 30),
+        ({"train": 60, "validation": 0.25}, 15),
+        ({"train": 60, "folds": 3}, 60),
+        ({"train": 1, "validation": 0.5}, 1),
+    ],
+)
+def test_the_noise_of_an_accuracy(data: dict[str, Any], examples: int) -> None:
+    """That of a share of the validation part, or of the examples of all folds."""
+    of = study()
+    assert of.data is not None
+    plain = {"validation": 0.2} if "folds" in data else {}
+    own = replace(of, data=of.data.model_copy(update={**plain, **data}))
+    assert _noise(own, 0.8) == pytest.approx(math.sqrt(0.8 * 0.2 / examples))
+    assert _noise(own, 1.5) == 0.0
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 30])
