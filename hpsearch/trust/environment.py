@@ -157,7 +157,9 @@ def _cpu() -> str:
 @lru_cache(maxsize=1)
 def _packages() -> tuple[tuple[str, str], ...]:
     """All packages that this Python can import, with their versions."""
-    found = {package.name.lower(): package.version for package in distributions() if package.name}
+    # Each look at a package's name or version would read and parse all that it says of itself.
+    told = [package.metadata for package in distributions()]
+    found = {each["Name"].lower(): each["Version"] for each in told if each["Name"]}
     return tuple(sorted(found.items()))
 
 
