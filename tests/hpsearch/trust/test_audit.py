@@ -135,6 +135,7 @@ def test_luck_is_for_shares() -> None:
         (np.zeros(20), False),
         (np.append(0.0, 1 + 0.0005 * np.arange(40)), False),
         (np.append(0.0, 1 + 0.005 * np.arange(40)), True),
+        (np.append(np.resize([0.0, 1.0], 24), np.linspace(1, 1.1, 16)), True),
         (np.linspace(0, 1, 8), True),
         (np.linspace(0, 1, 7), None),
         (np.linspace(0, 1, 5), None),
@@ -144,7 +145,8 @@ def test_luck_is_for_shares() -> None:
 )
 def test_whether_the_curve_had_ended(curve: Any, improving: bool | None) -> None:
     """One that still improves at its end was cut off; one that goes up and down, or whose gain is
-    less than a hundredth of all, was not. Fewer than eight reports say nothing."""
+    less than a hundredth of all, was not. What it did before is no noise of its end; and fewer
+    than eight reports say nothing."""
     best = looked(seen(0, curve=list(curve))).best
     assert best is not None
     assert best.improving is improving

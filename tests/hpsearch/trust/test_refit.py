@@ -62,11 +62,11 @@ def test_with_a_confirmation(store: Store, metric: str, scores: tuple[float, ...
     them: the baseline, too, but not one that dropped out."""
     record = enter(store, study(search__trials=3, search__metric=metric), [0.1, 0.2, 0.3])
     ranked = store.ranked(record, store.trials(record.id))
-    of = to_confirm(record, ranked, top=3, seeds=2, resplit=False)
+    of = to_confirm(record, ranked, top=3, seeds=3, resplit=False)
     order = [one.trial for one in of.given.configurations] if of.given else []
     assert order[3] is None
     first, second, third = scores
-    enter(store, of, [first, second, 0.8, third, first, second, "diverged", third])
+    enter(store, of, [first, second, 0.8, third] * 2 + [first, second, "diverged", third])
     expected = [order[1], order[3], order[0]]
     assert [one.trial for one in refit.chosen(store, record, 9)] == expected
     assert [one.trial for one in refit.chosen(store, record, 2)] == expected[:2]
