@@ -247,6 +247,18 @@ def test_dropout_masks_have_no_pattern() -> None:
         assert abs((first * other).mean() / 0.25) < 5 / 200
 
 
+def test_a_mask_is_read_off_one_stream_of_bits() -> None:
+    """A unit stays where its 16 bits are below 65536 times `keep`, in masks of any size; so no
+    result changes with how many bits are drawn at a time."""
+    rng, plain = np.random.default_rng(0), np.random.default_rng(0)
+    layer = net.Dropout(0.3, 500, 100, FLOAT64, rng)
+    assert layer.keep == round(0.7 * 65536) / 65536
+    for _ in range(2):
+        kept = plain.bit_generator.random_raw(12_500).view(np.uint16) < layer.keep * 65536
+        masked = layer.forward(np.ones((500, 100)))
+        np.testing.assert_array_equal(masked > 0, kept.reshape(500, 100))
+
+
 @pytest.mark.parametrize("inverted", [True, False])
 def test_dropout_near_one_keeps_something(inverted: bool) -> None:
     """One unit of 65,536 at least, so that what is kept is not divided by nothing."""
