@@ -113,7 +113,7 @@ class History:
         return [self._trials[n] for n in numbers]
 
     def _eligible(self, number: int) -> list[int]:
-        last = max(self._sees(number), self.first - 1, -1)
+        last = max(self._sees(number), self.first - 1)
         return self._numbers[: bisect_right(self._numbers, last)]
 
 

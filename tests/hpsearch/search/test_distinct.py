@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from hpsearch.search.distinct import Distinct
 from hpsearch.search.history import History
 from hpsearch.search.suggest import suggest
-from hpsearch.study.config import Study
+from hpsearch.study.config import Params, Study
 from hpsearch.study.finite import points, size
 from tests.conftest import study
 from tests.hpsearch.command_line import Call, Write
@@ -102,6 +103,29 @@ def test_none_tries_an_enqueued_point_again() -> None:
     for seed in range(10):
         of = study(**choices, search__enqueue=[point], search__seed=seed)
         assert len(set(tried(of, 4))) == 4
+
+
+def test_a_sampler_is_asked_again_twenty_times() -> None:
+    """Then one of the points that are left is drawn, by the trial's own seed: of three, each is."""
+    found = set()
+    for seed in range(20):
+        of = study(
+            network__dropout={"choices": [0.0, 0.1]},
+            training__lr={"choices": [0.1, 0.2]},
+            search__seed=seed,
+        )
+        asked: list[tuple[int, int]] = []
+
+        def draw(number: int, again: int, asked: list[tuple[int, int]] = asked) -> Params:
+            asked.append((number, again))
+            return {"network.dropout": 0.0, "training.lr": 0.1}
+
+        distinct = Distinct(of, History(of), draw)
+        assert distinct.point(0) == {"network.dropout": 0.0, "training.lr": 0.1}
+        assert asked == [(0, 0)]
+        found.add(json.dumps(dict(distinct.point(1))))
+        assert asked == [(0, 0), *((1, again) for again in range(21))]
+    assert found == {json.dumps(point) for point in (points(of.space) or ())[1:]}
 
 
 def test_beyond_the_last_point() -> None:
