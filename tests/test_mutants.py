@@ -36,6 +36,7 @@ def test_every_mutation_is_another_module(module: str) -> None:
         ("x = max(a)", ["x = min(a)"]),
         ("x = np.minimum(a, b)", ["x = np.maximum(a, b)"]),
         ("x = f(a, b=c)", ["x = f(a)"]),
+        ("x = zip(a + b, c, strict=False)", ["x = zip(a - b, c, strict=False)"]),
         ("f(a)", ["pass"]),
         ("if a:\n    x = b\nelse:\n    x = c", ["if not a:\n    x = b\nelse:\n    x = c"]),
         ("x = [a for a in b if c]", ["x = [a for a in b if not c]"]),
@@ -65,6 +66,7 @@ def test_kinds(source: str, expected: list[str]) -> None:
         "raise A(f'{1}', 2)",
         "log.info(1)",
         "assert a is not None",
+        "x = zip(a, b, strict=True)",
     ],
 )
 def test_words_and_types_are_left(source: str) -> None:
