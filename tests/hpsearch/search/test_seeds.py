@@ -1,15 +1,25 @@
-"""The seeds of trials, which every digest hangs on: the same in every version."""
+"""What every digest hangs on beside the study file, seeds first: the same in every version."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
+from hpsearch.search import (
+    distinct,
+    ends,
+    generations,
+    history,
+    narrowing,
+    pruning,
+    race,
+    suggest,
+)
 from hpsearch.search.seeds import Purpose, seed, training_seed
 from tests.conftest import study
 from tests.hpsearch.search.test_race import raced
 
-PURPOSES = {"SAMPLER": 0, "TRAINING": 1, "CONFIRMATION": 2, "TEST": 3}
+PURPOSES = {"SAMPLER": 0, "TRAINING": 1, "CONFIRMATION": 2, "TEST": 3, "REFIT": 4}
 
 
 @pytest.mark.parametrize("again", [0, 3])
@@ -38,3 +48,15 @@ def test_training_seed() -> None:
     assert training_seed(study(), 4) == seed(study(), 4, Purpose.TRAINING)
     assert training_seed(study(training__seed=9), 4) == 9
     assert [training_seed(raced(5), number) for number in (0, 2, 3, 14)] == [0, 0, 1, 4]
+
+
+def test_what_decides_a_trial_beside_its_study_file() -> None:
+    """Numbers that a study is searched with. With another one, what is in a store already would go
+    on with other trials than it would have had, and nobody could run it again."""
+    assert (suggest.SAMPLER_STARTUP, distinct.DRAWS, generations.NSGA_POPULATION) == (10, 20, 20)
+    assert (history.WINDOW, history.BEST, ends.FEWEST) == (512, 25, 20)
+    assert (pruning.PRUNER_STARTUP, pruning.STALL) == (5, 5)
+    assert (pruning.PERCENTILE, pruning.P_THRESHOLD) == (25.0, 0.1)
+    assert (narrowing.BEST, narrowing.MARGIN, narrowing.LEAST) == (0.1, 0.25, 0.1)
+    assert (narrowing.EDGE, narrowing.BEYOND, narrowing.CLEARLY) == (0.1, 0.5, 0.05)
+    assert (race.LEVEL, race.LOOKS, race.TINY) == (0.05, 3, 1e-12)
