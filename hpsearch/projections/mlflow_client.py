@@ -179,7 +179,5 @@ def _make(file: Path, settings: Settings) -> None:
 
 
 def _file(url: sa.URL) -> Path | None:
-    """The file of an SQLite database."""
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return None
-    return Path(url.database).absolute()
+    """The file of an SQLite database; None of another one."""
+    return Path(str(url.database)).absolute() if url.get_backend_name() == "sqlite" else None
