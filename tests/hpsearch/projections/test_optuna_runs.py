@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy as sa
 from filelock import FileLock
 from optuna.trial import TrialState, create_trial
 
 from hpsearch.errors import TrackingError
 from hpsearch.projections import optuna_runs
+from hpsearch.projections.optuna_content import OptunaContent
 from hpsearch.projections.optuna_runs import OptunaRuns
 from hpsearch.projections.written import Written
+from hpsearch.settings import Settings
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS, Workspace
 
 pytestmark = MLFLOWS_WARNINGS
@@ -163,3 +167,47 @@ def test_the_lock_is_free_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert file.name.endswith(f"-{'a' * 32}.lock")
     with FileLock(file, timeout=0):
         pass
+
+
+def test_on_postgresql_the_lock_is_the_databases(
+    fresh_postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One for all hosts, of this study alone; it is free again afterwards, also after a failure."""
+    monkeypatch.setattr(optuna_runs, "_PATIENCE", 0.01)
+    one, other = (sa.create_engine(fresh_postgres, poolclass=sa.NullPool) for _ in range(2))
+    with optuna_runs._advisory(one, 5):
+        stuck = pytest.raises(TrackingError, match="another process is writing this study")
+        with stuck, optuna_runs._advisory(other, 5):
+            pass
+        with optuna_runs._advisory(other, 6):
+            pass
+    with pytest.raises(ValueError, match="made up"), optuna_runs._advisory(one, 5):
+        raise ValueError("made up")
+    with optuna_runs._advisory(other, 5):
+        pass
+
+
+@pytest.mark.parametrize(("dialect", "kind"), [("postgresql", "advisory"), ("sqlite", "file")])
+def test_which_lock(
+    study: optuna.Study,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    dialect: str,
+    kind: str,
+) -> None:
+    """That of the storage where it is PostgreSQL, behind Optuna's cache, too; else a file."""
+    taken: list[str] = []
+
+    def lock(name: str) -> Any:
+        return lambda *_: taken.append(name) or nullcontext()  # type: ignore[func-returns-value]
+
+    monkeypatch.setattr(optuna_runs, "_advisory", lock("advisory"))
+    monkeypatch.setattr(optuna_runs, "_file", lock("file"))
+    engine = type("Engine", (), {"dialect": type("Dialect", (), {"name": dialect})})
+    storage = type("Storage", (), {"engine": engine})
+    of: Any = OptunaContent(study, study.trials[0], None)
+    for each in (storage, type("Cache", (), {"_backend": storage})):
+        asker: Any = type("Study", (), {"_storage": each})
+        with optuna_runs._alone(asker, of, Settings(tmp_path, "sqlite://", "sqlite://")):
+            pass
+    assert taken == [kind, kind]
