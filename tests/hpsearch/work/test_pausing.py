@@ -213,3 +213,51 @@ def test_a_training_of_ones_own_begins_anew(tmp_path: Path) -> None:
     assert made(3, result).trained == 3
     assert np.array_equal(result.curve, curve([[0.5], [1.5], [2.5]]))
     assert not list(tmp_path.iterdir())
+
+
+def test_verify_notices_what_continues_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each promise of a trial that continues another one, broken by hand."""
+    kept = Kept(paused(), tmp_path, monkeypatch)
+    ledger = read(kept.store.database, "small")
+    first, second, *_ = (n for n, trial in ledger.trials.items() if trial.continues is not None)
+    origin = ledger.trials[first].continues
+    assert origin is not None
+
+    def told(number: int = first, pruner: str = "pausing", **changes: Any) -> list[str]:
+        rows = dict(ledger.trials)
+        rows[number] = replace(rows[number], **changes)
+        search = {**ledger.definition["search"], "pruner": pruner}
+        definition = {**ledger.definition, "search": search}
+        look = Look(
+            replace(ledger, trials=rows, definition=definition),
+            (),
+            True,
+            NONE,
+            NONE,
+            None,
+            lambda _: None,
+        )
+        return list(INVARIANTS["continued"](look))
+
+    said = f"trial {first} continues trial {origin}"
+    before, seed = ledger.trials[origin].epochs, ledger.trials[first].seed
+    assert told() == []
+    assert told(pruner="halving")[0] == f"{said}, but the study pauses none"
+    assert told(origin, reason="diverged") == [f"{said}, which is not paused"]
+    assert told(rungs={"continues": first, "epochs_before": 1})[0] == (
+        f"trial {first} continues trial {first}, which is no earlier one"
+    )
+    assert told(seed=seed + 1)[0] == f"{said}, but with other params or another seed"
+    assert told(rungs={"continues": origin}) == [
+        f"{said} and says it trained 0 epochs less, not {before}"
+    ]
+    rungs = ledger.trials[first].rungs
+    twice = told(second, rungs=rungs)
+    assert twice[0] == f"trial {second} continues trial {origin}, as trial {first} does"
+    other = ledger.curves[second]
+    harmed = replace(ledger, curves={**ledger.curves, first: other})
+    look = Look(harmed, (), True, NONE, NONE, None, lambda _: None)
+    harm = f"{said}, but its curve does not begin with that one's"
+    assert next(iter(INVARIANTS["continued"](look))) == harm
