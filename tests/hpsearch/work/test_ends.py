@@ -100,6 +100,18 @@ def test_stores_come_to_the_same_end(fresh_postgres: str, place: Path) -> None:
     store.database.engine.dispose()
 
 
+def test_only_the_epochs_that_a_continuation_adds_count(place: Path) -> None:
+    """Those of the trial that it continues were counted with that one."""
+    paused = {"search__pruner": "pausing", "search__reduction_factor": 2, "training__epochs": 4}
+    of = study(search__max_epochs=40, search__trials=40, search__lag=3, **paused)
+    store, record = ran(replace(of, name="paused"), place, 1)
+    trials = store.trials(record.id)
+    assert record.ended is not None
+    assert record.ended.by == "max_epochs"
+    assert 40 - 4 < sum(trial.trained for trial in trials) <= 40 < sum(t.epochs for t in trials)
+    assert unsound(store, record) == []
+
+
 # -- trials that are entered by hand
 
 
