@@ -52,7 +52,7 @@ def environment(service: str, folder: Path, **others: str) -> dict[str, str]:
 def mlflow_server(folder: Path, password: str = SECRETS["mlflow"]) -> Iterator[str]:
     """A real MLflow server, started as the compose file says; its address.
 
-    Meanwhile this process and its children have the user and the password for it, as workers do.
+    Meanwhile this process and its children have the user and the password for it, as `run` does.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as free:
@@ -82,7 +82,7 @@ def mlflow_server(folder: Path, password: str = SECRETS["mlflow"]) -> Iterator[s
 @contextmanager
 def _logged_in(password: str) -> Iterator[None]:
     login = {
-        "MLFLOW_TRACKING_USERNAME": COMPOSE["x-environment"]["MLFLOW_TRACKING_USERNAME"],
+        "MLFLOW_TRACKING_USERNAME": SERVICES["run"]["environment"]["MLFLOW_TRACKING_USERNAME"],
         "MLFLOW_TRACKING_PASSWORD": password,
     }
     before = {name: os.environ.get(name) for name in login}

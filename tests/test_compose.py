@@ -31,16 +31,13 @@ from tests.postgres import Cluster
 
 def test_hosts_are_services() -> None:
     """Every address in the environment is that of a service, by the driver that is installed."""
-    environment = COMPOSE["x-environment"]
     url = sa.make_url(SECRETS["storage"])
     assert url.drivername == "postgresql+psycopg"
     assert url.host in SERVICES
     role = (ROOT / "docker" / "ledger.sh").read_text()
     assert f"CREATE ROLE {url.username} LOGIN " in role
     assert f"CREATE DATABASE {url.database} OWNER {url.username};" in role
-    assert environment["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
-    for service in ("run", "worker"):
-        assert environment == SERVICES[service]["environment"]
+    assert SERVICES["run"]["environment"]["MLFLOW_TRACKING_URI"] == "http://mlflow:5000"
 
 
 def test_the_file_is_one_of_compose() -> None:
@@ -186,22 +183,29 @@ def test_networks() -> None:
     reach = {name: set(service["networks"]) for name, service in SERVICES.items()}
     assert [name for name in reach if not reach[name] <= internal] == ["mlflow"]
     assert not reach["mlflow"] & reach["postgres"]
+    assert reach["run"] & reach["mlflow"]
     for name in ("run", "worker"):
-        assert reach[name] & reach["mlflow"]
         assert reach[name] & reach["postgres"]
     assert [name for name, service in SERVICES.items() if service.get("ports")] == ["mlflow"]
 
 
 def test_mlflow_is_served_behind_the_guard() -> None:
-    """No service runs MLflow's own server; workers have the password that this one asks for."""
+    """No service runs MLflow's own server; `run` has the password that this one asks for."""
     words = [word for service in SERVICES.values() for word in service.get("command", [])]
     assert "mlflow" not in words
     assert SERVICES["mlflow"]["command"][:3] == ["hpsearch", "ui", "--serve"]
     asked = SERVICES["mlflow"]["environment"]["HPSEARCH_UI_PASSWORD_FILE"]
-    for service in ("run", "worker"):
-        declared = SERVICES[service]["environment"]
-        assert declared["MLFLOW_TRACKING_PASSWORD_FILE"] == asked
-        assert declared["MLFLOW_TRACKING_USERNAME"] == "hpsearch"
+    declared = SERVICES["run"]["environment"]
+    assert declared["MLFLOW_TRACKING_PASSWORD_FILE"] == asked
+    assert declared["MLFLOW_TRACKING_USERNAME"] == "hpsearch"
+
+
+def test_a_worker_cannot_delete_an_experiment() -> None:
+    """It has no password for MLflow, and no network that leads there."""
+    worker, mlflow = SERVICES["worker"], SERVICES["mlflow"]
+    assert worker["environment"].keys() == {"HPSEARCH_STORAGE_FILE"}
+    assert not set(worker["secrets"]) & set(mlflow["secrets"])
+    assert not set(worker["networks"]) & set(mlflow["networks"])
 
 
 def test_no_secret_gets_into_git_or_an_image() -> None:
@@ -242,8 +246,10 @@ def test_same_study_on_postgresql_and_a_server(
             "HPSEARCH_HOME": str(tmp_path / "cluster"),
             "MLFLOW_TRACKING_URI": address,
         }
+        joins = bare | environment("worker", tmp_path / "secrets", storage=fresh_postgres)
+        joins["HPSEARCH_HOME"] = str(tmp_path / "worker")
         run = subprocess.Popen([*command("run"), "--workers", "1"], env=cluster)
-        workers = [_restarted(command("worker"), cluster) for _ in range(2)]
+        workers = [_restarted(command("worker"), joins) for _ in range(2)]
         assert run.wait(120) == 0
         assert [worker.wait(30) for worker in workers] == [0, 0]
 
