@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 LONGEST = 120.0
@@ -77,10 +78,16 @@ class Owner:
 
 
 def _host() -> str:
-    parts = [socket.gethostname().replace(":", "")]
-    for path, read in (("/proc/sys/kernel/random/boot_id", _read), ("/proc/self/ns/pid", _link)):
-        parts.append(read(path))
-    return "/".join(parts)
+    return f"{socket.gethostname().replace(':', '')}/{_space(os.getpid())}"
+
+
+@lru_cache(maxsize=1)
+def _space(_pid: int) -> str:
+    """The boot and the pid namespace, which stay what they are while this process lives.
+
+    A claim asks for them once for each trial that is running, with the study locked.
+    """
+    return f"{_read('/proc/sys/kernel/random/boot_id')}/{_link('/proc/self/ns/pid')}"
 
 
 def _read(path: str) -> str:

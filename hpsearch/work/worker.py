@@ -36,9 +36,9 @@ OUTAGE = 300.0
 """Seconds that a store may be away before its workers give up."""
 _AT_ONCE = 500  # trials that are read at once, so that joining a long study takes little memory
 _LONGEST_PAUSE = 2.0  # seconds between two tries to reach it
-_SOON, _OFTEN = 1.0, 2.0  # seconds to a lease's first renewal, and between two, at most
+SOON, OFTEN = 1.0, 2.0  # seconds to a lease's first renewal, and between two, at most
 _SHOWN = 10_000  # epochs that a running trial shows, at most
-_SHORTEST_WAIT, _LONGEST_WAIT = 0.01, 0.25  # seconds between two looks when there is nothing to do
+SHORTEST_WAIT, LONGEST_WAIT = 0.01, 0.25  # seconds between two looks when there is nothing to do
 
 _Outcome = TypeVar("_Outcome")
 
@@ -95,7 +95,7 @@ class Worker:
             digest = environment.digest(here)
             shelf = None if self._shelf is None else self._shelf.of(digest)
             patiently(stop, lambda: self._store.remember(here, digest))
-            wait = _SHORTEST_WAIT
+            wait = SHORTEST_WAIT
             begun = busy = time.monotonic()
             ran = 0
             while not stop.is_set() and not limits.reached(ran, time.monotonic() - begun):
@@ -104,12 +104,12 @@ class Worker:
                     return
                 if isinstance(claim, Claim):
                     self._run(claim, digest, stop, shelf)
-                    ran, busy, wait = ran + 1, time.monotonic(), _SHORTEST_WAIT
+                    ran, busy, wait = ran + 1, time.monotonic(), SHORTEST_WAIT
                 elif limits.waited(time.monotonic() - busy):
                     return
                 else:
                     stop.wait(wait)
-                    wait = min(2 * wait, _LONGEST_WAIT)
+                    wait = min(2 * wait, LONGEST_WAIT)
 
     def _run(
         self, claim: Claim, environment_digest: str, stop: threading.Event, shelf: Shelf | None
@@ -175,7 +175,7 @@ def patiently(stop: threading.Event, step: Callable[[], _Outcome]) -> _Outcome:
         StoreAwayError: If it stays away, or ``stop`` is set.
     """
     deadline = time.monotonic() + OUTAGE
-    pause = _SHORTEST_WAIT
+    pause = SHORTEST_WAIT
     while True:
         try:
             return step()
@@ -290,9 +290,9 @@ def _renewed(leases: Leases, number: int, rows: Sequence[Row]) -> Iterator[threa
     held.set()
 
     def renew() -> None:
-        pause = _SOON
+        pause = SOON
         while not over.wait(min(pause, leases.lease / 3)):
-            pause = _OFTEN
+            pause = OFTEN
             # A store that is away now may be back before the lease runs out.
             with suppress(StoreError):
                 if not leases.renew(number, curve(rows[:_SHOWN]) if rows else None):

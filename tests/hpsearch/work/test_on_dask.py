@@ -17,6 +17,7 @@ from hpsearch.work import on_dask
 from hpsearch.work.on_dask import OnDask
 from tests.conftest import study
 from tests.hpsearch.command_line import Call, Write, one_line
+from tests.hpsearch.work.crew import digest_of
 
 distributed = pytest.importorskip("distributed")
 
@@ -39,16 +40,20 @@ def _address(cluster: Any) -> str:
     return str(cluster.scheduler_address).replace("tcp://", "dask://")
 
 
-def test_a_study_on_dask(call: Call, write: Write, cluster: Any) -> None:
-    """It ends with the digest that it has anywhere, every trial in MLflow."""
-    here, there = (
-        study(name=name, search__sampler="tpe", search__trials=8) for name in ("here", "there")
+def test_a_study_on_dask(
+    call: Call, write: Write, cluster: Any, tmp_path: Path, fresh_postgres: str
+) -> None:
+    """It ends with the digest of one worker on SQLite and of eight on PostgreSQL."""
+    here, there, shared = (
+        study(name=name, search__sampler="tpe", search__trials=16)
+        for name in ("here", "there", "shared")
     )
     assert call("run", write(here), "--workers", "1", "--no-tracking").code == 0
     on = ("--on", _address(cluster), "--workers", "2", "--worker-resources", "GPU=1")
     ended = call("run", write(there), *on)
     assert (ended.code, "reproduced: " in ended.out) == (0, True), ended.err
-    assert call("digest", "here").out.split()[0] == call("digest", "there").out.split()[0]
+    digests = {call("digest", name).out.split()[0] for name in ("here", "there")}
+    assert digests == {digest_of(shared, tmp_path / "shared", 8, fresh_postgres)}
     assert call("verify", "there").code == 0
 
 
