@@ -7,8 +7,11 @@ validation examples; its best eight, and a baseline, are then confirmed over fiv
 `hpsearch confirm` does, race included. Bias is the mean of a number less its truth; an interval is
 good if it holds the truth in 95 % of the studies.
 
+A confirmation draws the training and validation part again for each seed, or does not
+(`--no-resplit`): then it keeps the examples that the search has chosen by.
+
 With `--held-out` the simulated studies are of other kinds, which nothing was chosen by. With
-`--book N` the book's search is run N times, too: that trains 155 networks each time, half a minute
+`--book N` the book's search is run N times, too: that trains 210 networks each time, 40 seconds
 on an idle core. They are kept in a folder, so that the same command goes on where it was stopped.
 """
 

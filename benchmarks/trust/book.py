@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 import net
 from benchmarks.trust.found import SEEDS, TOP, Found, raced
 from hpsearch.data.datasets import load
-from hpsearch.data.splits import split
+from hpsearch.data.splits import Splits, split
 from hpsearch.search.history import History
 from hpsearch.search.seeds import training_seed
 from hpsearch.search.suggest import suggest
 from hpsearch.study import file as study_file
-from hpsearch.study.config import Params, Study, TrialConfig
+from hpsearch.study.config import DataConfig, Params, Study, TrialConfig
 from hpsearch.training.network import NetworkTraining
 from hpsearch.trust import environment
 from hpsearch.trust.contenders import baseline
@@ -85,13 +85,30 @@ def _measured(study: Study, trainings: Trainings) -> Found:
     found.raw.add(Estimate(float(values[order[0]]), 0, 1), truth, ease)
     found.corrected.add(corrected(right.astype(bool), maximize=True), truth, ease)
     chosen = [*(tried[int(place)] for place in order[:TOP]), baseline(study)]
-    seeds = range(10**6, 10**6 + SEEDS + MORE)
-    scores = np.stack([[trainings(p, seed)[0] for seed in seeds[:SEEDS]] for p in chosen])
-    left, result = raced(scores)
-    winner = chosen[left[result.leader]]
-    truth = float(np.mean([trainings(winner, seed)[1] for seed in seeds[SEEDS:]]))
-    found.confirmed.add(result.estimates[result.leader], truth, ease)
+    found.confirmed.add(*_confirmed(trainings, chosen, resplit=False), ease)
+    found.resplit.add(*_confirmed(trainings, chosen, resplit=True))
     return found
+
+
+def _confirmed(
+    trainings: Trainings, chosen: Sequence[Params], *, resplit: bool
+) -> tuple[Estimate, float]:
+    """What a confirmation says of its winner, and the truth: its mean over further seeds.
+
+    Args:
+        trainings: Of the study.
+        chosen: The configurations.
+        resplit: Whether each seed, the further ones too, sees another training and validation part.
+    """
+    seeds = [
+        partial(trainings, seed=10**6 + place, draw=place + 1 if resplit else None)
+        for place in range(SEEDS + MORE)
+    ]
+    scores = np.stack([[train(params)[0] for train in seeds[:SEEDS]] for params in chosen])
+    left, result = raced(scores.mean(axis=2, keepdims=True) if resplit else scores)
+    winner = chosen[left[result.leader]]
+    truth = float(np.mean([train(winner)[1] for train in seeds[SEEDS:]]))
+    return result.estimates[result.leader], truth
 
 
 class Trainings:
@@ -104,9 +121,8 @@ class Trainings:
 
     def __init__(self, study: Study, folder: Path) -> None:
         self._study = study
-        assert study.data is not None
-        described = study.data.model_dump(exclude={"dataset", "task", "draw"})
-        self._parts = split(load("mnist5k", cache=folder), **described)
+        self._dataset = load("mnist5k", cache=folder)
+        self._parts: dict[int | None, Splits] = {}
         self._code = _code()
         self._kept = sqlite3.connect(folder / "trainings.db", timeout=60, isolation_level=None)
         self._kept.execute(
@@ -119,28 +135,37 @@ class Trainings:
     def __exit__(self, *_: object) -> None:
         self._kept.close()
 
-    def __call__(self, params: Params, seed: int) -> Trained:
-        """Train with these values and seed."""
+    def __call__(self, params: Params, seed: int, draw: int | None = None) -> Trained:
+        """Train with these values and seed, on that draw of the training and validation part."""
         config = self._study.resolve(params, seed)
         assert isinstance(config, TrialConfig)
+        data = config.data.model_copy(update={"draw": draw})
+        config = config.model_copy(update={"data": data})
         key = hashlib.sha256(f"{self._code} {config.model_dump_json()}".encode()).hexdigest()
         query = "SELECT right, tested FROM training WHERE key = ?"
         with closing(self._kept.execute(query, (key,))) as rows:
             row = rows.fetchone()
+        parts = self._drawn(data)
         if row is None:
-            right, tested = self._train(config)
+            right, tested = _trained(config, parts)
             row = np.packbits(right).tobytes(), tested
             self._kept.execute("INSERT OR IGNORE INTO training VALUES (?, ?, ?)", (key, *row))
-        many = len(self._parts.validation.y)
-        bits = np.unpackbits(np.frombuffer(row[0], np.uint8), count=many)
+        bits = np.unpackbits(np.frombuffer(row[0], np.uint8), count=len(parts.validation.y))
         return bits.astype(np.float64), row[1]
 
-    def _train(self, config: TrialConfig) -> tuple[NDArray[np.bool_], float]:
-        training = NetworkTraining(config, self._parts.sealed)
-        for _ in training:
-            pass
-        right = training.outcomes("val_accuracy")
-        return np.asarray(right, np.bool_), training.measures(self._parts.test)[1]
+    def _drawn(self, data: DataConfig) -> Splits:
+        if data.draw not in self._parts:
+            described = data.model_dump(exclude={"dataset", "task"})
+            self._parts[data.draw] = split(self._dataset, **described)
+        return self._parts[data.draw]
+
+
+def _trained(config: TrialConfig, parts: Splits) -> tuple[NDArray[np.bool_], float]:
+    training = NetworkTraining(config, parts.sealed)
+    for _ in training:
+        pass
+    right = training.outcomes("val_accuracy")
+    return np.asarray(right, np.bool_), training.measures(parts.test)[1]
 
 
 def _code() -> str:

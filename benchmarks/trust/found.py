@@ -38,11 +38,14 @@ class Tally:
         self.eased.append(estimate.value - truth - ease)
         self.covered.append(estimate.low <= truth <= estimate.high)
 
-    def row(self, intervals: bool = True) -> str:
-        """Bias with its standard error, without the ease of the draw where known, and coverage."""
-        kinds = [self.off] if self.off == self.eased else [self.off, self.eased]
+    def row(self, eased: bool, intervals: bool = True) -> str:
+        """Bias with its standard error, that without the ease of the draw if asked, and coverage.
+
+        Where draws are many, or the validation examples are of no draw, there is no ease.
+        """
+        known = [_mean(self.eased) if self.off != self.eased else ""] * eased
         covered = f"{np.mean(self.covered):.1%}" if intervals else ""
-        return " | ".join([*map(_mean, kinds), covered])
+        return " | ".join([_mean(self.off), *known, covered])
 
 
 def _mean(off: list[float]) -> str:
@@ -73,13 +76,13 @@ class Found:
 
     def table(self) -> str:
         """Its rows, below a head."""
+        eased = self.raw.off != self.raw.eased
         rows = {
-            "best value of the search": self.raw.row(intervals=False),
-            "corrected": self.corrected.row(),
-            "confirmed": self.confirmed.row(),
+            "best value of the search": self.raw.row(eased, intervals=False),
+            "corrected": self.corrected.row(eased),
+            "confirmed, `--no-resplit`": self.confirmed.row(eased),
+            "confirmed": self.resplit.row(eased),
         }
-        if self.resplit.off:
-            rows["confirmed, `--resplit`"] = self.resplit.row()
         return "\n".join(f"| {name} | {row} |" for name, row in rows.items())
 
     def calibration(self) -> str:

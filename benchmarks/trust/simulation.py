@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.trust.found import Found, Numbers, raced
 from hpsearch.trust.selection import Estimate, corrected
 
+POOL = 5
+"""How many times as many examples the training and validation part have together: other draws of
+the validation part are from these, so that a fifth of each is what the search has chosen by."""
+Places: TypeAlias = NDArray[np.intp]
 _NORMAL = np.linspace(-4, 4, 161)
 _SHARE = np.exp(-(_NORMAL**2) / 2) / np.exp(-(_NORMAL**2) / 2).sum()
 _SKILLS = np.linspace(-9, 9, 1801)
@@ -102,9 +108,9 @@ def _study(rng: np.random.Generator, world: World) -> Found:
     hard = rng.normal(0, 1, world.examples)
     suits = rng.normal(0, world.suits, (len(skill), world.examples))
 
-    def right(places: Numbers, luck: Numbers, hard: Numbers, suits: Numbers) -> Numbers:
+    def right(places: Places, luck: Numbers, hard: Numbers, suits: Numbers) -> NDArray[np.bool_]:
         chance = _logistic((skill[places] + luck)[:, None] - hard - suits)
-        return rng.random(chance.shape) < chance
+        return np.asarray(rng.random(chance.shape) < chance, np.bool_)
 
     luck = rng.normal(0, world.luck, world.trials)
     tried = right(np.arange(world.trials), luck, hard, suits[:-1])
@@ -117,14 +123,17 @@ def _study(rng: np.random.Generator, world: World) -> Found:
     chosen = np.append(np.argsort(-values, kind="stable")[: world.top], world.trials)
     truths = np.interp(skill[chosen][:, None] + world.luck * _NORMAL, _SKILLS, table) @ _SHARE
     shape = len(chosen), world.seeds
+    beside = (POOL - 1) * world.examples
+    hard = np.append(hard, rng.normal(0, 1, beside))
+    suits = np.append(suits[chosen], rng.normal(0, world.suits, (len(chosen), beside)), axis=1)
     for tally, again in ((found.confirmed, False), (found.resplit, True)):
         scores = np.empty((*shape, world.examples))
         for seed in range(world.seeds):
+            drawn = np.arange(world.examples)
             if again:
-                hard = rng.normal(0, 1, world.examples)
-                suits = rng.normal(0, world.suits, suits.shape)
+                drawn = rng.choice(len(hard), world.examples, replace=False)
             scores[:, seed] = right(
-                chosen, rng.normal(0, world.luck, len(chosen)), hard, suits[chosen]
+                chosen, rng.normal(0, world.luck, len(chosen)), hard[drawn], suits[:, drawn]
             )
         left, said = raced(scores.mean(axis=2, keepdims=True) if again else scores)
         tally.add(said.estimates[said.leader], float(truths[left[said.leader]]))

@@ -32,7 +32,7 @@ TOP, SEEDS = 8, 5
 app = typer.Typer()
 
 
-@app.command(epilog="Example: hpsearch confirm book --top 8 --seeds 5 --resplit")
+@app.command(epilog="Example: hpsearch confirm book --top 8 --seeds 5")
 def confirm(
     name: Name,
     top: Annotated[
@@ -43,11 +43,13 @@ def confirm(
         int | None, typer.Option(min=2, max=1000, help=f"New seeds for each. Default: {SEEDS}.")
     ] = None,
     resplit: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--resplit", help="Draw the training and validation part again for each seed."
+            "--resplit/--no-resplit",
+            help="Draw the training and validation part again for each seed, or keep those of the "
+            "search. Default: draw again, except for a training of your own.",
         ),
-    ] = False,
+    ] = None,
     workers: Workers = None,
     no_tracking: NoTracking = False,
     as_json: Json = False,
@@ -93,7 +95,7 @@ def searched(store: Store, name: str) -> StudyRecord:
 
 
 def asked(
-    store: Store, record: StudyRecord, top: int | None, seeds: int | None, resplit: bool
+    store: Store, record: StudyRecord, top: int | None, seeds: int | None, resplit: bool | None
 ) -> Study:
     """The confirmation that is asked for; one that is in the store already is gone on with.
 
@@ -114,12 +116,10 @@ def asked(
     stored = find(store, definition.name)
     if stored is None or stored.study.given == definition.given:
         return definition
-    if (top, seeds, resplit) == (None, None, False):
+    if (top, seeds, resplit) == (None, None, None):
         return stored.study
-    assert stored.study.given is not None
-    many, few = len(stored.study.given.configurations), len(stored.study.given.seeds)
     raise UsageError(
-        f"{stored.name!r} is in the store with {many} other configurations or {few} other seeds; "
+        f"{stored.name!r} is in the store with other configurations, seeds or draws of the data; "
         f"leave the options out, or delete it first: {settings.program()} delete "
         f"{word(stored.name)}"
     )

@@ -216,7 +216,7 @@ class Study(Kept):
         *,
         top: int | None = None,
         seeds: int | None = None,
-        resplit: bool = False,
+        resplit: bool | None = None,
         workers: int | None = None,
         tracking: bool = True,
     ) -> Confirmation:
@@ -225,7 +225,8 @@ class Study(Kept):
         Args:
             top: How many of the best trials, 8 by default; a baseline comes beside them.
             seeds: New seeds for each, 5 by default.
-            resplit: Whether to draw the training and validation part again for each seed.
+            resplit: Whether to draw the training and validation part again for each seed. None
+                does so, except for a training of your own.
             workers: Processes, as of ``run``.
             tracking: Whether MLflow is written, too.
 

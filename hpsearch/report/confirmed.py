@@ -19,7 +19,7 @@ def rows(found: Confirmation) -> list[list[str]]:
             views.value_(each.searched),
             views.value_(each.mean, 3),
             views.estimate(each.estimate),
-            f"{each.best:.2f}",
+            views.chance(each.best),
             f"{each.seeds}/{found.seeds}",
             each.out or "",
         ]
@@ -29,10 +29,11 @@ def rows(found: Confirmation) -> list[list[str]]:
 
 def winner(found: Confirmation) -> str:
     """Who it is, and what to expect of it."""
+    what = "new seeds and draws of the data" if found.resplit else "new seeds"
     said = (
-        f"confirmed over {found.seeds} new seeds: {found.winner.name}, {found.metric} "
+        f"confirmed over {found.seeds} {what}: {found.winner.name}, {found.metric} "
         f"{views.estimate(found.winner.estimate)}, the best of {len(found.contenders)} with "
-        f"probability {found.winner.best:.2f}"
+        f"probability {views.chance(found.winner.best)}"
     )
     return said if found.resplit else f"{said}; on the validation examples of the search"
 
@@ -47,10 +48,12 @@ def remarks(found: Confirmation) -> list[str]:
         first = found.contenders[0]
         searched, mean = views.value_(first.searched), views.value_(first.mean, 3)
         share = (
-            f"{views.value_(found.luck, 2)} of it was luck" if found.luck > 0 else "none was luck"
+            f"about {views.value_(found.luck, 2)} of it was luck"
+            if found.luck > 0
+            else "none of it was luck"
         )
         said.append(
-            f"the search's best value was {searched} ({first.name}); over new seeds the same "
+            f"the search's best value was {searched} ({first.name}); confirmed, the same "
             f"configuration comes to {mean}: {share}"
         )
     if found.newer:

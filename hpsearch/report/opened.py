@@ -56,7 +56,7 @@ def _result(result: Opened) -> str:
         return f"{result.metric} {estimate} of the refit's {many} {where}"
     said = f"{result.metric} {estimate} of {name} {where} with {result.seeds} seeds"
     if result.baseline is not None:
-        said += f"; the baseline {views.value_(result.baseline, 3)}"
+        said += f"; the baseline comes to {views.value_(result.baseline, 3)}"
     if result.better is not None:
-        said += f", better than it with probability {result.better:.2f}"
+        said += f", and {name} is better with probability {views.chance(result.better)}"
     return said

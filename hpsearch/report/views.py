@@ -153,12 +153,12 @@ def correction(corrected: Correction) -> dict[str, Any] | None:
 
 
 def corrected(study: Study, corrected: Correction) -> str:
-    """What is to be expected of the best configuration on other examples, in one sentence."""
+    """What is to be expected of the best trial's weights on other examples, in one sentence."""
     if corrected.estimate is None:
         return f"no corrected value: {corrected.reason}"
     said = (
         f"corrected for choosing the best of {corrected.chosen_from}: "
-        f"{study.search.metric} {estimate(corrected.estimate)}"
+        f"{study.search.metric} {estimate(corrected.estimate)} with the same seed"
     )
     if corrected.led:
         said += "; the search itself used these examples, which this does not correct"
@@ -171,6 +171,13 @@ def estimate(found: Estimate | None, digits: int = 3) -> str:
         return "-"
     value, low, high = (value_(each, digits) for each in (found.value, found.low, found.high))
     return f"{value} ({low} to {high})"
+
+
+def chance(probability: float) -> str:
+    """A probability as draws tell it: never that something is certain."""
+    if probability < 0.005 or probability >= 0.995:
+        return "<0.01" if probability < 0.5 else ">0.99"
+    return f"{probability:.2f}"
 
 
 def edge(found: Edge) -> str:
@@ -248,8 +255,8 @@ def caution(study: Study, counts: Counts, validation: int | None) -> str:
     if looked < 2 or not study.search.metric.startswith("val"):
         return ""
     on = "" if validation is None else f" on {validation} validation examples"
-    other = "less" if study.search.direction == "maximize" else "more"
-    return f"the best of {looked}{on} is optimistic: expect {other} on other examples"
+    other = "more" if study.search.direction == "maximize" else "less"
+    return f"the best of {looked}{on} is optimistic: expect no {other} on other examples"
 
 
 def duration(seconds: float) -> str:

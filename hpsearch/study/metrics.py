@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from math import inf
 
 NETWORK_METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 REGRESSION_METRICS = ("train_loss", "train_r2", "val_loss", "val_r2")
@@ -13,6 +14,12 @@ TEST_METRICS = {
     "regression": ("test_loss", "test_r2"),
 }
 """What is reported, once, of the sealed part."""
+_BOUNDS = {"loss": (0.0, inf), "accuracy": (0.0, 1.0), "f1": (0.0, 1.0), "r2": (-inf, 1.0)}
+
+
+def bounds(metric: str) -> tuple[float, float]:
+    """Between which values a metric of a network lies, whatever part it is of."""
+    return _BOUNDS.get(metric.partition("_")[2], (-inf, inf))
 
 
 def network_metrics(task: str, report: Collection[str]) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def _single(study: Study, folder: Path, cache: Path) -> Trainer:
 
             return WholeTrainer(splits.sealed, lambda: facts(dataset, splits))
 
-        @lru_cache(maxsize=32)
+        @lru_cache(maxsize=max(2, study.folds))  # one draw of the data comes after the other
         def redrawn(draw: int | None, fold: int | None) -> Parts:
             other = described.model_copy(update={"draw": draw, "fold": fold})
             return _parts_of(dataset, other).sealed

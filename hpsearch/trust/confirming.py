@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from hpsearch.errors import UnknownStudyError
 from hpsearch.ledger.records import Outcomes, State, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.study.given import GivenConfig
+from hpsearch.study.metrics import bounds
 from hpsearch.study.section import Params
 from hpsearch.trust.confirmation import Confirmed, Scores, confirmed
 from hpsearch.trust.selection import Estimate
@@ -128,6 +130,7 @@ def compared(
     assert given is not None
     many, maximize = len(given.configurations), search.direction == "maximize"
     scores = _scores(given, trials, outcomes)
+    least, most = bounds(search.metric) if own.study.data is not None else (-inf, inf)
     whole = [place for place in range(many) if len(scores[place]) == len(given.seeds)]
     found = None
     if whole and len(given.seeds) > 1:
@@ -150,7 +153,7 @@ def compared(
                 searched=None,
                 seeds=len(scores[place]),
                 mean=float(scores[place].mean()) if len(scores[place]) else None,
-                estimate=estimate,
+                estimate=estimate and estimate.within(least, most),
                 best=best,
                 out=None if place in whole else reasons[place],
             )

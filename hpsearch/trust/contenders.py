@@ -29,7 +29,7 @@ _LONGEST = 128
 
 
 def to_confirm(
-    record: StudyRecord, complete: Sequence[Trial], *, top: int, seeds: int, resplit: bool
+    record: StudyRecord, complete: Sequence[Trial], *, top: int, seeds: int, resplit: bool | None
 ) -> Study:
     """The study that confirms another one's best trials.
 
@@ -38,7 +38,8 @@ def to_confirm(
         complete: Its COMPLETE trials, the best first.
         top: How many different configurations, the best first; the baseline comes behind them.
         seeds: How many new seeds each is trained with.
-        resplit: Whether each seed sees another draw of the training and validation part.
+        resplit: Whether each seed sees another draw of the training and validation part. None
+            draws them again where that can be.
 
     Raises:
         UsageError: If it cannot be confirmed so.
@@ -49,6 +50,8 @@ def to_confirm(
             f"{study.name!r} trains with {_own(study)}, which alone knows its validation "
             f"examples; leave --resplit out"
         )
+    if resplit is None:
+        resplit = study.data is not None
     chosen, own = best(complete, top), baseline(study)
     if all(dumps(one.values) != dumps(own) for one in chosen):
         chosen.append(Configuration(values=own))

@@ -27,6 +27,10 @@ class Estimate:
     low: float
     high: float
 
+    def within(self, least: float, most: float) -> Estimate:
+        """The same, without what no value can be: an accuracy lies between 0 and 1."""
+        return Estimate(*(min(max(one, least), most) for one in (self.value, self.low, self.high)))
+
 
 def corrected(
     outcomes: NDArray[Any],
@@ -42,6 +46,11 @@ def corrected(
     2018, Algorithm 2): draw the examples with replacement, choose the trial that is best on those
     drawn, score it on those left out; the mean over all draws. It corrects for the last choice
     among these trials. It cannot correct for a search that was led by the same examples.
+
+    The mean of one trial's score on the examples left out is its value, over all possible draws. So
+    of each draw, only by how much the chosen trial differs there from the best one is taken, and
+    added to the value of that: a control variate, which takes away most of the draws' noise, and
+    all of it where every draw chooses the same trial.
 
     The interval is Wilson's at that mean where each example is right or wrong, since the percentile
     interval of the draws is too wide. Elsewhere it is the normal interval of a mean, with the
@@ -65,6 +74,7 @@ def corrected(
     if not np.isfinite(scores).all():
         raise ValueError("every score must be finite")
     sign = 1.0 if maximize else -1.0
+    best = scores[int((sign * scores.mean(axis=1)).argmax())]
     rng = np.random.default_rng(seed)
     total = 0.0
     counted = 0
@@ -73,13 +83,12 @@ def corrected(
         chosen = (sign * (drawn @ scores.T)).argmax(axis=1)  # the first of equals
         left_out = drawn == 0
         there = left_out.any(axis=1)  # with two examples one draw may take both
-        means = (scores[chosen] * left_out).sum(axis=1)[there] / left_out.sum(axis=1)[there]
-        total += float(means.sum())
+        gaps = ((scores[chosen] - best) * left_out).sum(axis=1)[there]
+        total += float((gaps / left_out.sum(axis=1)[there]).sum())
         counted += int(there.sum())
-    value = total / counted
+    value = float(best.mean()) + total / counted
     if binary:
-        return wilson(value, examples)
-    best = scores[int((sign * scores.mean(axis=1)).argmax())]
+        return wilson(min(max(value, 0.0), 1.0), examples)
     half = Z95 * float(best.std(ddof=1)) / math.sqrt(examples)
     return Estimate(value, value - half, value + half)
 

@@ -91,7 +91,7 @@ def test_said_by_best_report_and_mlflow(store: Store, home: Path, call: Call) ->
     for name in ("small", "small/confirm"):
         Projector(store, name, Settings(home, "", f"sqlite:///{home / 'mlflow.db'}")).sync()
     shown = call("best", "small")
-    assert shown.out.startswith("confirmed over 3 new seeds: ")
+    assert shown.out.startswith("confirmed over 3 new seeds and draws of the data: ")
     document = call("best", "small", "--json").json["confirmed"]
     assert document["confirmation"] == "small/confirm"
     assert [one["trial"] for one in document["configurations"]][-1] is None
@@ -126,13 +126,19 @@ def test_the_command(store: Store, call: Call) -> None:
     assert first.code == 0, first.err
     lines = first.out.splitlines()
     assert [line.split()[0] for line in lines[2:5]] == ["trial", "trial", "baseline"]
-    assert lines[5].startswith("confirmed over 2 new seeds: ")
+    assert lines[5].startswith("confirmed over 2 new seeds and draws of the data: ")
+    assert "examples of the search" not in first.out
     digest = call("digest", "small/confirm").out
     again = call("confirm", "small", "--json", "--no-tracking")
     assert again.json["seeds"] == 2
     assert call("digest", "small/confirm").out == digest
     other = one_line(call("confirm", "small", "--seeds", "3"))
-    assert "is in the store with 3 other configurations or 2 other seeds" in other
+    assert "is in the store with other configurations, seeds or draws of the data" in other
+    assert one_line(call(*asked, "--no-resplit")) == other
+    assert call("delete", "small/confirm", "--yes", "--no-tracking").code == 0
+    kept = call(*asked, "--no-resplit").out.splitlines()[5]
+    assert kept.startswith("confirmed over 2 new seeds: ")
+    assert kept.endswith("; on the validation examples of the search")
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_once(store: Store, home: Path, call: Call) -> None:
     first = call(*asked)
     assert first.code == 0, first.err
     assert first.out.startswith("test part, opened once: test_accuracy 0.")
-    assert " examples, trained on 90 with 2 seeds; the baseline 0." in first.out
+    assert " examples, trained on 90 with 2 seeds; the baseline comes to 0." in first.out
     digest = call("digest", "small/test").out
     again = call(*asked)
     assert (again.code, again.out) == (2, first.out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hpsearch.ledger.records import Counts
-from hpsearch.report.views import caution
+from hpsearch.report.views import caution, chance
 from tests.conftest import study
 
 
@@ -29,21 +29,21 @@ def counts(complete: int, pruned: int = 0) -> Counts:
             "val_accuracy",
             6,
             0,
-            "the best of 6 on 30 validation examples is optimistic: expect less",
+            "the best of 6 on 30 validation examples is optimistic: expect no more",
         ),
         (
             "val_accuracy",
             2,
             4,
-            "the best of 6 on 30 validation examples is optimistic: expect less",
+            "the best of 6 on 30 validation examples is optimistic: expect no more",
         ),
         (
             "val_accuracy",
             1,
             1,
-            "the best of 2 on 30 validation examples is optimistic: expect less",
+            "the best of 2 on 30 validation examples is optimistic: expect no more",
         ),
-        ("val_loss", 6, 0, "the best of 6 on 30 validation examples is optimistic: expect more"),
+        ("val_loss", 6, 0, "the best of 6 on 30 validation examples is optimistic: expect no less"),
     ],
 )
 def test_caution(metric: str, complete: int, pruned: int, said: str) -> None:
@@ -58,3 +58,9 @@ def test_caution(metric: str, complete: int, pruned: int, said: str) -> None:
 def test_no_caution(metric: str, complete: int) -> None:
     """One trial alone was not chosen, and a training metric promises nothing."""
     assert caution(study(search__metric=metric), counts(complete), 30) == ""
+
+
+def test_nothing_is_certain() -> None:
+    """A probability that was counted over draws is neither 0 nor 1."""
+    shown = {0.0: "<0.01", 0.004: "<0.01", 0.25: "0.25", 0.994: "0.99", 1.0: ">0.99"}
+    assert list(map(chance, shown)) == list(shown.values())

@@ -54,9 +54,10 @@ def test_the_best_and_the_baseline() -> None:
     assert found.seeds == [seed(study(), n, Purpose.CONFIRMATION) for n in range(2)]
     assert (len(set(found.seeds)), found.draws, found.part) == (2, [1, 2], "validation")
     assert (definition.name, found.study) == ("small/confirm", "small")
-    plain = confirming(study(), at(0.1)).given
-    assert plain is not None
-    assert plain.draws is None
+    for resplit, draws in ((None, [1, 2]), (False, None)):
+        again = confirming(study(), at(0.1), resplit=resplit).given
+        assert again is not None
+        assert again.draws == draws
 
 
 def test_the_baseline_is_one_of_them_once() -> None:
@@ -164,6 +165,9 @@ def test_an_own_training_has_no_other_draws(objective: dict[str, Any], own: str)
     tried = study_file.parse({"name": "own", "objective": objective, "params": params})
     definition = confirming(tried)
     assert definition.search.metric == "val_loss"
+    unasked = confirming(tried, resplit=None).given
+    assert unasked is not None
+    assert unasked.draws is None
     assert "seed" not in definition.definition()["objective"]
     with pytest.raises(UsageError, match=f"'own' trains with {own}, .* leave --resplit out"):
         confirming(tried, resplit=True)

@@ -73,11 +73,12 @@ def test_draws_take_little_memory() -> None:
 
 
 def test_one_trial_is_not_corrected_away() -> None:
-    """Where nothing was chosen, the estimate is the value, but for the draws' noise."""
-    right = np.zeros((1, 100), dtype=bool)
-    right[0, :80] = True
-    estimate = corrected(right, maximize=True)
-    assert pytest.approx(0.8, abs=0.005) == estimate.value
+    """Where nothing was chosen, or one is the best whatever is drawn, the estimate is its value."""
+    right = np.zeros((3, 100), dtype=bool)
+    right[1, :80] = True
+    right[2, 20:30] = True
+    for trials in (right[1:2], right):
+        assert corrected(trials, maximize=True) == wilson(0.8, 100)
 
 
 def test_losses_are_minimized() -> None:
@@ -92,8 +93,9 @@ def test_losses_are_minimized() -> None:
 
 
 def test_draws_by_hand() -> None:
-    """Choose by the examples that were drawn, score on those left out, and take the mean."""
+    """Choose by those drawn; on those left out, by how much does it differ from the best of all?"""
     scores = np.random.default_rng(3).normal(size=(3, 4))
+    best = scores[scores.mean(axis=1).argmin()]
     rng, total, counted = np.random.default_rng(7), 0.0, 0
     while counted < 150:
         taken = rng.integers(0, 4, size=(min(100, 150 - counted), 4))
@@ -101,11 +103,10 @@ def test_draws_by_hand() -> None:
             left = [example for example in range(4) if example not in draw]
             if left:
                 chosen = min(range(3), key=lambda trial: scores[trial, draw].sum())
-                total += scores[chosen, left].mean()
+                total += scores[chosen, left].mean() - best[left].mean()
                 counted += 1
     found = corrected(scores, maximize=False, seed=7, resamples=150)
-    assert found.value == pytest.approx(total / counted)
-    best = scores[scores.mean(axis=1).argmin()]
+    assert found.value == pytest.approx(best.mean() + total / counted)
     half = 1.96 * best.std(ddof=1) / 2
     assert found.low == pytest.approx(found.value - half, abs=1e-4)
     assert found.high == pytest.approx(found.value + half, abs=1e-4)
