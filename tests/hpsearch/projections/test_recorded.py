@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 from hpsearch.errors import UsageError
 from hpsearch.ledger.records import State, curve
 from hpsearch.ledger.transfer import take
+from hpsearch.projections import recorded as of_runs
 from hpsearch.projections.recorded import recorded
 from hpsearch.projections.run_content import NUMBER, PARENT
 from hpsearch.trust import environment
@@ -111,3 +113,14 @@ def test_a_budget_covers_the_trial(book: Workspace) -> None:
     one = damaged(book, number="40")
     assert recorded(book.settings, one).budget == 41
     assert replace(recorded(book.settings, one), budget=0).trials[0]["number"] == 40
+
+
+def test_an_artifact_has_a_bounded_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever wrote it; and what is no text is read as far as it is one."""
+    monkeypatch.setattr(of_runs, "_MOST", 9)
+    file = tmp_path / "study.toml"
+    file.write_bytes(b"a\xff" + b"b" * 7)
+    assert of_runs._text(str(file), "MLflow run a", "study.toml") == "a\ufffd" + "b" * 7
+    file.write_bytes(b"a" * 10)
+    with pytest.raises(UsageError, match=r"MLflow run a: study\.toml is too large"):
+        of_runs._text(str(file), "MLflow run a", "study.toml")
