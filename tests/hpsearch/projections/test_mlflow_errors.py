@@ -114,6 +114,25 @@ def test_what_is_an_outage(make: Callable[[], Exception]) -> None:
     assert TrackingAwayError is mlflow_errors.kind(wrapped(make()))
 
 
+@pytest.mark.parametrize(
+    ("code", "away"),
+    [
+        ("INTERNAL_ERROR", True),  # 500
+        ("TEMPORARILY_UNAVAILABLE", True),  # 503
+        ("REQUEST_LIMIT_EXCEEDED", True),  # 429
+        ("CANCELLED", False),  # 499
+        ("RESOURCE_ALREADY_EXISTS", False),
+        ("PERMISSION_DENIED", False),
+    ],
+)
+def test_what_a_server_answers(code: str, away: bool) -> None:
+    """A fault of its own, or that it has too much to do, ends by itself; a refusal does not."""
+    from mlflow.exceptions import RestException
+
+    error = RestException({"error_code": code, "message": "made up"})
+    assert mlflow_errors.kind(error) is (TrackingAwayError if away else TrackingError)
+
+
 def test_a_login_is_asked_for() -> None:
     """A password that is missing or wrong is told as that."""
     from mlflow.exceptions import RestException
