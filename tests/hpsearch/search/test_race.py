@@ -103,6 +103,13 @@ def test_equal_gaps_of_two_seeds_drop_nobody() -> None:
     assert behind(np.array([[0.75, 0.70], [0.74, 0.69]]), maximize=True) == []
 
 
+def test_two_seeds_are_enough_where_it_is_clear() -> None:
+    """Of two configurations, one that is far behind by nearly the same with both."""
+    values = np.array([[0.9, 0.91], [0.1, 0.111]])
+    assert behind(values, maximize=True) == [1]
+    assert behind(values, maximize=False) == [0]
+
+
 @pytest.mark.parametrize("others", [1, 3])
 @pytest.mark.parametrize("looks", [3, 5])
 @pytest.mark.parametrize("paired", [True, False])
