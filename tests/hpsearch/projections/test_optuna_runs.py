@@ -109,6 +109,17 @@ def test_what_is_wrong_is_put_right(book: Workspace, study: optuna.Study) -> Non
     assert not tracker.sync()
 
 
+def test_a_run_that_lost_its_number(book: Workspace, study: optuna.Study) -> None:
+    """It stands below the study's own and is no trial's: its trial gets another."""
+    tracker = OptunaRuns(study, book.settings)
+    tracker.sync()
+    lost = runs(book)["0"].info.run_id
+    book.client.delete_tag(lost, NUMBER)
+    told = tracker.sync()
+    assert told.removed == [f"run {lost} deleted: a run without a trial's number"]
+    assert (told.mlflow, runs(book).keys()) == (1, {None, "0", "1"})
+
+
 @pytest.mark.parametrize(("lacks", "removed"), [("value", 0), ("other", 1)])
 def test_one_that_was_cut_short(
     book: Workspace, study: optuna.Study, lacks: str, removed: int
