@@ -138,8 +138,8 @@ def test_whole_numbers_and_steps_stay_on_their_grid() -> None:
 def test_lucky_guesses_are_not_among_the_best() -> None:
     """Where most of a range does no better than guessing, the best of many guesses are passed over.
 
-    Three trials in four guess between 0 and 0.22; from 1e-3 on they come to 0.1 to 0.25. Of the best
-    tenth, some are guesses. Without them the best lie at the upper end, and the range grows.
+    Three trials in four guess between 0 and 0.22; from 1e-3 on they come to 0.1 to 0.25. Some of
+    the best tenth are guesses. Without them the best lie at the upper end, and the range grows.
     """
     rng = random.Random(3)
 
