@@ -34,7 +34,7 @@ def test_killed_and_resumed(home: Path, tmp_path: Path, hpsearch: Run) -> None:
     calm = Store(Database(f"sqlite:///{tmp_path / 'peace' / 'studies.db'}"))
     other = calm.study("small")
     trials = calm.ranked(other, calm.trials(other.id))
-    run(tmp_path / "peace", to_confirm(other, trials, top=2, seeds=3, resplit=False))
+    run(tmp_path / "peace", to_confirm(other, trials, top=2, seeds=3, resplit=None))
     run(tmp_path / "peace", to_test(calm, other, seeds=2, opening=1))
     for command in (
         ["confirm", "small", "--top", "2", "--seeds", "3", "--workers", "2"],
