@@ -135,11 +135,11 @@ def _faults(looked: Audit) -> list[str]:
     if len(looked.doubled) > _SHOWN:
         lines.append(f"DOUBLED: {len(looked.doubled) - _SHOWN} more groups")
     for word, what, found in (
-        ("MISSING", "no trial has the numbers", looked.missing),
-        ("NO RUN", "MLflow has no run of the trials", looked.lost),
-        ("NO TRIAL", "MLflow has runs of no trial:", looked.strays),
-        ("TWICE", "MLflow has several runs of the trials", looked.twice),
-        ("RUNNING", "MLflow has runs that are still RUNNING, of trials that ended:", looked.dead),
+        ("MISSING", "numbers that no trial has:", looked.missing),
+        ("NO RUN", "trials without a run in MLflow:", looked.lost),
+        ("NO TRIAL", "runs in MLflow without a trial:", looked.strays),
+        ("TWICE", "trials with several runs in MLflow:", looked.twice),
+        ("RUNNING", "runs in MLflow that are still RUNNING, of trials that ended:", looked.dead),
     ):
         if found:
             lines.append(f"{word}: {what} {_listed(found)}")
