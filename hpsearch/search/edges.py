@@ -6,10 +6,13 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from hpsearch.search.narrowing import BEYOND, EDGE
+from hpsearch.search.narrowing import BEYOND
 from hpsearch.search.rounds import valid
 from hpsearch.study.config import Params, Range, Space, Study, Value
 from hpsearch.study.rounds import EPOCHS
+
+EDGE = 0.1
+"""A value within this share of a range's width lies at its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ def edges(
             continue
         low = ends == {-1}
         wider = _lower(open_) if low else _higher(open_)
-        if wider != open_ and valid(study, path, wider):
+        grows = wider.low < open_.low if low else wider.high > open_.high
+        if grows and valid(study, path, wider):
             yield Edge(path, float(str(params[path])), low, open_, wider)
 
 
@@ -68,12 +72,13 @@ def _lower(open_: Range) -> Range:
     else:
         low = open_.low - _further(open_)
         low = max(low, 0) if open_.low >= 0 else low
-    return replace(open_, low=max(1, math.floor(low)) if _counts(open_) else _typed(open_, low))
+    low = max(1, math.floor(low)) if _counts(open_) else _typed(open_, low)
+    return replace(open_, low=low, high=_typed(open_, open_.high))
 
 
 def _higher(open_: Range) -> Range:
     high = open_.high * 10 if open_.log else open_.high + _further(open_)
-    return replace(open_, high=_typed(open_, high))
+    return replace(open_, low=_typed(open_, open_.low), high=_typed(open_, high))
 
 
 def _further(open_: Range) -> float:

@@ -42,6 +42,17 @@ def test_what_to_try(path: str, table: dict[str, Any], value: float, expected: A
     assert found == ({} if expected is None else {path: expected})
 
 
+def test_ends_are_told_round() -> None:
+    """A range that rounds have moved about has ends that a person can read."""
+    of = study(training__lr={"low": 9.999999999999982e-09, "high": 1e-2, "log": True})
+    (edge,) = edges(of, of.space, {"training.lr": 9e-3})
+    assert edge.wider.ends() == (1e-8, 0.1)
+    (edge,) = edges(of, of.space, {"training.lr": 2e-8})
+    assert edge.wider.ends() == (1e-9, 1e-2)
+    of = study(network__dropout={"low": 0.0, "high": 0.30000000000000004})
+    assert not list(edges(of, of.space, {"network.dropout": 0.01}))
+
+
 def test_which_end() -> None:
     """Its value, and whether that is at the lower end; a place without a value lies nowhere."""
     of = study()
