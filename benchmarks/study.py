@@ -1,12 +1,13 @@
 """What does a whole search take, from the command to its last line?
 
-    python -m benchmarks.study [--trials N]
+    python -m benchmarks.study [--trials N] [--repeat N] [--torch PYTHON]
 
 `hpsearch run book --workers 2`, as a process in an empty workspace: start, schemas, training, every
 trial in the ledger, in Optuna's storage and in MLflow, the best trained again. Against it as many
 trials in the book's own manner (float64, layers as objects, memory taken anew at each step), one
-after another in one process, with no tracking at all and with as many BLAS threads as do it best.
-Wall-clock time; both are run in turn, so repeat it where the machine is not idle.
+after another in one process, with no tracking at all and with as many BLAS threads as do it best;
+and the same search as one writes it today with PyTorch, Optuna and MLflow (`usual.py`), where a
+Python has these. Wall-clock time, in turns; medians, and a warning where they were not steady.
 """
 
 from __future__ import annotations
@@ -17,6 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+UNSTEADY = 0.1
+"""The share by which the times of one way may differ on an idle machine."""
 
 
 def hpsearch(trials: int) -> float:
@@ -53,22 +60,78 @@ def in_the_books_manner(trials: int) -> float:
     return seconds(trials, threads)
 
 
+def as_usual(python: str, trials: int) -> float:
+    """Seconds that PyTorch, Optuna and MLflow take, in a process of that Python."""
+    import numpy as np
+
+    from hpsearch.data.datasets import load
+    from hpsearch.data.splits import split
+    from hpsearch.study import file as study_file
+
+    here = Path(__file__).parent
+    study = study_file.load(here.parent / "studies" / "book.toml", [])
+    assert study.data is not None
+    with tempfile.TemporaryDirectory() as folder:
+        dataset = load("mnist5k", cache=Path(folder))
+        parts = split(dataset, **study.data.model_dump(exclude={"dataset", "task"}))
+        file = Path(folder) / "images.npz"
+        np.savez(
+            file,
+            train_x=parts.train.x.astype(np.float32),
+            train_t=parts.train.y.astype(np.int64),
+            validation_x=parts.validation.x.astype(np.float32),
+            validation_t=parts.validation.y.astype(np.int64),
+        )
+        command = [python, str(here / "usual.py"), str(file), str(trials)]
+        start = time.perf_counter()
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        return time.perf_counter() - start
+
+
+def has_torch(python: str) -> bool:
+    """Whether that Python has what the usual way needs."""
+    needed = [python, "-c", "import torch, optuna, mlflow"]
+    return subprocess.run(needed, check=False, capture_output=True).returncode == 0
+
+
+def told(name: str, seconds: Sequence[float], ours: float, goal: str = "") -> str:
+    """A row of the table."""
+    middle = median(seconds)
+    row = f"  {name:<43}{middle:7.1f}"
+    if goal:
+        row += f"{middle / ours:7.1f} times as long (goal: {goal})"
+    if max(seconds) - min(seconds) > UNSTEADY * middle:
+        row += f"; {min(seconds):.1f} to {max(seconds):.1f}: the machine was not idle"
+    return row
+
+
 def main() -> None:
-    """Measure both, and print their ratio."""
+    """Measure all in turns, and print their ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--repeat", type=int, default=1, help="turns, of which the median is told")
+    parser.add_argument("--torch", default=sys.executable, help="a Python with PyTorch")
     parser.add_argument("--book", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.book:
         print(in_the_books_manner(asked.trials))
         return
-    ours = hpsearch(asked.trials)
+    ours, books, usual = list[float](), list[float](), list[float]()
     child = [sys.executable, "-m", "benchmarks.study", "--book", "--trials", str(asked.trials)]
-    theirs = float(subprocess.run(child, check=True, capture_output=True, text=True).stdout)
-    print(f"{asked.trials} trials of the book's search, seconds")
-    print(f"  hpsearch run book --workers 2, all of it   {ours:7.1f}")
-    print(f"  the book's manner, no tracking             {theirs:7.1f}")
-    print(f"  times faster                               {theirs / ours:7.1f}")
+    torch = has_torch(asked.torch)
+    for _ in range(asked.repeat):
+        ours.append(hpsearch(asked.trials))
+        said = subprocess.run(child, check=True, capture_output=True, text=True).stdout
+        books.append(float(said))
+        if torch:
+            usual.append(as_usual(asked.torch, asked.trials))
+    print(f"{asked.trials} trials of the book's search, seconds, medians of {asked.repeat}")
+    print(told("hpsearch run book --workers 2, all of it", ours, median(ours)))
+    print(told("the book's manner, no tracking", books, median(ours), "8, 6 at least"))
+    if torch:
+        print(told("PyTorch, Optuna and MLflow, all of it", usual, median(ours), "10"))
+    else:
+        print(f"  PyTorch, Optuna and MLflow: left out, {asked.torch} does not have all of them")
 
 
 if __name__ == "__main__":
