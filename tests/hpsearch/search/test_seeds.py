@@ -58,5 +58,6 @@ def test_what_decides_a_trial_beside_its_study_file() -> None:
     assert (pruning.PRUNER_STARTUP, pruning.STALL) == (5, 5)
     assert (pruning.PERCENTILE, pruning.P_THRESHOLD) == (25.0, 0.1)
     assert (narrowing.BEST, narrowing.MARGIN, narrowing.LEAST) == (0.1, 0.25, 0.1)
-    assert (narrowing.EDGE, narrowing.BEYOND, narrowing.CLEARLY) == (0.1, 0.5, 0.05)
+    assert (narrowing.PARTS, narrowing.EDGE) == (5, 0.2)
+    assert (narrowing.BEYOND, narrowing.CLEARLY) == (0.5, 0.05)
     assert (race.LEVEL, race.LOOKS, race.TINY) == (0.05, 3, 1e-12)
