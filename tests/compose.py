@@ -17,7 +17,14 @@ from typing import Any
 
 import yaml
 
-PLACES = ("HPSEARCH_HOME", "HPSEARCH_STORAGE", "MLFLOW_TRACKING_URI")
+PLACES = (
+    "HPSEARCH_HOME",
+    "HPSEARCH_STORAGE",
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_TRACKING_USERNAME",
+    "MLFLOW_TRACKING_PASSWORD",
+)
+"""What a service knows from its own environment alone, whatever this process was told."""
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
