@@ -130,7 +130,7 @@ def _lines(places: settings.Settings, root: str, entry: str) -> list[str]:
                 for name, page in pages.items()
             ]
         if newest[_LINKED:]:
-            lines.append(f"  MLflow lists the {len(newest[_LINKED:])} older studies, too")
+            lines.append("  older studies are in MLflow's list of experiments")
     return lines
 
 
