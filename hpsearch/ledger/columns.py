@@ -226,6 +226,4 @@ TRIAL: Mapping[str, Read] = {
     "in_mlflow": _flag,
     "folds": _folds,
 }
-UNFINISHED = {
-    name: TRIAL[name] for name in ("number", "state", "seed", "hidden", "owner", "lease_until")
-}
+UNFINISHED = {name: TRIAL[name] for name in ("number", "state", "seed", "owner", "lease_until")}

@@ -24,6 +24,7 @@ from hpsearch.ledger.owner import Owner, holds
 from hpsearch.ledger.records import FINISHED, Curve, Ended, Result, State, StudyRecord, encode, pack
 from hpsearch.ledger.rows import Reader, Unfinished, raw
 from hpsearch.ledger.tables import curves, logs, studies, trials
+from hpsearch.ledger.unfinished import Questions
 from hpsearch.study import budgets
 from hpsearch.study.config import Params, Study, dumps
 
@@ -109,30 +110,30 @@ class Leases:
             ).first()
             if study is None:
                 raise UnknownStudyError("the study was deleted in the meantime")
-            unfinished = self._unfinished(connection)
+            left = Questions(connection, self._reader, self._mine)
             number: int = self._reader.column(studies, "next_number", study)
             budget: int = self._reader.column(studies, "budget", study)
             ended: Ended | None = self._reader.column(studies, "ended", study)
             if ended is not None:
                 budget = min(budget, ended.at)
-            if not unfinished and number >= budget:
+            if number >= budget and not left.any():
                 return Idle.DONE
             if _failing(connection, self._study.id):
                 return Idle.STOPPED
             until = study.now + self.lease
-            for row in unfinished:
+            for row in left.to_take(self._owner, study.now):
                 if self._free(row, study.now) and self._take_over(connection, row, until):
                     return Claim(row.number, row.seed)
-            if number >= budget or any(self._needed(row, number) for row in unfinished):
+            if number >= budget or self._needs(number, left):
                 return Idle.WAIT
             of: Study = self._reader.column(studies, "definition", study)
             if self._ends is not None and budgets.rules(of.search):
-                counted = [row.number for row in unfinished if not row.hidden]
+                counted = left.counted()  # before the finished ones: none may be missed
                 finished = seen(connection, self._reader, self._study.id)
                 keeps = self._ends(of, number, finished, counted)
                 if isinstance(keeps, str):
                     enter(connection, self._itself, Ended(keeps, number))
-                    return Idle.WAIT if unfinished else Idle.DONE
+                    return Idle.WAIT if left.any() else Idle.DONE
                 if keeps is not None:
                     return keeps
             seed = self._seed(number)
@@ -241,22 +242,13 @@ class Leases:
             return True
         return not holds(row.owner, row.lease_until, now)
 
-    def _needed(self, row: Unfinished, number: int) -> bool:
-        """Whether an unfinished trial is one that trial ``number`` looks at."""
-        if self._lag is None or row.hidden:
+    def _needs(self, number: int, left: Questions) -> bool:
+        """Whether trial ``number`` looks at one that has not ended."""
+        if self._lag is None:
             return False
         last = number - self._lag if isinstance(self._lag, int) else self._lag(number)
-        return row.number <= last
-
-    def _unfinished(self, connection: Connection) -> list[Unfinished]:
-        """All trials that have not ended: one's own first, then by number."""
-        columns = raw(trials, "number", "state", "seed", "hidden", "owner", "lease_until")
-        query = sa.select(*columns).where(
-            self._mine, trials.c.state.in_([State.RUNNING, State.WAITING])
-        )
-        # Sorted here, since for an order by number SQLite would walk through all finished ones.
-        rows = map(self._reader.unfinished, connection.execute(query))
-        return sorted(rows, key=lambda row: (row.owner != self._owner, row.number))
+        oldest = left.oldest()
+        return oldest is not None and oldest <= last
 
     def _take_over(self, connection: Connection, row: Unfinished, until: float) -> bool:
         """Take an unfinished trial as it was read; False if it was finished or renewed meanwhile.

@@ -7,6 +7,9 @@ import socket
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
 
 LONGEST = 120.0
 """Seconds that no lease holds."""
@@ -20,16 +23,31 @@ def holds(owner: str | None, until: float | None, now: float) -> bool:
         until: When it runs out, by the database's clock.
         now: The time by that clock.
     """
-    if owner is None or until is None:
-        return False
-    # One that ends later than any could that is given now was given by another clock, before the
-    # database's was set back; whoever lives has it replaced within a third of its time.
-    if not now <= until <= now + LONGEST:
+    if owner is None or until is None or not _in_time(until, now):
         return False
     try:
         return not Owner.parse(owner).gone()
-    except ValueError:  # that is nobody
-        return False
+    except ValueError:  # who that is cannot be known, and so not that it is gone
+        return True
+
+
+def may_be_free(
+    owner: sa.ColumnElement[str], until: sa.ColumnElement[float], now: float
+) -> sa.ColumnElement[bool]:
+    """In SQL, the leases that ``holds`` has to be asked about.
+
+    Of all others it would say yes: they are in time, and only on their own host could be seen that
+    their owner is gone.
+    """
+    here = owner.startswith(f"{_host()}:", autoescape=True)
+    return sa.or_(owner.is_(None), until.is_(None), sa.not_(_in_time(until, now)), here)
+
+
+def _in_time(until: Any, now: float) -> Any:
+    """Whether a lease has not run out, of numbers or of columns."""
+    # One that ends later than any could that is given now was given by another clock, before the
+    # database's was set back; whoever lives has it replaced within a third of its time.
+    return (now <= until) & (until <= now + LONGEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +103,7 @@ def _host() -> str:
 def _space(_pid: int) -> str:
     """The boot and the pid namespace, which stay what they are while this process lives.
 
-    A claim asks for them once for each trial that is running, with the study locked.
+    A claim asks for them once for each trial that runs on this host, with the study locked.
     """
     return f"{_read('/proc/sys/kernel/random/boot_id')}/{_link('/proc/self/ns/pid')}"
 

@@ -64,7 +64,6 @@ class Unfinished:
     number: int
     state: State
     seed: int
-    hidden: bool
     owner: str | None
     lease_until: float | None
 

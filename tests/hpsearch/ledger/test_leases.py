@@ -31,6 +31,7 @@ from hpsearch.ledger.leases import (
 from hpsearch.ledger.live import live
 from hpsearch.ledger.owner import LONGEST, Owner
 from hpsearch.ledger.records import Result, State, StudyRecord, curve, encode
+from hpsearch.ledger.rows import Reader, Row, Unfinished
 from hpsearch.ledger.store import Store
 from hpsearch.ledger.tables import curves, studies, trials
 from hpsearch.verify import ledger_reading
@@ -276,16 +277,40 @@ def test_lease_of_another_clock_holds_nothing(
 
 
 @pytest.mark.parametrize("owner", ["nobody", "host:1:born:7", "nobody:we:know:of:now"])
-def test_what_is_no_owner_holds_nothing(
+def test_what_is_no_owner_holds_as_long_as_its_lease(
     database: Database, record: StudyRecord, join: Join, owner: str
 ) -> None:
-    """What no worker has written is nobody: the trial is free, and that is no error."""
+    """What no worker has written cannot be seen to be gone, and that is no error."""
     store = Store(database)
     assert number(join().claim()) == 0
     with database.write() as connection:
         connection.execute(sa.update(trials).values(owner=owner))
+    assert store.held(record.id) == {0}
+    assert number(join().claim()) == 1
+    with database.write() as connection:
+        connection.execute(sa.update(trials).values(lease_until=database.now - 1))
     assert store.held(record.id) == set()
     assert number(join().claim()) == 0
+
+
+def test_claim_reads_no_trial_that_others_run(
+    database: Database, record: StudyRecord, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many run elsewhere: it holds up all other claims, and reads what it may take."""
+    read = list[int]()
+    unfinished = Reader.unfinished
+
+    def noted(self: Reader, row: Row) -> Unfinished:
+        read.append(row.number)
+        return unfinished(self, row)
+
+    running = [join(lag=4) for _ in range(4)]
+    assert [number(worker.claim()) for worker in running] == [0, 1, 2, 3]
+    running[3].hand_back(3)
+    monkeypatch.setattr(Reader, "unfinished", noted)
+    assert number(join(lag=4).claim()) == 3
+    assert join(lag=4).claim() is Idle.WAIT
+    assert read == [3]
 
 
 def test_host_name_with_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:

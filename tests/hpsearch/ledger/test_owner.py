@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 
 from hpsearch.ledger import owner
-from hpsearch.ledger.owner import LONGEST, Owner, holds
+from hpsearch.ledger.owner import LONGEST, Owner, holds, may_be_free
+
+HERE = Owner.of()
 
 
 @pytest.fixture
@@ -81,6 +84,22 @@ def test_until_when_a_lease_holds(until: float | None, held: bool) -> None:
     """From now on, and no longer than any lease that is given now could."""
     assert holds(str(Owner.of()), until, 100.0) is held
     assert holds(None, until, 100.0) is False
+
+
+@pytest.mark.parametrize(
+    "of", [HERE, replace(HERE, pid=2**22 + 1), replace(HERE, host="elsewhere"), None, "nobody"]
+)
+@pytest.mark.parametrize("until", [None, 99.9, 100.0, 100.0 + LONGEST, 100.1 + LONGEST])
+def test_a_query_leaves_out_what_certainly_holds(
+    of: Owner | str | None, until: float | None
+) -> None:
+    """In SQL it is the same rule, but for what only an owner's own host can see."""
+    name = None if of is None else str(of)
+    columns = sa.literal(name, sa.Text), sa.literal(until, sa.Double)
+    with sa.create_engine("sqlite://").connect() as connection:
+        asked = bool(connection.execute(sa.select(may_be_free(*columns, 100.0))).scalar())
+    here = isinstance(of, Owner) and of.host == HERE.host
+    assert asked is (here or not holds(name, until, 100.0))
 
 
 def test_without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
