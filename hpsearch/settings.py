@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-VARIABLES = ("HPSEARCH_HOME", "HPSEARCH_STORAGE", "MLFLOW_TRACKING_URI")
+VARIABLES = ("HPSEARCH_HOME", "HPSEARCH_STORAGE", "HPSEARCH_ARTIFACTS", "MLFLOW_TRACKING_URI")
 """What they are read from."""
 
 
@@ -27,11 +27,18 @@ class Settings:
     """SQLAlchemy URL of the study store."""
     tracking_uri: str
     """MLflow's tracking URI: a database URL or a server's address."""
+    bucket: str | None = None
+    """Where artifacts are kept, such as ``s3://BUCKET/FOLDER``; None for the workspace's folder."""
 
     @property
     def artifacts(self) -> Path:
-        """Where MLflow keeps artifacts when it has no server of its own."""
+        """The workspace's folder of artifacts."""
         return self.home / "artifacts"
+
+    @property
+    def artifact_location(self) -> str:
+        """Where MLflow keeps artifacts when it has no server of its own."""
+        return self.bucket or self.artifacts.as_uri()
 
     @property
     def cache(self) -> Path:
@@ -72,7 +79,8 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process.
 
     ``HPSEARCH_HOME`` (default ``.hpsearch`` in the current folder), ``HPSEARCH_STORAGE``
-    (default ``studies.db`` there) and ``MLFLOW_TRACKING_URI`` (default ``mlflow.db`` there).
+    (default ``studies.db`` there), ``MLFLOW_TRACKING_URI`` (default ``mlflow.db`` there) and
+    ``HPSEARCH_ARTIFACTS`` (default ``artifacts`` there).
 
     Raises:
         FileNotFoundError: If the home is named from a current folder that was deleted.
@@ -89,6 +97,7 @@ def read(environ: Mapping[str, str] = os.environ) -> Settings:
         home=home,
         storage=environ.get("HPSEARCH_STORAGE") or sqlite(home / "studies.db"),
         tracking_uri=environ.get("MLFLOW_TRACKING_URI") or sqlite(home / "mlflow.db"),
+        bucket=(environ.get("HPSEARCH_ARTIFACTS") or "").rstrip("/") or None,
     )
 
 

@@ -166,6 +166,7 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check that the study store, Optuna's storage and MLflow agree. Changes nothing."""
+    from hpsearch.projections import buckets
     from hpsearch.report import views
     from hpsearch.verify import findings, look
 
@@ -173,7 +174,7 @@ def verify(
     places = settings.read()
     store = open_store()
     record = store.study(name)
-    seen = look.take(store.database, name, places, tracking=not no_tracking)
+    seen = look.take(store.database, name, places, tracking=not no_tracking, fetch=buckets.fetch)
     found = findings.judge(seen, tracking=not no_tracking)
     if share:
         more = _train_again(store, record, seen.ledger, share)

@@ -49,6 +49,8 @@ def ui(
     ] = None,
 ) -> None:
     """Browse the studies in MLflow's UI."""
+    from hpsearch.projections import buckets
+
     places = settings.read()
     remote = places.tracking_uri.startswith("http")
     if serve and remote:
@@ -66,6 +68,7 @@ def ui(
         if open_:
             _open(root)
         return
+    buckets.check(places)
     if not serve:
         _refuse_nothing(places)
     _run(places, port, host, allow_host or [], serve=serve, open_=open_)

@@ -69,7 +69,14 @@ def open_store(*, create: bool = False) -> Store:
 
 
 def own_home(places: settings.Settings, *, create: bool = False) -> None:
-    """Make the workspace, or warn of one that is another's."""
+    """Make the workspace, or warn of one that is another's.
+
+    Raises:
+        UsageError: If it cannot be made, or its artifacts are in a bucket that cannot be used.
+    """
+    from hpsearch.projections import buckets
+
+    buckets.check(places)
     try:
         warning = settings.prepare(places.home, create=create)
     except OSError as error:

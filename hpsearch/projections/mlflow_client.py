@@ -55,8 +55,7 @@ class Connection:
     """
 
     def __init__(self, settings: Settings) -> None:
-        for key, value in _ENVIRONMENT.items():
-            os.environ.setdefault(key, value)  # MLflow reads some when it is imported
+        quiet()
         self.server = settings.tracking_uri.startswith(("http://", "https://"))
         self._uri = settings.tracking_uri
         self.where = address(settings.tracking_uri)
@@ -73,6 +72,12 @@ class Connection:
         except Exception as error:
             said = redact(mlflow_errors.said(error, self.where), self._uri)
             raise mlflow_errors.kind(error)(f"MLflow at {self.where}: {said}") from error
+
+
+def quiet() -> None:
+    """Set what MLflow reads when it is imported, unless somebody has."""
+    for key, value in _ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
 
 
 def _open(settings: Settings) -> MlflowClient:

@@ -49,14 +49,22 @@ def said(error: BaseException, place: str) -> str:
         advice = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     elif status == 403:
         advice = "this user lacks the permission"
-    elif any(isinstance(cause, ModuleNotFoundError) for cause in _chain(error)):
+    elif (missing := _missing(error)) is not None:
         advice = "install the driver for this kind of database"
+        if missing == "boto3":
+            advice = "run: pip install 'hpsearch[s3]'"
     elif "valid JSON" in words:
         words = "does not answer like an MLflow server"
         advice = "check MLFLOW_TRACKING_URI"
     elif _certificate(error):
         advice = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of its authority"
     return f"{_cut(words)}; {advice}" if advice else _cut(words)
+
+
+def _missing(error: BaseException) -> str | None:
+    """The module that is not installed, if that is what went wrong."""
+    missing = (c.name for c in _chain(error) if isinstance(c, ModuleNotFoundError))
+    return next(missing, None)
 
 
 def _cut(words: str) -> str:
@@ -66,6 +74,8 @@ def _cut(words: str) -> str:
 def _words(error: BaseException) -> str:
     """The words of the cause that says most, on one line."""
     for cause in _chain(error):
+        if type(cause).__module__.startswith(("boto3.", "botocore.")):  # it names the bucket
+            return " ".join(str(cause).split())
         if isinstance(cause, ConnectionError | TimeoutError | gaierror):
             return f"cannot be reached: {cause.strerror or cause}"
         if isinstance(cause, DBAPIError) and cause.orig is not None:

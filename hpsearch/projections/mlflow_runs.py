@@ -279,7 +279,7 @@ class Tracking(Reader):
             if self._content.experiment is None:
                 tags |= self._content.tags
             name = self._content.experiment or self._content.name
-            place = None if self._mlflow.server else self._settings.artifacts.as_uri()
+            place = None if self._mlflow.server else self._settings.artifact_location
             try:
                 return str(self._client.create_experiment(name, place, tags))
             except MlflowException:  # another study's projector was quicker

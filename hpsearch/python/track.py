@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hpsearch import settings
 from hpsearch.errors import TrackingError, UsageError
+from hpsearch.projections import buckets
 from hpsearch.projections.optuna_runs import OptunaRuns
 from hpsearch.redact import redact
 from hpsearch.trust.optuna_studies import opened
@@ -102,12 +103,14 @@ def track(
     Raises:
         StoreOpenError: If there is no such storage, or it cannot be read.
         UnknownStudyError: If it holds no study, or none of that name.
-        UsageError: If it holds several studies and none was named, or the study is hpsearch's own.
+        UsageError: If it holds several studies and none was named, or the study is hpsearch's own,
+            or artifacts are to be in a bucket that cannot be used.
         TrackingError: If MLflow cannot be reached or refuses.
     """
     places = settings.read()
     if tracking_uri is not None:
         places = replace(places, tracking_uri=tracking_uri)
+    buckets.check(places)
     tracker = Tracker(places, experiment)
     if not isinstance(study, str):
         if name is not None:

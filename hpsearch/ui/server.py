@@ -94,7 +94,7 @@ class Server:
     ) -> None:
         self._bound = bound
         self._records = records
-        self._artifacts = settings.artifacts
+        self._artifacts, self._bucket = settings.artifacts, settings.bucket
         self._mlflow = Connection(settings)
         app = _mlflow_app(_environment(settings, hosts, records=records))
         self._guard = Guard(app, hosts=hosts, access=access, rules=rules, inside=self._inside)
@@ -140,7 +140,7 @@ class Server:
         self._server.run([self._bound])
 
     def _inside(self, artifact: Artifact) -> bool:
-        """Whether an artifact lies in the workspace's folder, or in its run's on the server."""
+        """Whether an artifact lies in the workspace's folder or bucket, or in its run's."""
         if artifact.path and not safe(artifact.path):
             return False
         try:
@@ -152,7 +152,14 @@ class Server:
             experiment = artifact.experiment or uri.removeprefix(f"{_PROXIED}/").partition("/")[0]
             expected = f"{_PROXIED}/{experiment}/{artifact.run}/artifacts"
             return self._records and experiment.isdecimal() and uri == expected
-        return artifact.experiment is None and inside(uri, artifact.path, self._artifacts)
+        if artifact.experiment is not None:
+            return False
+        return in_bucket(uri, self._bucket) or inside(uri, artifact.path, self._artifacts)
+
+
+def in_bucket(uri: str, bucket: str | None) -> bool:
+    """Whether an artifact URI is in a bucket's folder, out of which no path leads."""
+    return bucket is not None and uri.startswith(f"{bucket}/")
 
 
 def inside(uri: str, path: str, folder: Path) -> bool:
@@ -170,7 +177,7 @@ def inside(uri: str, path: str, folder: Path) -> bool:
 
 def _environment(settings: Settings, hosts: Collection[str], *, records: bool) -> dict[str, str]:
     """What MLflow's application reads when it is imported, as its own command line would set it."""
-    artifacts = settings.artifacts.as_uri()
+    artifacts = settings.artifact_location
     own = {
         "_MLFLOW_SERVER_FILE_STORE": settings.tracking_uri,
         "_MLFLOW_SERVER_ARTIFACT_ROOT": f"{_PROXIED}/" if records else artifacts,

@@ -94,7 +94,14 @@ class Look:
         return not self.runs and not marked
 
 
-def take(database: Database, name: str, settings: Settings, *, tracking: bool = True) -> Look:
+def take(
+    database: Database,
+    name: str,
+    settings: Settings,
+    *,
+    tracking: bool = True,
+    fetch: tracking_reading.Fetch | None = None,
+) -> Look:
     """Read both stores, the ledger before and after MLflow.
 
     Args:
@@ -102,6 +109,7 @@ def take(database: Database, name: str, settings: Settings, *, tracking: bool = 
         name: The study.
         settings: Where MLflow is.
         tracking: Whether MLflow is read.
+        fetch: Reads weights that are in a bucket, by a run's artifacts and a file's name.
 
     Raises:
         UnknownStudyError: If there is no such study.
@@ -128,7 +136,7 @@ def take(database: Database, name: str, settings: Settings, *, tracking: bool = 
         lagging=frozenset(_unmarked(before) | _unmarked(after)) if live else frozenset(),
         held=frozenset(held),
         place=_place(settings, after),
-        weights=lambda run: tracking_reading.artifact(settings, run, WEIGHTS_FILE),
+        weights=lambda run: tracking_reading.artifact(settings, run, WEIGHTS_FILE, fetch),
     )
 
 

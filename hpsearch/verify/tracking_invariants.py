@@ -14,7 +14,16 @@ from hpsearch.study.rounds import round_of
 from hpsearch.verify import objectives
 from hpsearch.verify.look import WEIGHTS_FILE, Check, Look
 from hpsearch.verify.round_invariants import begun, rounds
-from hpsearch.verify.tracking_reading import NUMBER, PARENT, ROUND, STUDY, Points, Run, as_kept
+from hpsearch.verify.tracking_reading import (
+    BUCKET,
+    NUMBER,
+    PARENT,
+    ROUND,
+    STUDY,
+    Points,
+    Run,
+    as_kept,
+)
 from hpsearch.verify.trial_row import TrialRow
 
 STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
@@ -250,8 +259,9 @@ def _weights(seen: Look) -> Iterator[str]:
 
 
 def _artifacts(seen: Look) -> Iterator[str]:
-    """A workspace's artifacts lie in it, also after it was moved or copied."""
-    away = [r for r in seen.runs if seen.place and not r.artifacts.startswith(f"{seen.place}/")]
+    """A workspace's artifacts lie in it or in a bucket, also after it was moved or copied."""
+    fine = (f"{seen.place}/", BUCKET)
+    away = [r for r in seen.runs if seen.place and not r.artifacts.startswith(fine)]
     if away:
         yield (
             f"{len(away)} runs keep their artifacts elsewhere, such as {away[0].artifacts}: the "

@@ -11,11 +11,11 @@ to be there for a number to be there.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import url2pathname
 
@@ -38,6 +38,10 @@ ROUND = "hpsearch.round"
 PARENT, SOURCE = "mlflow.parentRunId", "mlflow.source.name"
 
 _RUNS, _ROWS = 100, 25_000
+BUCKET = "s3://"
+"""What the address of artifacts in a bucket begins with."""
+Fetch: TypeAlias = Callable[[str, str], bytes | None]
+"""Reads a file from a bucket: by the address of a run's artifacts, and the file's name."""
 """Runs a request may ask the metrics of, and rows that are answered at most."""
 
 
@@ -112,8 +116,14 @@ def lies_in(settings: Settings) -> bool:
     return url is not None and settings.home in Path(url.database or "").absolute().parents
 
 
-def artifact(settings: Settings, run: Run, path: str) -> bytes | None:
+def artifact(settings: Settings, run: Run, path: str, fetch: Fetch | None) -> bytes | None:
     """A run's artifact; None if there is none.
+
+    Args:
+        settings: Where MLflow is.
+        run: The run.
+        path: The artifact's path.
+        fetch: Reads what is in a bucket; None if nothing does.
 
     Raises:
         TrackingError: If it cannot be read from here.
@@ -122,6 +132,8 @@ def artifact(settings: Settings, run: Run, path: str) -> bytes | None:
         query = urlencode({"run_uuid": run.id, "path": path})
         return Rest(settings.tracking_uri).bytes(f"/get-artifact?{query}")
     uri = urlsplit(run.artifacts)
+    if run.artifacts.startswith(BUCKET) and fetch is not None:
+        return fetch(run.artifacts, path)
     if uri.scheme not in ("", "file") or uri.netloc:
         raise TrackingError(f"{run.artifacts}: cannot be read from here")
     try:

@@ -25,7 +25,7 @@ from hpsearch.ledger.records import State
 from hpsearch.projections.mlflow_content import StudyContent
 from hpsearch.settings import Settings
 from hpsearch.ui import server
-from hpsearch.ui.server import bind, inside
+from hpsearch.ui.server import bind, in_bucket, inside
 from tests.conftest import study
 from tests.hpsearch.workspace import DIGESTS, Workspace
 
@@ -322,6 +322,13 @@ def test_bound_to_one_address() -> None:
     """Nobody else is listened to."""
     with bind("127.0.0.1", None) as bound:
         assert bound.getsockname()[0] == "127.0.0.1"
+
+
+def test_in_a_bucket() -> None:
+    """In the workspace's own, and in no other whose name only begins alike."""
+    assert in_bucket("s3://studies/mine/run/artifacts", "s3://studies/mine")
+    assert not in_bucket("s3://studies/mine2/run/artifacts", "s3://studies/mine")
+    assert not in_bucket("s3://studies/mine/run/artifacts", None)
 
 
 def test_inside(tmp_path: Path) -> None:
