@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import State
 from hpsearch.study.config import dumps
 from hpsearch.verify.endings import ended
@@ -59,12 +60,23 @@ def _leases(seen: Look) -> Iterator[str]:
         if trial.state == State.RUNNING:
             if trial.owner is None or trial.lease_until is None:
                 yield f"{said}, but has no lease"
+            elif not _worker(trial.owner):
+                yield f"{said}, but it is leased to {trial.owner!r}, which is no worker"
             elif trial.number not in seen.held and not seen.live:
                 yield f"{said}, but its worker is gone; `hpsearch run` runs it again"
         elif trial.owner is not None or trial.lease_until is not None:
             yield f"{said}, but is still leased to {trial.owner}"
         elif trial.shows:
             yield f"{said}, but shows epochs as if it were running"
+
+
+def _worker(owner: str) -> bool:
+    """Whether this is who a lease can belong to."""
+    try:
+        Owner.parse(owner)
+    except ValueError:
+        return False
+    return True
 
 
 def _states(seen: Look) -> Iterator[str]:
