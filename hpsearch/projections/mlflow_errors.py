@@ -49,22 +49,16 @@ def said(error: BaseException, place: str) -> str:
         advice = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
     elif status == 403:
         advice = "this user lacks the permission"
-    elif (missing := _missing(error)) is not None:
-        advice = "install the driver for this kind of database"
-        if missing == "boto3":
-            advice = "run: pip install 'hpsearch[s3]'"
+    elif missing := [each for each in _chain(error) if isinstance(each, ModuleNotFoundError)]:
+        bucket = "'boto3'" in str(missing[0])
+        driver = "install the driver for this kind of database"
+        advice = "run: pip install 'hpsearch[s3]'" if bucket else driver
     elif "valid JSON" in words:
         words = "does not answer like an MLflow server"
         advice = "check MLFLOW_TRACKING_URI"
     elif _certificate(error):
         advice = "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of its authority"
     return f"{_cut(words)}; {advice}" if advice else _cut(words)
-
-
-def _missing(error: BaseException) -> str | None:
-    """The module that is not installed, if that is what went wrong."""
-    missing = (c.name for c in _chain(error) if isinstance(c, ModuleNotFoundError))
-    return next(missing, None)
 
 
 def _cut(words: str) -> str:

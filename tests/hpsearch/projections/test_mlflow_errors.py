@@ -81,6 +81,10 @@ LASTING: dict[str, tuple[Callable[[], Exception], str]] = {
         lambda: ModuleNotFoundError("No module named 'MySQLdb'"),
         "install the driver for this kind of database",
     ),
+    "no boto3": (
+        lambda: ModuleNotFoundError("No module named 'boto3'"),
+        "; run: pip install 'hpsearch[s3]'",
+    ),
     "certificate": (
         lambda: http("SSLError"),
         "set MLFLOW_TRACKING_SERVER_CERT_PATH to the certificate of its authority",
