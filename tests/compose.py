@@ -20,6 +20,7 @@ import yaml
 PLACES = (
     "HPSEARCH_HOME",
     "HPSEARCH_STORAGE",
+    "HPSEARCH_ARTIFACTS",
     "MLFLOW_TRACKING_URI",
     "MLFLOW_TRACKING_USERNAME",
     "MLFLOW_TRACKING_PASSWORD",
@@ -62,9 +63,7 @@ def mlflow_server(folder: Path, password: str = SECRETS["mlflow"]) -> Iterator[s
     Meanwhile this process and its children have the user and the password for it, as `run` does.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = free_port()
     words = command("mlflow", **{"0.0.0.0": "127.0.0.1", "5000": port})
     bare = {name: value for name, value in os.environ.items() if name not in PLACES}
     own = bare | environment("mlflow", folder / "secrets", mlflow=password)
@@ -74,16 +73,28 @@ def mlflow_server(folder: Path, password: str = SECRETS["mlflow"]) -> Iterator[s
             words, env=own, cwd=folder, stdout=log, stderr=log, start_new_session=True
         )
         try:
-            deadline = time.monotonic() + 240
-            while not _answers(f"http://127.0.0.1:{port}/health"):
-                assert process.poll() is None, (folder / "server.log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
+            yield answering(f"http://127.0.0.1:{port}", process, folder / "server.log")
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # nobody reads its database any more
             process.wait(60)
+
+
+def free_port() -> str:
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+def answering(address: str, process: subprocess.Popen[bytes], log: Path) -> str:
+    """The address of an MLflow server, once it answers there."""
+    deadline = time.monotonic() + 240
+    while not _answers(f"{address}/health"):
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return address
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def study(**changes: Any) -> Study:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty workspace that this process and its children use."""
-    for name in ("HPSEARCH_STORAGE", "MLFLOW_TRACKING_URI"):
+    for name in ("HPSEARCH_STORAGE", "HPSEARCH_ARTIFACTS", "MLFLOW_TRACKING_URI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HPSEARCH_HOME", str(tmp_path / "home"))
     return tmp_path / "home"

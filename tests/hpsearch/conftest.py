@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from hpsearch import cli
 from hpsearch.settings import Settings
@@ -39,6 +40,22 @@ def call(
     yield run
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Closes the connections of commands in this process, which end with a process of their own."""
+    made: list[sa.Engine] = []
+    create = sa.create_engine
+
+    def remembered(*arguments: Any, **options: Any) -> sa.Engine:
+        made.append(create(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(sa, "create_engine", remembered)
+    yield
+    for engine in made:
+        engine.dispose()
 
 
 @pytest.fixture

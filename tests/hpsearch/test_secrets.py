@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -85,22 +84,6 @@ def rows(url: str) -> Iterator[tuple[str, bytes]]:
                 cells = [cell if isinstance(cell, bytes) else str(cell).encode() for cell in row]
                 yield table.name, b" ".join(cells)
     engine.dispose()
-
-
-@pytest.fixture
-def closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Closes the connections of commands in this process, which end with a process of their own."""
-    made: list[sa.Engine] = []
-    create = sa.create_engine
-
-    def remembered(*arguments: Any, **options: Any) -> sa.Engine:
-        made.append(create(*arguments, **options))
-        return made[-1]
-
-    monkeypatch.setattr(sa, "create_engine", remembered)
-    yield
-    for engine in made:
-        engine.dispose()
 
 
 @pytest.mark.usefixtures("closed")
