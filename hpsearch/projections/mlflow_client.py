@@ -24,6 +24,7 @@ from hpsearch.errors import HpsearchError, TrackingError
 from hpsearch.ledger.address import connecting, wrong_options
 from hpsearch.projections import mlflow_errors
 from hpsearch.projections.artifacts import follow
+from hpsearch.projections.mlflow_tables import known
 from hpsearch.redact import address, redact
 from hpsearch.settings import Settings, sqlite
 from hpsearch.text import short
@@ -54,6 +55,9 @@ class Connection:
         TrackingError: If it cannot be reached or used.
     """
 
+    tables: Engine | None
+    """The database, where a whole run may be written to its tables."""
+
     def __init__(self, settings: Settings) -> None:
         quiet()
         self.server = settings.tracking_uri.startswith(("http://", "https://"))
@@ -61,6 +65,7 @@ class Connection:
         self.where = address(settings.tracking_uri)
         with self.failures():
             self.client = _open(settings)
+            self.tables = _own_tables(settings)
 
     @contextmanager
     def failures(self) -> Iterator[None]:
@@ -106,6 +111,17 @@ def _open(settings: Settings) -> MlflowClient:
         return client
 
 
+def _own_tables(settings: Settings) -> Engine | None:
+    """The engine of an SQLite database whose tables are known.
+
+    Another one is others', too, who may have reasons of their own to be asked by MLflow alone.
+    """
+    if not settings.tracking_uri.startswith("sqlite"):
+        return None
+    engine = _engine(settings.tracking_uri)
+    return engine if known(engine) else None
+
+
 def _database(uri: str) -> sa.URL:
     """The address of a database.
 
@@ -143,9 +159,20 @@ def _engine(uri: str) -> Engine:
         url = url.update_query_dict(more)
         make: Any = create_sqlalchemy_engine  # MLflow does not type it, and takes text alone
         engine = make(url.render_as_string(hide_password=False))
+        if url.get_backend_name() == "sqlite":
+            sa.event.listen(engine, "connect", _as_the_ledger)
         SqlAlchemyStore._engine_map[uri] = engine
     assert engine is not None
     return engine
+
+
+def _as_the_ledger(connection: sqlite3.Connection, _: object) -> None:
+    """Not to wait for the disk at each commit.
+
+    A power cut may take the last runs, and damages nothing: the file has a write-ahead log. What
+    is missing is written by the next look at the study, which compares every run with the ledger.
+    """
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _refuse_the_ledger(uri: str) -> None:

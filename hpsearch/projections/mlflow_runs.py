@@ -12,8 +12,6 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 from uuid import uuid4
 
 from hpsearch.ledger.records import State
@@ -27,6 +25,8 @@ from hpsearch.projections.mlflow_content import (
     WEIGHTS_FILE,
 )
 from hpsearch.projections.mlflow_look import Reader
+from hpsearch.projections.mlflow_tables import folder as local
+from hpsearch.projections.mlflow_tables import insert
 from hpsearch.projections.round_summary import RoundSummary
 from hpsearch.projections.run_content import (
     NOTE,
@@ -97,13 +97,19 @@ class Tracking(Reader):
         """
         from mlflow.entities import RunTag
 
+        if run_id is None and (tables := self._mlflow.tables) is not None:
+            with self._mlflow.failures():
+                made = insert(tables, self._here(), wanted, self._content.dataset())
+            if made is not None:
+                return made
         metrics = [each for point, each in wanted.metrics().items() if point not in shown]
         with self._mlflow.failures():
             tags: list[RunTag] = []
             folder = None
             if run_id is None:  # the tags come with it, a write less
                 run = self._create(wanted)
-                run_id, folder = run.info.run_id, self._folder(run)
+                run_id = run.info.run_id
+                folder = None if self._mlflow.server else local(run.info.artifact_uri)
             else:
                 tags = [RunTag(key, value) for key, value in wanted.tags.items()]
             seam("run-created")
@@ -256,13 +262,6 @@ class Tracking(Reader):
         dataset = self._content.dataset()
         if dataset is not None:
             self._client.log_inputs(run_id, [dataset])
-
-    def _folder(self, run: Run) -> Path | None:
-        """Where a run's artifacts are, if MLflow has no server that keeps them."""
-        uri = urlsplit(run.info.artifact_uri)
-        if self._mlflow.server or uri.scheme != "file" or uri.netloc:
-            return None
-        return Path(url2pathname(uri.path))
 
     def _here(self) -> str:
         assert self.experiment is not None

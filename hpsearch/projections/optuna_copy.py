@@ -5,8 +5,7 @@ their numbers. Nothing in hpsearch reads it: it is a copy, and one that does not
 ledger is deleted and built again.
 
 Optuna numbers trials in the order in which they come, so trial *n* waits for 0 … n - 1. Of a long
-curve it gets as many epochs as a plot can show, beside those that its pruner looked at. They are
-written by one statement: Optuna's own way takes one for each, and most of a trial's time. The whole
+curve it gets as many epochs as a plot can show, beside those that its pruner looked at. The whole
 curve is in the ledger and in MLflow.
 """
 
@@ -16,19 +15,13 @@ import shlex
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import replace
 from math import isnan
 from typing import Any
 
-# Optuna loads this at its first use, on the projector's thread: a query of another thread would
-# meanwhile find it half loaded, and fail.
-import sqlalchemy as sa
-import sqlalchemy.orm
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
-from optuna.storages._rdb.models import TrialIntermediateValueModel
 from optuna.trial import FrozenTrial
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -37,6 +30,7 @@ from hpsearch.ledger.address import connecting, patience
 from hpsearch.ledger.database import Database, immediate, repeated
 from hpsearch.ledger.records import FINISHED, Curve, StudyRecord, Trial
 from hpsearch.ledger.store import Store
+from hpsearch.projections.optuna_tables import insert
 from hpsearch.search.known import Round, rounds_of, space_of
 from hpsearch.search.optuna_terms import directions, frozen
 from hpsearch.study.config import Study
@@ -165,17 +159,19 @@ class OptunaCopy:
         first = self._length or 0
         next_in_line = [t for index, t in enumerate(waiting, start=first) if t.number == index]
         for batch in _batches(next_in_line):
-            for trial in self._frozen(batch):
-                self._alone()
-                try:
-                    _add(self._open(), self._id, trial)
-                except KeyError:  # someone deleted the study; begin again the next time
-                    self._length = None
-                    raise StoreError(
-                        f"{self._store.database.where}: the Optuna study {self._record.name!r} "
-                        f"was deleted in the meantime"
-                    ) from None
-                self._length = trial.number + 1
+            copies = self._frozen(batch)
+            self._alone()
+            try:
+                insert(self._open().engine, self._id, copies)
+            except KeyError:  # someone deleted the study; begin again the next time
+                self._length = None
+                raise StoreError(
+                    f"{self._store.database.where}: the Optuna study {self._record.name!r} "
+                    f"was deleted in the meantime"
+                ) from None
+            except ValueError:
+                raise self._raced() from None
+            self._length = batch[-1].number + 1
             self._mark(batch, True)
         return len(next_in_line)
 
@@ -186,14 +182,16 @@ class OptunaCopy:
             self._rounds = rounds_of(self._store, self._record)
         curves = self._store.curves(self._record.id, [trial.number for trial in batch])
         if len(curves) < len(batch):
-            raise StoreError(
-                f"{self._store.database.where}: another process wrote trials at the same time"
-            )
+            raise self._raced()
         copies = []
         for trial in batch:
             own = replace(study, space=space_of(study, self._rounds, trial.number))
             copies.append(_copy(own, trial, curves[trial.number]))
         return copies
+
+    def _raced(self) -> StoreError:
+        where = self._store.database.where
+        return StoreError(f"{where}: another process wrote trials at the same time")
 
     def _mark(self, trials: Iterable[Trial], there: bool) -> None:
         for batch in _batches([trial for trial in trials if trial.in_optuna is not there]):
@@ -246,32 +244,6 @@ def _open(database: Database) -> RDBStorage:
         immediate(storage.engine)
         storage.engine.dispose()  # the connections that were made before
     return storage
-
-
-def _add(storage: RDBStorage, study_id: int, trial: FrozenTrial) -> None:
-    """Write a trial; one without its values does not agree, and is written again.
-
-    Raises:
-        KeyError: If there is no such study.
-    """
-    values = trial.intermediate_values
-    bare = copy(trial)
-    bare.intermediate_values = {}
-    trial_id = storage.create_new_trial(study_id, bare)
-    rows = []
-    for step, value in values.items():
-        stored, kind = TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
-        rows.append(
-            {
-                "trial_id": trial_id,
-                "step": step,
-                "intermediate_value": stored,
-                "intermediate_value_type": kind,
-            }
-        )
-    if rows:
-        with storage.engine.begin() as connection:
-            connection.execute(sa.insert(TrialIntermediateValueModel), rows)
 
 
 def _spread(epochs: int) -> Sequence[int]:

@@ -46,7 +46,9 @@ def tracking(uri: str = "http://there", server: bool = True) -> tuple[Tracking, 
     """A study's runs, behind a client that notes all."""
     made, client = Tracking.__new__(Tracking), Client(uri)
     made._content, made.experiment, made._client = content(), "5", client  # type: ignore[assignment]
-    made._mlflow = SimpleNamespace(failures=nullcontext, server=server)  # type: ignore[assignment]
+    made._mlflow = SimpleNamespace(  # type: ignore[assignment]
+        failures=nullcontext, server=server, tables=None
+    )
     return made, client
 
 

@@ -22,7 +22,7 @@ from hpsearch.ledger.leases import Claim, Leases
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Result, State, StudyRecord
 from hpsearch.ledger.store import Store
-from hpsearch.projections import optuna_copy
+from hpsearch.projections import optuna_copy, optuna_tables
 from hpsearch.projections.optuna_copy import OptunaCopy
 from hpsearch.settings import Settings
 from hpsearch.verify import findings, look
@@ -204,13 +204,13 @@ def test_a_curve_that_ends_in_no_number(make: Callable[..., Ledger]) -> None:
 def test_copy_of_a_process_that_died_at_the_curve(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A trial without its curve is not taken for whole."""
+    """Nothing of a trial is there before all of it is."""
     ledger.run(COMPLETE, COMPLETE)
     with monkeypatch.context() as patch:
-        patch.setattr(optuna_copy, "TrialIntermediateValueModel", None)
+        patch.setattr(optuna_tables.models.TrialIntermediateValueModel, "__table__", None)
         with pytest.raises(StoreError):
             ledger.bring()
-    assert ledger.states() == ["COMPLETE"]
+    assert ledger.states() == []
     assert ledger.again() == 2
     assert [len(trial.intermediate_values) for trial in ledger.load().trials] == [3, 3]
 
@@ -336,8 +336,11 @@ def test_nothing_is_written_beside_another(ledger: Ledger) -> None:
     assert ledger.states() == ["COMPLETE", "WAITING"]
 
 
-def test_lock_that_is_lost_between_two_trials(ledger: Ledger) -> None:
-    """It is asked for before each trial, not before the first alone."""
+def test_lock_that_is_lost_between_two_batches(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked for before each batch of trials, not before the first alone."""
+    monkeypatch.setattr(optuna_copy, "_BATCH", 2)
     ledger.run(*[COMPLETE] * 4)
     ledger.bring()
     ledger.copy.delete()
@@ -345,12 +348,29 @@ def test_lock_that_is_lost_between_two_trials(ledger: Ledger) -> None:
 
     def alone() -> None:
         asked[0] += 1
-        if asked[0] > 3:  # before the study is made, and before each of two trials
+        if asked[0] > 2:  # before the study is made, and before each of two batches
             lost()
 
     with pytest.raises(StoreAwayError):
         ledger.copy.bring([], alone)
     assert ledger.states() == ["COMPLETE"] * 2
+
+
+def test_a_lock_that_is_lost_while_a_batch_is_written(ledger: Ledger) -> None:
+    """What another has added meanwhile is seen, and no trial is there twice."""
+    ledger.run(COMPLETE, COMPLETE)
+    other = OptunaCopy(ledger.store, ledger.record)
+
+    def alone() -> None:
+        if ledger.copy._length == 0:
+            other.bring([])
+
+    lacking = ledger.store.trials(ledger.record.id)
+    with pytest.raises(StoreError, match="another process wrote trials at the same time"):
+        ledger.copy.bring(lacking, alone)
+    other.close()
+    assert ledger.states() == ["COMPLETE"] * 2
+    assert ledger.again() == 0
 
 
 def test_deleting(ledger: Ledger) -> None:

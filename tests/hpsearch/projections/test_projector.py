@@ -18,7 +18,7 @@ from hpsearch.commands import keep
 from hpsearch.errors import StoreAwayError, TrackingError, UnknownStudyError
 from hpsearch.ledger.records import State, weights_digest
 from hpsearch.ledger.store import Store
-from hpsearch.projections import projector, runs
+from hpsearch.projections import mlflow_runs, mlflow_tables, optuna_copy, projector, runs
 from hpsearch.projections.written import Written
 from hpsearch.trust.estimate import correction
 from hpsearch.verify import look, tracking_invariants
@@ -150,17 +150,26 @@ SEAMS: list[tuple[Any, str]] = [
     (Store, "mark_mlflow"),
     (Store, "mark_parent"),
     (Store, "mark_optuna"),
-    (optuna.storages.RDBStorage, "create_new_trial"),
+    (optuna_copy, "insert"),
+    (mlflow_runs, "insert"),
 ]
+"""Those of the client's are tried with a trial whose run the client writes, too."""
+
+
+def by_client(monkeypatch: pytest.MonkeyPatch, owner: Any) -> None:
+    """Have runs written by the client, where it is to fail."""
+    if owner is mlflow.MlflowClient:
+        monkeypatch.setattr(mlflow_tables, "KNOWN", "another")
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(("owner", "name"), SEAMS, ids=[name for _, name in SEAMS])
+@pytest.mark.parametrize(("owner", "name"), SEAMS)
 def test_killed_at_every_seam(
     book: Workspace, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, after: bool
 ) -> None:
     """Whatever call a projector dies at, the next one makes it whole, once."""
     book.run(COMPLETE)
+    by_client(monkeypatch, owner)
     with monkeypatch.context() as patch:
         kill_at(patch, owner, name, after=after)
         with pytest.raises(Killed):
@@ -180,19 +189,26 @@ def test_killed_at_every_seam(
     assert not book.sync()
 
 
-WRITES = ["create_run", "log_batch", "log_inputs", "set_terminated"]
+WRITES = [
+    *(
+        (mlflow.MlflowClient, n)
+        for n in ("create_run", "log_batch", "log_inputs", "set_terminated")
+    ),
+    (mlflow_runs, "insert"),
+]
 
 
-@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize(("owner", "name"), WRITES)
 def test_a_mark_says_that_all_is_there(
-    book: Workspace, monkeypatch: pytest.MonkeyPatch, name: str
+    book: Workspace, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
 ) -> None:
     """A trial is marked last: whatever write to MLflow fails, the mark is not there."""
+    by_client(monkeypatch, owner)
     book.sync()  # the study's own run is there, and is written by the same calls
     projecting = book.projector()
     projecting.step()
     book.run(COMPLETE)
-    kill_at(monkeypatch, mlflow.MlflowClient, name, after=False)
+    kill_at(monkeypatch, owner, name, after=False)
     with pytest.raises(Killed):
         projecting.step()
     assert [(trial.in_optuna, trial.in_mlflow) for trial in book.trials] == [(True, False)]
@@ -203,7 +219,7 @@ def test_a_mark_says_that_the_copy_is_there(
 ) -> None:
     """The same for Optuna's storage."""
     book.run(COMPLETE)
-    kill_at(monkeypatch, optuna.storages.RDBStorage, "create_new_trial", after=False)
+    kill_at(monkeypatch, optuna_copy, "insert", after=False)
     with pytest.raises(Killed):
         book.sync()
     assert not book.trials[0].in_optuna
@@ -662,10 +678,16 @@ def test_follow_writes_what_comes(book: Workspace) -> None:
     assert not book.sync(retrain=again)
 
 
-def test_mlflow_down_and_back(book: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("owner", "name"), [(mlflow.MlflowClient, "create_run"), (mlflow_runs, "insert")]
+)
+def test_mlflow_down_and_back(
+    book: Workspace, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str
+) -> None:
     """An outage is told once; Optuna's copy goes on; what is missing is written afterwards."""
     down = threading.Event()
-    create = mlflow.MlflowClient.create_run
+    by_client(monkeypatch, owner)
+    create = getattr(owner, name)
 
     tried: list[str] = []
 
@@ -675,7 +697,7 @@ def test_mlflow_down_and_back(book: Workspace, monkeypatch: pytest.MonkeyPatch) 
             raise mlflow.MlflowException("no answer\nat all")
         return create(*arguments, **options)
 
-    monkeypatch.setattr(mlflow.MlflowClient, "create_run", failing)
+    monkeypatch.setattr(owner, name, failing)
     troubles: list[str] = []
     end = followed(book, troubles)
     book.run(COMPLETE)
