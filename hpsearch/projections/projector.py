@@ -3,6 +3,8 @@
 The ledger is the truth; the two are projections of it, written by the one process that holds the
 study's projector lock. Marks in the ledger say what was written, so that a look is cheap; the first
 look does not believe them and compares everything.
+
+What writes them is imported when it is used: a study's workers are to start before that.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
 from hpsearch.errors import (
     HpsearchError,
@@ -25,14 +28,12 @@ from hpsearch.errors import (
 from hpsearch.ledger.database import Lock
 from hpsearch.ledger.records import StudyRecord, Trial
 from hpsearch.ledger.store import Store
-from hpsearch.projections.mlflow_content import StudyContent
-from hpsearch.projections.mlflow_runs import Tracking
-from hpsearch.projections.optuna_copy import OptunaCopy
-from hpsearch.projections.runs import Runs
 from hpsearch.projections.written import Retrained, Written
 from hpsearch.settings import Settings
-from hpsearch.verify import look
-from hpsearch.verify.tracking_invariants import beyond_repair
+
+if TYPE_CHECKING:
+    from hpsearch.projections.optuna_copy import OptunaCopy
+    from hpsearch.projections.runs import Runs
 
 __all__ = ["Projector", "Retrained", "Written", "delete", "mend"]
 
@@ -68,11 +69,27 @@ class Projector:
         retrain: Callable[[Trial], Retrained] | None = None,
     ) -> None:
         self._store = store
-        self._id = store.study(name).id
-        self._copy = OptunaCopy(store, store.study(name))
-        self._runs = Runs(store, store.study(name), settings, retrain) if tracking else None
+        self._record = store.study(name)
+        self._id = self._record.id
+        self._settings = settings
+        self._tracking = tracking
+        self._retrain = retrain
         self.failure: HpsearchError | None = None
         """What keeps ``follow`` from writing, as long as it does, and waiting does not mend."""
+
+    @cached_property
+    def _copy(self) -> OptunaCopy:
+        from hpsearch.projections.optuna_copy import OptunaCopy
+
+        return OptunaCopy(self._store, self._record)
+
+    @cached_property
+    def _runs(self) -> Runs | None:
+        from hpsearch.projections.runs import Runs
+
+        if not self._tracking:
+            return None
+        return Runs(self._store, self._record, self._settings, self._retrain)
 
     def sync(self) -> Written:
         """Compare the projections with the ledger and write what is missing; else nothing.
@@ -226,7 +243,7 @@ class Projector:
 
     def _lacking(self) -> int:
         """How many finished trials are not projected yet."""
-        trials = self._store.unprojected(self._id, mlflow=self._runs is not None)
+        trials = self._store.unprojected(self._id, mlflow=self._tracking)
         return sum(trial.state.finished for trial in trials)
 
 
@@ -272,6 +289,10 @@ def delete(store: Store, record: StudyRecord, settings: Settings, *, tracking: b
         StoreError: If the database failed.
         TrackingError: If MLflow cannot be reached or refuses.
     """
+    from hpsearch.projections.mlflow_content import StudyContent
+    from hpsearch.projections.mlflow_runs import Tracking
+    from hpsearch.projections.optuna_copy import OptunaCopy
+
     with _lock(store, record.id, timeout=_FAREWELL) as held:
         if not held:
             raise UsageError(f"study {record.name!r} is running; stop it first")
@@ -298,6 +319,11 @@ def mend(
         StoreError: If the database failed.
         TrackingError: If MLflow cannot be reached or refuses, or another projector is stuck.
     """
+    from hpsearch.projections.mlflow_content import StudyContent
+    from hpsearch.projections.mlflow_runs import Tracking
+    from hpsearch.verify import look
+    from hpsearch.verify.tracking_invariants import beyond_repair
+
     written = Projector(store, record.name, settings, retrain=retrain).sync()
     broken = beyond_repair(look.take(store.database, record.name, settings))
     if not broken:

@@ -100,6 +100,8 @@ class Launch:
         self._projected = threading.Event()
         self._messages: deque[str] = deque()
         self._stop = threading.Event()
+        self._woken = threading.Event()
+        """Set when there is something to look at before it is time to."""
         self._clock = Clock(store, record)
         self._end = math.inf  # by the monotonic clock
         self._last = Progress(store.counts(record.id), None)
@@ -112,6 +114,7 @@ class Launch:
         """Have the workers hand their trials back, and end. May be called from a signal handler."""
         self._end = min(self._end, time.monotonic() + _FAREWELL)
         self._stop.set()
+        self._woken.set()
 
     @property
     def stopped(self) -> bool:
@@ -130,13 +133,12 @@ class Launch:
 
     def watch(self) -> Generator[Progress]:
         """Run until nothing is left to do, it fails, or it is stopped."""
-        thread = self._project()
-        if self._beside is not None:
-            arguments = (self._projected, self._messages.append)
-            threading.Thread(target=self._beside, args=arguments, daemon=True).start()
+        thread: threading.Thread | None = None
         try:
             try:
                 for progress in self._work():
+                    # The workers have been started: they import what they need meanwhile.
+                    thread = thread or self._project()
                     self._clock.look()
                     yield progress
             finally:
@@ -144,6 +146,7 @@ class Launch:
             if self.failure is not None:  # it may be the store's, and that of each further write
                 self._end = min(self._end, time.monotonic() + _FAREWELL)
             yield self._progress()
+            thread = thread or self._project()  # there was nothing to do but this
             self._projected.set()
             while thread is not None and thread.is_alive() and time.monotonic() < self._end:
                 thread.join(LOOK)
@@ -152,8 +155,17 @@ class Launch:
             self._projected.set()  # also where nobody watches it to its end
 
     def _project(self) -> threading.Thread | None:
+        """Start what is done beside the workers. Returns the thread that is waited for."""
+        if self._beside is not None:
+            arguments = (self._projected, self._messages.append)
+            threading.Thread(target=self._beside, args=arguments, daemon=True).start()
+            self._beside = None
         if self._projector is None:
             return None
+        # SQLAlchemy loads this at its first use, on the projector's thread: a query of this one
+        # would meanwhile find it half loaded, and fail.
+        import sqlalchemy.orm  # noqa: F401
+
         thread = threading.Thread(
             target=self._projector.follow,
             args=(self._projected, self._messages.append),
@@ -182,7 +194,8 @@ class Launch:
             self._bury()
             if self._deaths > MOST_DEATHS:
                 self.failure = HpsearchError(f"{self._deaths} workers died in a row")
-            self._stop.wait(LOOK)
+            self._woken.wait(LOOK)
+            self._woken.clear()
 
     def _spawn(self, place: int) -> _Process:
         gpus = self._gpus
@@ -205,7 +218,9 @@ class Launch:
                 "HPSEARCH_STORAGE": self._settings.storage,
             },
         )
-        return _Process(process, Owner.of(process.pid, launcher=os.getpid()), place)
+        return _Process(
+            process, Owner.of(process.pid, launcher=os.getpid()), place, self._woken.set
+        )
 
     def _bury(self) -> None:
         """Free what the dead held, and give up what took too many down; once the store is there."""
@@ -268,10 +283,24 @@ class Launch:
 
 
 class _Process:
-    """A worker's process, and the last lines it wrote."""
+    """A worker's process, and the last lines it wrote.
 
-    def __init__(self, process: subprocess.Popen[bytes], owner: Owner, place: int) -> None:
+    Args:
+        process: The process, its standard input and error piped.
+        owner: What it is as the owner of a lease.
+        place: Which of the workers it is.
+        on_end: Is called, by another thread, when it has ended.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        owner: Owner,
+        place: int,
+        on_end: Callable[[], None],
+    ) -> None:
         self.process = process
+        self._on_end = on_end
         self.owner = owner
         self.place = place
         self._lines: deque[str] = deque(maxlen=20)
@@ -283,6 +312,8 @@ class _Process:
         with stream:
             for line in stream:
                 self._lines.append(line.decode(errors="replace").rstrip())
+        self.process.wait()
+        self._on_end()
 
     def close(self) -> str:
         """To be called when it has ended.
