@@ -28,10 +28,10 @@ from hpsearch.study.rounds import EPOCHS, starts
 from hpsearch.training.seam import Trainer, TrainingFailed
 from hpsearch.trust import environment
 
-START = 4.0
+START = 1.5
 """What a run takes beside its trials, in units of its imports, which take longer where the machine
 is slower or busy: its processes, the stores, and from the last trial to the last line."""
-TRIAL = 0.03
+TRIAL = 0.004
 """What the ledger, Optuna's storage and MLflow take for a trial, in the same unit."""
 PORTABLE = 1.6
 """How much longer an epoch takes with portable bits."""
