@@ -3,7 +3,18 @@
 import subprocess
 import sys
 
-for module in ("network", "tracking", "study", "plan", "seam", "trust"):
-    print(f"== python -m benchmarks.{module}", flush=True)
-    subprocess.run([sys.executable, "-m", f"benchmarks.{module}"], check=True)
+MODULES = {
+    "network": ["--quick"],
+    "tracking": [],
+    "study": ["--repeat", "2"],
+    "plan": ["book", "quick"],
+    "seam": [],
+    "trust": [],
+}
+"""What is measured, and how much of it in ten minutes."""
+
+for module, options in MODULES.items():
+    command = [sys.executable, "-m", f"benchmarks.{module}", *options]
+    print(f"== python -m {' '.join(command[2:])}", flush=True)
+    subprocess.run(command, check=True)
     print(flush=True)

@@ -42,9 +42,11 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import net
+from benchmarks.judged import against, unsteady
 from net.network import CHUNK
 
 LR, WEIGHT_DECAY = 0.01, 1e-5
+PRODUCTS, OURS = "its matrix products alone", "this network"
 
 Run = Callable[[], object]
 Contender = Callable[["Problem"], Callable[[], Run] | None]  # set up → first weights → train
@@ -391,8 +393,8 @@ def jax(problem: Problem, *, scan: bool) -> Callable[[], Run]:
 def contenders() -> dict[str, Contender]:
     """All that can run here, by the name that the table has for them."""
     found: dict[str, Contender] = {
-        "its matrix products alone": products_alone,
-        "this network": this_network,
+        PRODUCTS: products_alone,
+        OURS: this_network,
         "the book's manner, float64": the_books_manner,
         f"scikit-learn {sklearn.__version__}, no evaluation": scikit_learn,
     }
@@ -408,8 +410,12 @@ def contenders() -> dict[str, Contender]:
     return found
 
 
-def measure(problem: Problem, repetitions: int) -> dict[str, float]:
-    """Each contender's median CPU time in seconds, after a repetition to warm up."""
+GOALS = {"book": (1.18, 1.33), "wide": (1.07, 1.07), "small": (2.30, 2.30)}
+"""This network's time in units of its products', without and with dropout."""
+
+
+def measure(problem: Problem, repetitions: int) -> dict[str, list[float]]:
+    """Each contender's CPU times in seconds, after a repetition to warm up."""
     made = {name: contender(problem) for name, contender in contenders().items()}
     starts = {name: start for name, start in made.items() if start is not None}
     times: dict[str, list[float]] = {name: [] for name in starts}
@@ -419,7 +425,7 @@ def measure(problem: Problem, repetitions: int) -> dict[str, float]:
             before = time.process_time()
             run()
             times[name].append(time.process_time() - before)
-    return {name: statistics.median(values[1:]) for name, values in times.items()}
+    return {name: values[1:] for name, values in times.items()}
 
 
 def main() -> None:
@@ -442,14 +448,26 @@ def main() -> None:
         print(f"| {'':36} | ms | ratio | dropout: ms | ratio |\n| --- | --- | --- | --- | --- |")
         with threadpool_limits(1):
             without, with_dropout = (measure(p, repetitions) for p in (plain, dropped))
-        for name, seconds in without.items():
-            row = [f"{1e3 * seconds:7.1f}", f"{seconds / next(iter(without.values())):6.2f}"]
-            if name in with_dropout:
-                seconds, unit = with_dropout[name], next(iter(with_dropout.values()))
-                row += [f"{1e3 * seconds:7.1f}", f"{seconds / unit:6.2f}"]
-            else:
-                row += [f"{'':7}", f"{'':6}"]
-            print(f"| {name:36} | {' | '.join(row)} |", flush=True)
+        tables = [
+            {name: statistics.median(times) for name, times in measured.items()}
+            for measured in (without, with_dropout)
+        ]
+        units = [table[PRODUCTS] for table in tables]
+        for name in tables[0]:
+            row = [
+                f"{1e3 * table[name]:7.1f} | {table[name] / unit:6.2f}"
+                if name in table
+                else f"{'':7} | {'':6}"
+                for table, unit in zip(tables, units, strict=True)
+            ]
+            print(f"| {name:36} | {' | '.join(row)} |")
+        said = [
+            f"{kind}: {against(table[OURS] / unit, goal)}"
+            for kind, table, unit, goal in zip(
+                ("without dropout", "with it"), tables, units, GOALS[plain.name], strict=True
+            )
+        ]
+        print("; ".join(filter(None, (*said, unsteady(without[OURS])))), flush=True)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-UNSTEADY = 0.1
-"""The share by which the times of one way may differ on an idle machine."""
+from benchmarks.judged import against, unsteady
 
 
 def hpsearch(trials: int) -> float:
@@ -94,15 +93,13 @@ def has_torch(python: str) -> bool:
     return subprocess.run(needed, check=False, capture_output=True).returncode == 0
 
 
-def told(name: str, seconds: Sequence[float], ours: float, goal: str = "") -> str:
+def told(name: str, seconds: Sequence[float], ours: float, goal: float | None = None) -> str:
     """A row of the table."""
     middle = median(seconds)
     row = f"  {name:<43}{middle:7.1f}"
-    if goal:
-        row += f"{middle / ours:7.1f} times as long (goal: {goal})"
-    if max(seconds) - min(seconds) > UNSTEADY * middle:
-        row += f"; {min(seconds):.1f} to {max(seconds):.1f}: the machine was not idle"
-    return row
+    if goal is not None:
+        row += f"{middle / ours:7.1f} times as long ({against(middle / ours, goal, least=True)})"
+    return "; ".join(filter(None, (row, unsteady(seconds))))
 
 
 def main() -> None:
@@ -127,9 +124,9 @@ def main() -> None:
             usual.append(as_usual(asked.torch, asked.trials))
     print(f"{asked.trials} trials of the book's search, seconds, medians of {asked.repeat}")
     print(told("hpsearch run book --workers 2, all of it", ours, median(ours)))
-    print(told("the book's manner, no tracking", books, median(ours), "8, 6 at least"))
+    print(told("the book's manner, no tracking", books, median(ours), 6))
     if torch:
-        print(told("PyTorch, Optuna and MLflow, all of it", usual, median(ours), "10"))
+        print(told("PyTorch, Optuna and MLflow, all of it", usual, median(ours), 10))
     else:
         print(f"  PyTorch, Optuna and MLflow: left out, {asked.torch} does not have all of them")
 

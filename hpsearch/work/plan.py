@@ -28,7 +28,7 @@ from hpsearch.study.rounds import EPOCHS, starts
 from hpsearch.training.seam import Trainer, TrainingFailed
 from hpsearch.trust import environment
 
-START = 1.5
+START = 2.2
 """What a run takes beside its trials, in units of its imports, which take longer where the machine
 is slower or busy: its processes, the stores, and from the last trial to the last line."""
 TRIAL = 0.004
