@@ -31,6 +31,9 @@ from hpsearch.trust.tuning_curve import tuning_curve
 FEWEST = 20
 """Trials, below which half of them say nothing of what more are worth."""
 
+SAMPLERS = {"tpe": "TPE", "qmc": "QMC", "cmaes": "CMA-ES", "gp": "GP", "nsgaii": "NSGA-II"}
+"""The names that are written otherwise in a text than in a study file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Effort:
@@ -52,7 +55,8 @@ def paragraph(
     on = _trained_on(study)
     if study.space:
         tried = counted(finished, failed)
-        said.append(f"{words.capital(study.search.sampler)} search tried {tried} {on}.")
+        sampler = words.capital(SAMPLERS.get(study.search.sampler, study.search.sampler))
+        said.append(f"{sampler} search tried {tried} {on}.")
     else:
         said.append(f"It was trained {on}.")
     if record.ended is not None:

@@ -254,7 +254,7 @@ def caution(study: Study, counts: Counts, validation: int | None) -> str:
     looked = counts.complete + counts.pruned
     if looked < 2 or not study.search.metric.startswith("val"):
         return ""
-    on = "" if validation is None else f" on {validation} validation examples"
+    on = "" if validation is None else f" on {validation:,} validation examples"
     other = "more" if study.search.direction == "maximize" else "less"
     return f"the best of {looked}{on} is optimistic: expect no {other} on other examples"
 

@@ -50,6 +50,7 @@ def test_caution(metric: str, complete: int, pruned: int, said: str) -> None:
     """The best of several trials is optimistic, in the direction of the metric."""
     of = study(search__metric=metric)
     assert f"{said} on other examples" == caution(of, counts(complete, pruned), 30)
+    assert "on 4,000 validation examples" in caution(study(), counts(6), 4000)
 
 
 @pytest.mark.parametrize(
