@@ -1,9 +1,9 @@
 """The layers: a batch goes forward through them, the loss's gradient back (5.4 to 5.6, 6.3, 6.4).
 
-A layer is made for batches of one size, and allocates then all that it will ever need. What it
-returns is its own memory, written anew by its next call. An elementwise layer works in the memory
-it is handed, which nobody reads again: an Affine layer remembers its input, never its output. An
-activation goes back in the memory of its own output, too, which only the layer after it has read.
+A layer is made for batches of one size, and allocates once what it needs. What it returns is its
+own memory, written anew by its next call. An elementwise layer works in the memory it is handed,
+which nobody reads again: an Affine layer remembers its input, never its output. An activation goes
+back in the memory of its own output, too, which only the layer after it has read.
 
 Shapes: x is (n, inputs), y is (n, outputs), and dx, dy, the gradients of the loss L, are like them.
 """
@@ -31,11 +31,11 @@ class Affine(Layer):
     """y = x W + b (5.6.2), with W (inputs, outputs) and b (outputs,)."""
 
     def __init__(self, weight: Parameter, bias: Parameter, size: int) -> None:
-        inputs, outputs = weight.value.shape
+        outputs = weight.value.shape[1]
         dtype = weight.value.dtype
         self.weight, self.bias = weight, bias
         self._y = np.empty((size, outputs), dtype)
-        self._dx = np.empty((size, inputs), dtype)
+        self._dx: Array | None = None  # the first layer and evaluation need none
         self._ones = np.ones(size, dtype)
 
     def forward(self, x: Array) -> Array:
@@ -59,6 +59,8 @@ class Affine(Layer):
     def backward(self, dy: Array) -> Array:
         """dL/dx = dy Wᵀ, and the gradients of the parameters as in `differentiate`."""
         self.differentiate(dy)
+        if self._dx is None:
+            self._dx = np.empty(self._x.shape, self._x.dtype)
         return np.matmul(dy, self.weight.value.T, out=self._dx)
 
 

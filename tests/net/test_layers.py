@@ -69,6 +69,17 @@ def test_affine(seed: int, n: int, inputs: int, outputs: int) -> None:
     assert error_of(bias, layer, x, rng) <= 1e-7
 
 
+def test_no_memory_for_a_gradient_that_nobody_asks_for() -> None:
+    """Memory that was never written holds what others left there: of the test part, perhaps."""
+    rng = np.random.default_rng(0)
+    layer = net.Affine(parameter(rng.normal(size=(5, 2))), parameter(np.zeros(2)), 3)
+    x = rng.normal(size=(3, 5))
+    layer.forward(x)
+    layer.differentiate(rng.normal(size=(3, 2)))
+    own = [a for a in vars(layer).values() if isinstance(a, np.ndarray) and a is not x]
+    assert sorted(a.shape for a in own) == [(3,), (3, 2)]
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=seeds, n=sizes, units=sizes)
 @pytest.mark.parametrize(
