@@ -77,6 +77,9 @@ def sync(
 
 def _follow(store: Store, name: str | None, projector: Any, stop: threading.Event) -> None:
     """Follow one study, or every study there is and every one that comes."""
+    from hpsearch.ledger.database import load_orm
+
+    load_orm()
     threads: dict[int, threading.Thread] = {}
     away = False
     while not stop.is_set():

@@ -226,6 +226,15 @@ class Database:
             return None if found is None else str(found)
 
 
+def load_orm() -> None:
+    """Load SQLAlchemy's ORM, before there are threads.
+
+    Optuna's storage and MLflow load it at their first use, on the projector's thread. A query of
+    another thread would meanwhile find it half loaded, and fail.
+    """
+    import sqlalchemy.orm  # noqa: F401
+
+
 def repeated(step: Callable[_Arguments, _Outcome]) -> Callable[_Arguments, _Outcome]:
     """A step of one transaction, taken again if the server undoes it so that another can commit.
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 
 from hpsearch.errors import HpsearchError
+from hpsearch.ledger.database import load_orm
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import StudyRecord
 from hpsearch.ledger.store import Store
@@ -41,6 +42,7 @@ class Here(Launch):
         trainer: Trainer,
         projector: Projector,
     ) -> None:
+        load_orm()  # on this thread, which asks the ledger as soon as the other one watches
         super().__init__(store, record, settings, workers=0, projector=projector)
         self._worker = Worker(store, record, trainer, Owner.of(), shelf(settings, record))
         self._over = threading.Event()

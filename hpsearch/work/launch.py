@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING
 
 from hpsearch.errors import HpsearchError, StoreAwayError
 from hpsearch.ledger import leases
+from hpsearch.ledger.database import load_orm
 from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Counts, StudyRecord, Trial
 from hpsearch.ledger.store import Store
@@ -156,16 +157,13 @@ class Launch:
 
     def _project(self) -> threading.Thread | None:
         """Start what is done beside the workers. Returns the thread that is waited for."""
+        load_orm()
         if self._beside is not None:
             arguments = (self._projected, self._messages.append)
             threading.Thread(target=self._beside, args=arguments, daemon=True).start()
             self._beside = None
         if self._projector is None:
             return None
-        # SQLAlchemy loads this at its first use, on the projector's thread: a query of this one
-        # would meanwhile find it half loaded, and fail.
-        import sqlalchemy.orm  # noqa: F401
-
         thread = threading.Thread(
             target=self._projector.follow,
             args=(self._projected, self._messages.append),
