@@ -1,8 +1,8 @@
 """How is MLflow reached?
 
 MLflow is imported only when it is used: that takes a second. All goes by ``MlflowClient``, so that
-a local database and a server are written alike, and no active run or tracking URI of the process
-is touched.
+no active run or tracking URI of the process is touched; a whole run goes to a local database's
+tables, where these are known.
 """
 
 from __future__ import annotations
@@ -183,12 +183,13 @@ def _engine(uri: str) -> Engine:
 
 
 def _as_the_ledger(connection: sqlite3.Connection, _: object) -> None:
-    """Not to wait for the disk at each commit.
+    """Not to wait for the disk at each commit, where the file has a write-ahead log, as ours have.
 
-    A power cut may take the last runs, and damages nothing: the file has a write-ahead log. What
-    is missing is written by the next look at the study, which compares every run with the ledger.
+    A power cut may then take the last runs, and damages nothing. What is missing is written by the
+    next look at the study, which compares every run with the ledger.
     """
-    connection.execute("PRAGMA synchronous = NORMAL")
+    if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+        connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _refuse_the_ledger(uri: str) -> None:

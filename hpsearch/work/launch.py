@@ -135,11 +135,12 @@ class Launch:
     def watch(self) -> Generator[Progress]:
         """Run until nothing is left to do, it fails, or it is stopped."""
         thread: threading.Thread | None = None
+        begun = False
         try:
             try:
                 for progress in self._work():
-                    # The workers have been started: they import what they need meanwhile.
-                    thread = thread or self._project()
+                    if not begun:  # the workers have been, and import what they need meanwhile
+                        thread, begun = self._project(), True
                     self._clock.look()
                     yield progress
             finally:
@@ -147,7 +148,8 @@ class Launch:
             if self.failure is not None:  # it may be the store's, and that of each further write
                 self._end = min(self._end, time.monotonic() + _FAREWELL)
             yield self._progress()
-            thread = thread or self._project()  # there was nothing to do but this
+            if not begun:  # there was nothing to do but this
+                thread = self._project()
             self._projected.set()
             while thread is not None and thread.is_alive() and time.monotonic() < self._end:
                 thread.join(LOOK)
@@ -161,7 +163,6 @@ class Launch:
         if self._beside is not None:
             arguments = (self._projected, self._messages.append)
             threading.Thread(target=self._beside, args=arguments, daemon=True).start()
-            self._beside = None
         if self._projector is None:
             return None
         thread = threading.Thread(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from mlflow.store.db.utils import _get_latest_schema_revision
 
 from hpsearch.errors import TrackingError
 from hpsearch.ledger.records import State, Trial, curve
-from hpsearch.projections import mlflow_runs, mlflow_tables
+from hpsearch.projections import mlflow_client, mlflow_tables
 from hpsearch.projections.mlflow_runs import Tracking
 from hpsearch.projections.run_content import TrialRun
 from hpsearch.settings import Settings
@@ -181,9 +182,17 @@ def test_a_deleted_experiment(tmp_path: Path) -> None:
         tracking.write(run(trial()))
 
 
-def test_a_server_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Behind an address nobody knows what tables there are, nor whose."""
-    monkeypatch.setattr(mlflow_runs, "insert", failing)
-    tracking = Tracking(settings(tmp_path), content())
-    tracking._mlflow.tables = None
-    assert tracking.write(run(trial()))
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:5000", "postgresql://u@127.0.0.1/mlflow"])
+def test_others_tables_are_left_alone(tmp_path: Path, uri: str) -> None:
+    """Behind an address nobody knows what tables there are, and a server's are others', too."""
+    assert mlflow_client._own_tables(replace(settings(tmp_path), tracking_uri=uri)) is None
+
+
+@pytest.mark.parametrize(("mode", "waits"), [("wal", 1), ("delete", 2)])
+def test_the_disk_is_waited_for_without_a_log(tmp_path: Path, mode: str, waits: int) -> None:
+    """A commit that does not wait damages nothing only beside a write-ahead log."""
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.execute(f"PRAGMA journal_mode = {mode}")
+    engine = mlflow_client._engine(settings(tmp_path).tracking_uri)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == waits
