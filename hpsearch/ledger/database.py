@@ -207,14 +207,18 @@ class Database:
         if found == tables.REVISION:
             return
         with self.lock("schema", timeout=-1):
-            if self._version() == tables.REVISION:
+            found = self._version()
+            if found == tables.REVISION:
                 return
             with self.engine.execution_options(writes=True).connect() as connection:
                 if self.file:
                     # A table that others refer to is rebuilt under their feet.
                     _pragmas(connection, "journal_mode = WAL", "foreign_keys = OFF")
                 with connection.begin():
-                    _migrate(connection)
+                    if found is None:
+                        tables.create(connection)
+                    else:
+                        _migrate(connection)
                 if self.file:
                     _pragmas(connection, "foreign_keys = ON")
 

@@ -1,8 +1,10 @@
 """Which tables does the ledger consist of?
 
 They stand beside Optuna's in one database, so each bears a prefix. Times are seconds since 1970 in
-UTC by the database's clock, as numbers: no time zone can be mistaken. A change here needs a
-migration in ``migrations/versions`` and a test holds the two together.
+UTC by the database's clock, as numbers: no time zone can be mistaken.
+
+A new store gets these tables at once; an older one is brought here by ``migrations/versions``. A
+change here needs a migration there, and a test holds the two together.
 """
 
 from __future__ import annotations
@@ -111,3 +113,10 @@ logs = sa.Table(
     sa.Column("content", sa.LargeBinary, nullable=False),  # the end of what a training printed
     sa.ForeignKeyConstraint(["study_id", "number"], [trials.c.study_id, trials.c.number]),
 )
+
+
+def create(connection: sa.Connection) -> None:
+    """Make all of them in a database that has none."""
+    for part in (version.metadata, metadata):
+        part.create_all(connection, checkfirst=False)
+    connection.execute(sa.insert(version).values(version_num=REVISION))

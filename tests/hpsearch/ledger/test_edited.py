@@ -319,8 +319,8 @@ def test_environment_that_is_not_there_is_told(database: Database) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (b'TABLE "hpsearch_trials', b'\x80ABLE "hpsearch_trials', "is damaged"),
-        (b'TABLE "hpsearch_trials', b'TABLF "hpsearch_trials', r"malformed.*`hpsearch restore`"),
+        (b"TABLE hpsearch_trials", b"\x80ABLE hpsearch_trials", "is damaged"),
+        (b"TABLE hpsearch_trials", b"TABLF hpsearch_trials", r"malformed.*`hpsearch restore`"),
         (b"\tbudget INTEGER", b"\t\x80udget INTEGER", "no such column"),
         (b"\tepochs INTEGER", b"\tepisod INTEGER", "no such column"),
     ],

@@ -1,4 +1,4 @@
-"""The migrations make the tables that the program knows, from nothing and from older ones."""
+"""A new store has the tables that the program knows; the migrations make them of older ones."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tests.conftest import study
 OLDER = ("0001", "0002", "0003", "0005")
 
 
-def test_migrations_make_the_tables(database: Database) -> None:
-    """What the migrations make is what ``tables`` says, column by column and index by index."""
+def test_store_has_the_tables(database: Database) -> None:
+    """They are what ``tables`` says, column by column and index by index."""
     with database.engine.connect() as connection:
         context = MigrationContext.configure(
             connection, opts={"version_table": tables.version.name, "compare_type": True}
@@ -45,6 +45,41 @@ def test_migrations_make_the_tables(database: Database) -> None:
         for table in tables.metadata.tables.values()
         for constraint in table.constraints
         if isinstance(constraint, sa.CheckConstraint)
+    }
+
+
+def test_new_store_is_like_one_that_the_migrations_made(url: str) -> None:
+    """The database itself says of both the same."""
+    Old(url, tables.REVISIONS[0])
+    opened = Database(url)
+    migrated = described(opened)
+    tables.metadata.drop_all(opened.engine)
+    tables.version.drop(opened.engine)
+    opened.engine.dispose()
+    again = Database(url)
+    assert described(again) == migrated
+    again.engine.dispose()
+
+
+def described(database: Database) -> dict[str, Any]:
+    """What a database says of its tables."""
+    found = sa.inspect(database.engine)
+    return {
+        name: (
+            {
+                each["name"]: (str(each["type"]), each["nullable"])
+                for each in found.get_columns(name)
+            },
+            found.get_pk_constraint(name)["constrained_columns"],
+            sorted(each["column_names"] for each in found.get_unique_constraints(name)),
+            sorted(
+                (each["constrained_columns"], each["referred_table"], each["referred_columns"])
+                for each in found.get_foreign_keys(name)
+            ),
+            sorted((str(each["name"]), each["column_names"]) for each in found.get_indexes(name)),
+            found.get_check_constraints(name),
+        )
+        for name in found.get_table_names()
     }
 
 
@@ -118,7 +153,7 @@ def test_older_store_is_brought_up_to_date(url: str, revision: str) -> None:
     """It has the tables of a new one, keeps each study, trial and curve, and goes on."""
     Old(url, revision)
     opened = Database(url)
-    test_migrations_make_the_tables(opened)
+    test_store_has_the_tables(opened)
     store = Store(opened)
     first, second = store.studies()
     assert (first.name, second.name) == ("study 1", "study 2")

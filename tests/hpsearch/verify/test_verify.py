@@ -275,9 +275,10 @@ SOON = "(julianday('now') - 2440587.5) * 86400.0 + 100"
 
 RUNNING = (
     "UPDATE hpsearch_studies SET budget = 9, next_number = 9",
-    "INSERT INTO hpsearch_trials SELECT study_id, 8, 'RUNNING', NULL, params, 0, seed, 1, 0, "
-    f"started, NULL, NULL, NULL, '{{}}', 0, NULL, :elsewhere, {SOON}, NULL, 0, 0, x'', NULL "
-    "FROM hpsearch_trials WHERE number = 0",
+    "INSERT INTO hpsearch_trials (study_id, number, state, params, epochs, seed, attempts, "
+    "crashes, started, rungs, hidden, owner, lease_until, in_optuna, in_mlflow, live) "
+    "SELECT study_id, 8, 'RUNNING', params, 0, seed, 1, 0, "
+    f"started, '{{}}', 0, :elsewhere, {SOON}, 0, 0, x'' FROM hpsearch_trials WHERE number = 0",
 )
 """A ninth trial, which a worker on another host holds."""
 
