@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from hpsearch import settings
+from hpsearch import garbage, settings
 from hpsearch.commands import (
     archive,
     audit,
@@ -86,6 +86,7 @@ def main() -> None:
     """Run the command line, and end with the exit code that its outcome has."""
     begin()
     one_thread()
+    garbage.own_process()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: sys.exit(128 + received))
     if hasattr(signal, "SIGCHLD"):  # who started this may ignore it; then no child's end is told
@@ -114,6 +115,7 @@ def main() -> None:
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         # No thread that waits for a server holds up an end that was asked for.
         os._exit(code)
+    garbage.leave()
     sys.exit(code)
 
 

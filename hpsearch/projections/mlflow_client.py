@@ -7,7 +7,6 @@ tables, where these are known.
 
 from __future__ import annotations
 
-import gc
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError
 
 from hpsearch.errors import HpsearchError, TrackingError
+from hpsearch.garbage import staying
 from hpsearch.ledger.address import connecting, wrong_options
 from hpsearch.projections import mlflow_errors
 from hpsearch.projections.artifacts import follow
@@ -64,7 +64,7 @@ class Connection:
         self.server = settings.tracking_uri.startswith(("http://", "https://"))
         self._uri = settings.tracking_uri
         self.where = address(settings.tracking_uri)
-        with self.failures(), _uncollected():
+        with self.failures(), staying():
             self.client = _open(settings)
             self.tables = _own_tables(settings)
 
@@ -84,21 +84,6 @@ def quiet() -> None:
     """Set what MLflow reads when it is imported, unless somebody has."""
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Not to look for garbage while MLflow is imported, which makes a million objects to stay.
-
-    That would be a third of the time.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _open(settings: Settings) -> MlflowClient:
@@ -192,6 +177,11 @@ def _as_the_ledger(connection: sqlite3.Connection, _: object) -> None:
         connection.execute("PRAGMA synchronous = NORMAL")
 
 
+def _without_the_disk(connection: sqlite3.Connection, _: object) -> None:
+    """Not to wait for the disk at all, for a file that counts only once all of it is there."""
+    connection.execute("PRAGMA synchronous = OFF")
+
+
 def _refuse_the_ledger(uri: str) -> None:
     """Optuna and MLflow keep their versions in tables of one name: neither gets into the other's.
 
@@ -217,10 +207,12 @@ def _make(file: Path, settings: Settings) -> None:
     store: Any = SqlAlchemyStore  # MLflow does not type its constructor
     draft = file.with_name(f"{file.name}.{uuid4().hex}")
     try:
-        _engine(sqlite(draft))
+        sa.event.listen(_engine(sqlite(draft)), "connect", _without_the_disk)
         store(sqlite(draft), settings.artifacts.as_uri()).engine.dispose()
         with closing(sqlite3.connect(draft)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait
+        with draft.open("r+b") as written:
+            os.fsync(written.fileno())
         draft.rename(file)
     finally:
         draft.unlink(missing_ok=True)

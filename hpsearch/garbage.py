@@ -1,0 +1,39 @@
+"""When does Python look for garbage? Not among what stays until the process ends.
+
+The import of MLflow makes a million objects that stay. Python looks through them twice while and
+after they are made, and once more when the process ends, which takes a second in all.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_ours = False
+"""Whether the process is hpsearch's own. Another one's garbage is its own affair."""
+
+
+def own_process() -> None:
+    """This process runs hpsearch alone: what it makes to stay is never looked through again."""
+    global _ours
+    _ours = True
+
+
+@contextmanager
+def staying() -> Iterator[None]:
+    """What is made meanwhile stays, and is not looked through before it is there."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if _ours:
+            gc.freeze()
+        if was:
+            gc.enable()
+
+
+def leave() -> None:
+    """The process ends: all of its memory is given back at once."""
+    gc.freeze()

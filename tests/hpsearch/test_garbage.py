@@ -1,0 +1,63 @@
+"""What stays is not looked through for garbage, in a process that is hpsearch's own."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpsearch import garbage
+
+MADE = """
+import gc, sys
+from hpsearch import garbage
+if sys.argv[1] == "own":
+    garbage.own_process()
+with garbage.staying():
+    kept = [[] for _ in range(100_000)]
+    off = not gc.isenabled()
+print(off, gc.isenabled(), gc.get_freeze_count() >= 100_000)
+"""
+
+
+@pytest.mark.parametrize(("whose", "kept"), [("own", "True"), ("other", "False")])
+def test_what_stays_is_kept_from_the_collector(whose: str, kept: str) -> None:
+    """Only where nothing else in the process may become garbage."""
+    told = subprocess.run(
+        [sys.executable, "-c", MADE, whose], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.split() == ["True", "True", kept]
+
+
+def test_collector_that_was_off_stays_off() -> None:
+    """Whoever has turned it off has a reason."""
+    gc.disable()
+    try:
+        with garbage.staying():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_command_leaves_without_a_last_look(tmp_path: Path) -> None:
+    """Nothing is looked through when it has ended: a million objects of MLflow would be."""
+    file = tmp_path / "looks.py"
+    file.write_text(
+        "import atexit, gc, sys\n"
+        "atexit.register(lambda: print(len(gc.get_objects())))\n"
+        "sys.argv = ['hpsearch', 'studies']\n"
+        "from hpsearch.cli import main\n"
+        "main()\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-P", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"HPSEARCH_HOME": str(tmp_path / "home")},
+    )
+    assert int(told.stdout.split()[-1]) < 1_000
