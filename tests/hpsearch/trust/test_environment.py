@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,13 @@ def test_record_names_every_package_that_computes() -> None:
     assert environment.digest(here) == environment.digest(dict(reversed(here.items())))
     for key in here:
         assert environment.digest({**here, key: "another"}) != environment.digest(here)
+
+
+def test_packages_are_named_as_they_name_themselves() -> None:
+    """All that this Python can import, in lower case, each with its version."""
+    told = [each.metadata for each in distributions()]
+    expected = {each["Name"].lower(): each["Version"] for each in told if each["Name"]}
+    assert environment.current()["packages"] == expected
 
 
 def test_code_is_recorded() -> None:
