@@ -6,7 +6,7 @@ import sys
 MODULES = {
     "network": ["--quick"],
     "tracking": [],
-    "study": ["--repeat", "2"],
+    "study": ["--repeat", "5"],
     "plan": ["book", "quick"],
     "seam": [],
     "trust": [],

@@ -7,7 +7,8 @@ trial in the ledger, in Optuna's storage and in MLflow, the best trained again. 
 trials in the book's own manner (float64, layers as objects, memory taken anew at each step), one
 after another in one process, with no tracking at all and with as many BLAS threads as do it best;
 and the same search as one writes it today with PyTorch, Optuna and MLflow (`usual.py`), where a
-Python has these. Wall-clock time, in turns; medians, and a warning where they were not steady.
+Python has these. And a study of one trial, without tracking in an empty workspace, and with it in
+one that has been used. Wall-clock time, in turns; medians, and a warning where they are not steady.
 """
 
 from __future__ import annotations
@@ -25,16 +26,17 @@ from statistics import median
 from benchmarks.judged import against, unsteady
 
 
-def hpsearch(trials: int) -> float:
-    """Seconds that the search takes."""
-    with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "HPSEARCH_HOME": home}
-        command = [sys.executable, "-m", "hpsearch", "run", "book", "--workers", "2"]
-        start = time.perf_counter()
-        subprocess.run(
-            [*command, "--trials", str(trials)], env=environment, check=True, capture_output=True
-        )
-        return time.perf_counter() - start
+def hpsearch(trials: int, *options: str, home: Path) -> float:
+    """Seconds that the search takes in a workspace."""
+    command = [sys.executable, "-m", "hpsearch", "run", "book", "--workers", "2"]
+    start = time.perf_counter()
+    subprocess.run(
+        [*command, "--trials", str(trials), *options],
+        env={**os.environ, "HPSEARCH_HOME": str(home)},
+        check=True,
+        capture_output=True,
+    )
+    return time.perf_counter() - start
 
 
 def in_the_books_manner(trials: int) -> float:
@@ -93,13 +95,21 @@ def has_torch(python: str) -> bool:
     return subprocess.run(needed, check=False, capture_output=True).returncode == 0
 
 
-def told(name: str, seconds: Sequence[float], ours: float, goal: float | None = None) -> str:
-    """A row of the table."""
-    middle = median(seconds)
-    row = f"  {name:<43}{middle:7.1f}"
+def told(name: str, seconds: Sequence[float], goal: float | None = None) -> str:
+    """A row of the table, and the most that it is to be."""
+    row = f"  {name:<47}{median(seconds):7.2f}"
     if goal is not None:
-        row += f"{middle / ours:7.1f} times as long ({against(middle / ours, goal, least=True)})"
+        row += f"  ({against(median(seconds), goal)})"
     return "; ".join(filter(None, (row, unsteady(seconds))))
+
+
+def compared(name: str, seconds: Sequence[float], ours: Sequence[float], goal: float) -> str:
+    """A row of another way, and how many times as long it is to take at least."""
+    times = median(seconds) / median(ours)
+    row = f"  {name:<47}{median(seconds):7.2f}{times:7.1f} times as long"
+    return "; ".join(
+        filter(None, (f"{row} ({against(times, goal, least=True)})", unsteady(seconds)))
+    )
 
 
 def main() -> None:
@@ -114,21 +124,29 @@ def main() -> None:
         print(in_the_books_manner(asked.trials))
         return
     ours, books, usual = list[float](), list[float](), list[float]()
+    untracked, tracked = list[float](), list[float]()
     child = [sys.executable, "-m", "benchmarks.study", "--book", "--trials", str(asked.trials)]
     torch = has_torch(asked.torch)
     for _ in range(asked.repeat):
-        ours.append(hpsearch(asked.trials))
+        with tempfile.TemporaryDirectory() as folder:
+            home = Path(folder)
+            untracked.append(hpsearch(1, "--no-tracking", home=home / "one"))
+            ours.append(hpsearch(asked.trials, home=home / "all"))
+            tracked.append(hpsearch(1, "--name", "one", home=home / "all"))
         said = subprocess.run(child, check=True, capture_output=True, text=True).stdout
         books.append(float(said))
         if torch:
             usual.append(as_usual(asked.torch, asked.trials))
     print(f"{asked.trials} trials of the book's search, seconds, medians of {asked.repeat}")
-    print(told("hpsearch run book --workers 2, all of it", ours, median(ours)))
-    print(told("the book's manner, no tracking", books, median(ours), 6))
+    print(told("hpsearch run book --workers 2, all of it", ours))
+    print(compared("the book's manner, no tracking", books, ours, 6))
     if torch:
-        print(told("PyTorch, Optuna and MLflow, all of it", usual, median(ours), 10))
+        print(compared("PyTorch, Optuna and MLflow, all of it", usual, ours, 10))
     else:
         print(f"  PyTorch, Optuna and MLflow: left out, {asked.torch} does not have all of them")
+    print("one trial")
+    print(told("without tracking, in an empty workspace", untracked, 1.2))
+    print(told("with MLflow, in a workspace that has been used", tracked, 2.5))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """When does Python look for garbage? Not among what stays until the process ends.
 
-The import of MLflow makes a million objects that stay. Python looks through them twice while and
-after they are made, and once more when the process ends, which takes a second in all.
+The import of MLflow makes a million objects that stay. Python would look through them while they
+are made, twice afterwards, and once more when the process ends: a second in all.
 """
 
 from __future__ import annotations
