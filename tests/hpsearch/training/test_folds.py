@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,7 @@ from hpsearch.training.make import folded, trainer
 from hpsearch.work.worker import evaluate
 from tests.conftest import study
 
-PLACE = Path(tempfile.gettempdir()) / "hpsearch-test-folds"
-"""Where the parsed images are kept, for all tests that ever run here."""
+Ended = Callable[..., Result]
 SANE: Params = {"training.lr": 0.1, "network.dropout": 0.25}
 
 
@@ -33,17 +31,23 @@ def split(**changes: Any) -> Study:
     return study(data={"dataset": "digits", "train": 62, "folds": 4}, **changes)
 
 
-def ended(of: Study, params: Params = SANE) -> Result:
-    """How its trial 0 ends."""
-    result = evaluate(of, History(of), Claim(0, 7), params, trainer(of, Path(), PLACE))
-    assert result is not None
-    return result
+@pytest.fixture
+def ended(tmp_path: Path) -> Ended:
+    """How a study's trial 0 ends."""
+
+    def run(of: Study, params: Params = SANE) -> Result:
+        made = trainer(of, Path(), tmp_path)
+        result = evaluate(of, History(of), Claim(0, 7), params, made)
+        assert result is not None
+        return result
+
+    return run
 
 
-def test_every_example_is_validated_on_once() -> None:
+def test_every_example_is_validated_on_once(tmp_path: Path) -> None:
     """The folds' validation parts are the whole train part, and each trains on the others."""
     of = split()
-    made = trainer(of, Path(), PLACE)
+    made = trainer(of, Path(), tmp_path)
     assert isinstance(made, FoldedTrainer)
     parts = [
         made.trainer.parts(config.data)  # type: ignore[attr-defined]
@@ -60,7 +64,7 @@ def test_every_example_is_validated_on_once() -> None:
         assert counts.max() - counts.min() <= 1  # stratified
 
 
-def test_the_first_fold_is_the_split_without_folds() -> None:
+def test_the_first_fold_is_the_split_without_folds(ended: Ended) -> None:
     """So a search with folds begins where one without them stands."""
     alone = ended(study(data={"dataset": "digits", "train": 60, "validation": 0.25}))
     folds = ended(study(data={"dataset": "digits", "train": 60, "folds": 4}))
@@ -68,7 +72,7 @@ def test_the_first_fold_is_the_split_without_folds() -> None:
     assert folds.folds[0].value == alone.value
 
 
-def test_each_fold_trains_as_it_would_alone() -> None:
+def test_each_fold_trains_as_it_would_alone(ended: Ended) -> None:
     """A fold's epochs and value are those of the configuration that names it."""
     of = split()
     whole, at = ended(of), 0
@@ -85,7 +89,7 @@ def test_each_fold_trains_as_it_would_alone() -> None:
     assert len(whole.curve) == at == 12
 
 
-def test_the_value_is_the_mean_over_all_examples() -> None:
+def test_the_value_is_the_mean_over_all_examples(ended: Ended) -> None:
     """Each example counts once, also where folds are of different sizes."""
     result = ended(split())
     assert [fold.weight for fold in result.folds] == [16, 15, 16, 15]
@@ -96,14 +100,14 @@ def test_the_value_is_the_mean_over_all_examples() -> None:
 
 
 @pytest.mark.parametrize("metric", ["val_loss", "train_accuracy"])
-def test_any_metric_has_a_mean(metric: str) -> None:
+def test_any_metric_has_a_mean(ended: Ended, metric: str) -> None:
     """Losses have outcomes, too; a metric of the training part has none."""
     result = ended(split(search__metric=metric))
     assert result.value == pytest.approx(mean_of(result.folds))
     assert (result.outcomes is None) == (metric == "train_accuracy")
 
 
-def test_repeats_have_a_seed_each() -> None:
+def test_repeats_have_a_seed_each(ended: Ended) -> None:
     """They train on the same parts; the first of them has the trial's own seed."""
     of = study(training__repeats=3)
     result, alone = ended(of), ended(study())
@@ -116,7 +120,7 @@ def test_repeats_have_a_seed_each() -> None:
     assert result.value == pytest.approx(float(result.outcomes.mean()), rel=1e-6)
 
 
-def test_patience_ends_each_fold_by_itself() -> None:
+def test_patience_ends_each_fold_by_itself(ended: Ended) -> None:
     """Folds may have different numbers of epochs, and each keeps its best weights."""
     result = ended(split(training__epochs=30, training__patience=1), {**SANE, "training.lr": 1.0})
     lengths = [fold.epochs for fold in result.folds]
@@ -128,7 +132,7 @@ def test_patience_ends_each_fold_by_itself() -> None:
         at += fold.epochs
 
 
-def test_a_fold_that_diverges_is_the_end() -> None:
+def test_a_fold_that_diverges_is_the_end(ended: Ended) -> None:
     """The trial has diverged, with the epochs that there are."""
     result = ended(split(network__init=1e30), SANE)
     assert (result.state, result.reason) == (State.PRUNED, "diverged")
@@ -136,14 +140,14 @@ def test_a_fold_that_diverges_is_the_end() -> None:
     assert not result.folds
 
 
-def test_a_configuration_without_epochs() -> None:
+def test_a_configuration_without_epochs(ended: Ended) -> None:
     """The first weights of every fold are measured."""
     result = ended(split(training__epochs=0))
     assert [fold.epochs for fold in result.folds] == [0, 0, 0, 0]
     assert result.value == mean_of(result.folds)
 
 
-def test_a_pruner_sees_the_mean_after_each_fold() -> None:
+def test_a_pruner_sees_the_mean_after_each_fold(ended: Ended) -> None:
     """A trial that it stops has trained the folds before that, and no epoch of the next."""
     of = split(search__pruner="threshold", search__lower=2.0, search__min_epochs=2)
     result = ended(of)

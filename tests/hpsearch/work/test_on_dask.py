@@ -29,7 +29,7 @@ def cluster() -> Iterator[Any]:
         n_workers=2,
         threads_per_worker=1,
         processes=True,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",  # any free port: its own is one for the whole machine
         resources={"GPU": 1},
         silence_logs=50,
     ) as started:
