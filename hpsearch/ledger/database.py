@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 from zlib import crc32
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -114,8 +114,9 @@ class Database:
 
     def insert_new(self, connection: Connection, table: sa.Table, **values: Any) -> None:
         """Insert a row, unless another transaction has inserted one of the same key meanwhile."""
-        insert = sqlite.insert if self.file else postgresql.insert
-        connection.execute(insert(table).values(**values).on_conflict_do_nothing())
+        # PostgreSQL's takes a while to load, and is needed only there.
+        dialect = import_module(f"sqlalchemy.dialects.{self.url.get_backend_name()}")
+        connection.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
 
     @contextmanager
     def lock(self, key: str, timeout: float = 0.0) -> Iterator[Lock]:
