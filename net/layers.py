@@ -54,7 +54,7 @@ class Affine(Layer):
         The sum over the batch is a product with ones, which BLAS does faster than a reduction.
         """
         np.matmul(self._x.T, dy, out=self.weight.gradient)
-        np.dot(self._ones, dy, out=self.bias.gradient)
+        self._ones.dot(dy, out=self.bias.gradient)
 
     def backward(self, dy: Array) -> Array:
         """dL/dx = dy Wᵀ, and the gradients of the parameters as in `differentiate`."""

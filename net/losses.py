@@ -44,6 +44,8 @@ class SoftmaxCrossEntropy:
         self._rows = np.arange(0, size * classes, classes, dtype=np.intp)
         self._target = np.empty(size, np.intp)
         self._dx = np.empty((size, classes), dtype)
+        self._flat = self._dx.reshape(-1)
+        self._share = dtype.type(1 / size)
 
     def predictions(self, logits: Array) -> Array:
         """The probability of each class, (n, classes): softmax, exp(x_k) / sum_j exp(x_j)."""
@@ -77,11 +79,8 @@ class SoftmaxCrossEntropy:
         """dL/dx = (p - one-hot(t)) / n, (n, classes); once for each `forward`."""
         np.multiply(self._sum, self._sum.size, out=self._scratch)
         np.divide(self._exp, self._scratch, out=self._exp)
-        np.copyto(self._dx, self._exp.T)
-        flat = self._dx.reshape(-1)
-        flat.take(self._target, out=self._scratch, mode="clip")
-        np.subtract(self._scratch, 1 / self._sum.size, out=self._scratch)
-        flat.put(self._target, self._scratch, mode="clip")
+        self._dx[...] = self._exp.T
+        np.subtract.at(self._flat, self._target, self._share)
         return self._dx
 
     def _exponentials(self, logits: Array) -> None:
@@ -89,11 +88,11 @@ class SoftmaxCrossEntropy:
 
         The largest x is taken off first: softmax is the same, and exp cannot overflow (3.5.2).
         """
-        np.copyto(self._exp, logits.T)
+        self._exp[...] = logits.T
         np.maximum.reduce(self._exp, axis=0, out=self._largest)
         np.subtract(self._exp, self._largest, out=self._exp)
         np.exp(self._exp, out=self._exp)
-        np.dot(self._ones, self._exp, out=self._sum)
+        self._ones.dot(self._exp, out=self._sum)
 
 
 class MeanSquaredError:
