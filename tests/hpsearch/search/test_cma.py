@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +23,9 @@ from hpsearch.search.history import History
 from hpsearch.search.optuna_terms import distributions
 from hpsearch.search.seeds import Purpose, seed
 from hpsearch.search.suggest import suggest
-from hpsearch.study.config import Study
+from hpsearch.study.config import Params, Study
 from tests.conftest import study
+from tests.hpsearch.search import test_suggest
 from tests.hpsearch.search.test_suggest import in_order, loss, run_trial, searched
 
 
@@ -51,14 +53,38 @@ class FromTheFirst(optuna.samplers.CmaEsSampler):
 
 def test_equals_optuna_in_sequence() -> None:
     """With lag 1 it draws what Optuna's sampler draws, which keeps its state in the trials."""
-    of = cma(search__lag=1)
+    equals_optuna(cma(search__lag=1), lambda params: loss(params, 27))
+
+
+def test_equals_optuna_in_a_corner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where what it draws lies outside again and again, and is moved to the edge at last."""
+
+    def height(params: Params, _: int = 27) -> float:
+        return sum(float(str(value)) for value in params.values())
+
+    ranges = {"low": 0.0, "high": 0.9}
+    of = cma(
+        search__lag=1,
+        search__trials=150,
+        training__lr={"low": 0.1, "high": 0.9},
+        training__weight_decay=ranges,
+        training__momentum=ranges,
+        training__optimizer="momentum",
+        network__init={"low": 0.1, "high": 0.9},
+    )
+    monkeypatch.setattr(test_suggest, "loss", height)
+    equals_optuna(of, height)
+
+
+def equals_optuna(of: Study, value: Callable[[Params], float]) -> None:
+    """Each trial in turn is the one that Optuna's own sampler draws."""
     theirs = optuna.create_study()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for number in range(of.search.trials):
             theirs.sampler = FromTheFirst(of, seed(of, number, Purpose.SAMPLER) % 2**32)
             trial = theirs.ask(distributions(of))
-            theirs.tell(trial, loss(trial.params, 27))
+            theirs.tell(trial, value(trial.params))
     ours = [trial.params for trial, _ in in_order(of)]
     for one, other in zip(ours, theirs.trials, strict=True):
         assert one == pytest.approx(other.params, rel=1e-9)  # a pickle rounds the covariance
@@ -130,6 +156,7 @@ def test_choices_and_conditions_are_drawn_at_random() -> None:
     when = {"training.optimizer": ["momentum"]}
     of = cma(
         search__lag=1,
+        search__trials=150,
         training__optimizer={"choices": ["sgd", "momentum"]},
         training__momentum={"low": 0.1, "high": 0.9, "when": when},
     )

@@ -39,7 +39,9 @@ def loss(params: Params, epoch: int) -> float:
 
 def searched(**changes: Any) -> Study:
     """A study of the made-up training, over 27 epochs."""
-    return study(training__epochs=27, search__metric="val_loss", search__trials=60, **changes)
+    return study(
+        **{"training__epochs": 27, "search__metric": "val_loss", "search__trials": 60, **changes}
+    )
 
 
 def run_trial(of: Study, history: History, number: int) -> tuple[Trial, Curve]:
