@@ -115,7 +115,6 @@ def main() -> None:
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         # No thread that waits for a server holds up an end that was asked for.
         os._exit(code)
-    garbage.leave()
     sys.exit(code)
 
 

@@ -6,27 +6,33 @@ are made, twice afterwards, and once more when the process ends: a second in all
 
 from __future__ import annotations
 
+import atexit
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-_RARELY = 50_000
-"""New objects after which Python looks through them, in place of 700."""
 
 _ours = False
 """Whether the process is hpsearch's own. Another one's garbage is its own affair."""
 
 
 def own_process() -> None:
-    """This process runs hpsearch alone: Python looks rarely, and never again at what stays."""
+    """This process runs hpsearch alone: what stays in it is looked through no more, nor its end."""
     global _ours
+    if not _ours:
+        atexit.register(gc.freeze)
     _ours = True
-    gc.set_threshold(_RARELY, *gc.get_threshold()[1:])
 
 
 @contextmanager
-def staying() -> Iterator[None]:
-    """What is made meanwhile stays, and is not looked through before it is there."""
+def importing(module: str) -> Iterator[None]:
+    """What the first import of a module makes stays, and is not looked through before it is there.
+
+    Nothing else does: a connection that is garbage is to be closed.
+    """
+    if module in sys.modules:
+        yield
+        return
     was = gc.isenabled()
     gc.disable()
     try:
@@ -36,8 +42,3 @@ def staying() -> Iterator[None]:
             gc.freeze()
         if was:
             gc.enable()
-
-
-def leave() -> None:
-    """The process ends: all of its memory is given back at once."""
-    gc.freeze()

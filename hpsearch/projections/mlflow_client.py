@@ -21,7 +21,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError
 
 from hpsearch.errors import HpsearchError, TrackingError
-from hpsearch.garbage import staying
+from hpsearch.garbage import importing
 from hpsearch.ledger.address import connecting, wrong_options
 from hpsearch.projections import mlflow_errors
 from hpsearch.projections.artifacts import follow
@@ -64,7 +64,7 @@ class Connection:
         self.server = settings.tracking_uri.startswith(("http://", "https://"))
         self._uri = settings.tracking_uri
         self.where = address(settings.tracking_uri)
-        with self.failures(), staying():
+        with self.failures(), importing("mlflow"):
             self.client = _open(settings)
             self.tables = _own_tables(settings)
 
