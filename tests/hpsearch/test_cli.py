@@ -17,6 +17,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,11 +115,23 @@ def edit(home: Path, statement: str, *values: Any) -> None:
 def kept(home: Path) -> dict[str, bytes]:
     """What must not be lost: every file but the cache and SQLite's own beside its database."""
     return {
-        str(path.relative_to(home)): path.read_bytes()
+        str(path.relative_to(home)): content(path)
         for path in sorted(home.rglob("*"))
         if path.is_file() and "cache" not in path.parts and path.suffix not in (".lock",)
         if not path.name.endswith(("-wal", "-shm"))
     }
+
+
+def content(path: Path) -> bytes:
+    """What a file holds; of a database its rows: a connection that closes changes its bytes."""
+    content = path.read_bytes()
+    if content.startswith(b"SQLite format 3"):
+        with (
+            suppress(sqlite3.Error, UnicodeError),
+            closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection,
+        ):
+            return "\n".join(connection.iterdump()).encode()
+    return content
 
 
 def wait_for(reached: Callable[[], bool], seconds: float = 60.0) -> None:
