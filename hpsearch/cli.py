@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import Abort, TyperException
 
-from hpsearch import garbage, settings
+from hpsearch import settings
 from hpsearch.commands import (
     archive,
     audit,
@@ -86,7 +86,6 @@ def main() -> None:
     """Run the command line, and end with the exit code that its outcome has."""
     begin()
     one_thread()
-    garbage.own_process()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda received, _: sys.exit(128 + received))
     if hasattr(signal, "SIGCHLD"):  # who started this may ignore it; then no child's end is told

@@ -45,7 +45,7 @@ class SoftmaxCrossEntropy:
         self._target = np.empty(size, np.intp)
         self._dx = np.empty((size, classes), dtype)
         self._flat = self._dx.reshape(-1)
-        self._share = dtype.type(1 / size)
+        self._share = dtype.type(1 / max(size, 1))
 
     def predictions(self, logits: Array) -> Array:
         """The probability of each class, (n, classes): softmax, exp(x_k) / sum_j exp(x_j)."""

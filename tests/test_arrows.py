@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = """
-    errors settings seams redact text reporting threads garbage
+    errors settings seams redact text reporting threads
     study data
     ledger
     search training estimator

@@ -7,6 +7,7 @@ tables, where these are known.
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -21,7 +22,6 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError
 
 from hpsearch.errors import HpsearchError, TrackingError
-from hpsearch.garbage import importing
 from hpsearch.ledger.address import connecting, wrong_options
 from hpsearch.projections import mlflow_errors
 from hpsearch.projections.artifacts import follow
@@ -64,7 +64,7 @@ class Connection:
         self.server = settings.tracking_uri.startswith(("http://", "https://"))
         self._uri = settings.tracking_uri
         self.where = address(settings.tracking_uri)
-        with self.failures(), importing("mlflow"):
+        with self.failures(), _uncollected():
             self.client = _open(settings)
             self.tables = _own_tables(settings)
 
@@ -84,6 +84,21 @@ def quiet() -> None:
     """Set what MLflow reads when it is imported, unless somebody has."""
     for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Not to look for garbage while MLflow is imported, which makes half a million objects to stay.
+
+    That would be a third of the time.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _open(settings: Settings) -> MlflowClient:
@@ -213,6 +228,12 @@ def _make(file: Path, settings: Settings) -> None:
             connection.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait
         with draft.open("r+b") as written:
             os.fsync(written.fileno())
+        for log in (
+            "-wal",
+            "-shm",
+            "-journal",
+        ):  # another database's
+            file.with_name(file.name + log).unlink(missing_ok=True)
         draft.rename(file)
     finally:
         draft.unlink(missing_ok=True)

@@ -170,7 +170,8 @@ def _header(package: Distribution) -> dict[str, str]:
 
     ``package.metadata`` parses its whole description, which takes ten times as long.
     """
-    told = package.read_text("METADATA") or package.read_text("PKG-INFO") or ""
+    files = ("METADATA", "PKG-INFO", "")  # an .egg-info that is a file is all there is of it
+    told = next(filter(None, map(package.read_text, files)), "")
     fields: dict[str, str] = {}
     for line in told.splitlines():
         if not line.strip():  # the description follows

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -254,7 +255,9 @@ class Launch:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
-            worker.close()
+            code, said = worker.process.returncode, worker.close()
+            if code > 0 and code != 128 + signal.SIGTERM and not (self.stopped or self.failure):
+                self.failure = HpsearchError(said or f"a worker ended with exit code {code}")
         killed = [w.owner for w in self._workers if w.process.returncode < 0]
         self._workers = []
         if killed and self.failure is None:

@@ -814,6 +814,16 @@ def npz(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_run_leaves_whole_databases(hpsearch: Run, write: Write, home: Path) -> None:
+    """Whoever copies a database alone has all of it: no log is left beside it."""
+    assert hpsearch("run", write(study(search__trials=2))).returncode == 0
+    assert {path.name for path in home.glob("*.db*")} == {
+        "studies.db",
+        "mlflow.db",
+        "mlflow.db.lock",
+    }
+
+
 def test_changed_data(call: Call, hpsearch: Run, write: Write, npz: Path, home: Path) -> None:
     """Data that is no longer the study's: nothing is compared (4), and nothing is run on it (2)."""
     file = write(study(data__dataset=f"npz:{npz}", search__trials=2))

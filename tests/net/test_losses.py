@@ -89,3 +89,9 @@ def test_penalty_descends_as_sgd_would(dtype: type[np.float32]) -> None:
     assert np.mean((rows[0] - weights + 0.1 * gradients) * weights) == pytest.approx(
         -0.1 * 1e-7 * np.mean(weights**2), rel=0.2
     )
+
+
+def test_a_batch_of_none_has_activations_of_none() -> None:
+    """Nothing goes through the network, and nothing fails."""
+    network = net.Network(3, [4], 2, rng=np.random.default_rng(0))
+    assert [each.shape for each in network.activations(np.empty((0, 3)))] == [(0, 4)]

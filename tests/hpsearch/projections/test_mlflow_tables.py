@@ -196,3 +196,13 @@ def test_the_disk_is_waited_for_without_a_log(tmp_path: Path, mode: str, waits: 
     engine = mlflow_client._engine(settings(tmp_path).tracking_uri)
     with engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == waits
+
+
+def test_a_new_database_does_not_take_another_ones_log(tmp_path: Path) -> None:
+    """Whoever deletes mlflow.db alone leaves its log, which SQLite would read into the new one."""
+    for log in ("-wal", "-shm", "-journal"):
+        (tmp_path / f"mlflow.db{log}").write_bytes(b"another one's")
+    mlflow_client.Connection(settings(tmp_path))
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert not (tmp_path / "mlflow.db-journal").exists()

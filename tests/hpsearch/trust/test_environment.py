@@ -226,3 +226,16 @@ def test_the_current_folder_is_not_imported_from(
     monkeypatch.chdir(tmp_path)
     ended = hpsearch("run", "quick", "--trials", "2", "--workers", "1", "--no-tracking")
     assert (ended.returncode, (tmp_path / "imported").exists()) == (0, False), ended.stderr
+
+
+def test_a_package_that_one_file_describes_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Systems' own packages are of that kind."""
+    (tmp_path / "legacy-1.0.egg-info").write_text(
+        "Metadata-Version: 1.0\nName: Legacy\nVersion: 1.0\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    environment._packages.cache_clear()
+    assert environment.current()["packages"]["legacy"] == "1.0"
+    environment._packages.cache_clear()

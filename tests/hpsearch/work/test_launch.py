@@ -59,7 +59,7 @@ def test_nobody_waits_for_a_worker_that_waits(
     """Once a study is done and one worker has seen it, the others are ended."""
     book = Workspace(tmp_path, study=study(search__trials=1))
     book.run(State.COMPLETE)
-    programs = ["pass", "import time; time.sleep(600)"]
+    programs = ["pass", "import time; time.sleep(30)"]
     started = list[subprocess.Popen[bytes]]()
     popen = launch.subprocess.Popen
 
