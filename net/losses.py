@@ -44,7 +44,6 @@ class SoftmaxCrossEntropy:
         self._rows = np.arange(0, size * classes, classes, dtype=np.intp)
         self._target = np.empty(size, np.intp)
         self._dx = np.empty((size, classes), dtype)
-        self._flat = self._dx.reshape(-1)
         self._share = dtype.type(1 / max(size, 1))
 
     def predictions(self, logits: Array) -> Array:
@@ -80,7 +79,7 @@ class SoftmaxCrossEntropy:
         np.multiply(self._sum, self._sum.size, out=self._scratch)
         np.divide(self._exp, self._scratch, out=self._exp)
         self._dx[...] = self._exp.T
-        np.subtract.at(self._flat, self._target, self._share)
+        np.subtract.at(self._dx.reshape(-1), self._target, self._share)
         return self._dx
 
     def _exponentials(self, logits: Array) -> None:

@@ -42,7 +42,8 @@ studies = sa.Table(
     sa.Column("ended", sa.Text),  # JSON: what ended it before it had all its trials, and at which
     sa.Column("openings", sa.Text),  # JSON: each opening of the test part, and its result
     # Drawn when it was entered: no other study ever has it, whatever is deleted or restored.
-    sa.Column("incarnation", sa.String(32), nullable=False, unique=True),
+    sa.Column("incarnation", sa.String(32), nullable=False),
+    sa.UniqueConstraint("incarnation", name="hpsearch_studies_incarnation_key"),
     sqlite_autoincrement=True,  # an id is never given twice
 )
 

@@ -228,11 +228,7 @@ def _make(file: Path, settings: Settings) -> None:
             connection.execute("PRAGMA journal_mode = WAL")  # readers and the writer do not wait
         with draft.open("r+b") as written:
             os.fsync(written.fileno())
-        for log in (
-            "-wal",
-            "-shm",
-            "-journal",
-        ):  # another database's
+        for log in ("-wal", "-shm", "-journal"):  # of a database that was deleted without them
             file.with_name(file.name + log).unlink(missing_ok=True)
         draft.rename(file)
     finally:

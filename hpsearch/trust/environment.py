@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Collection, Iterator, Mapping, Set
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from importlib.metadata import Distribution, distributions, version
+from importlib.metadata import distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -157,28 +157,10 @@ def _cpu() -> str:
 @lru_cache(maxsize=1)
 def _packages() -> tuple[tuple[str, str], ...]:
     """All packages that this Python can import, with their versions."""
-    found = {}
-    for package in distributions():
-        name, its_version = map(_header(package).get, ("name", "version"))
-        if name and its_version:
-            found[name.lower()] = its_version
+    # Each look at a package's name or version would read and parse all that it says of itself.
+    told = [package.metadata for package in distributions()]
+    found = {each["Name"].lower(): each["Version"] for each in told if each["Name"]}
     return tuple(sorted(found.items()))
-
-
-def _header(package: Distribution) -> dict[str, str]:
-    """What a package says of itself, the first of each field, without what goes over lines.
-
-    ``package.metadata`` parses its whole description, which takes ten times as long.
-    """
-    files = ("METADATA", "PKG-INFO", "")  # an .egg-info that is a file is all there is of it
-    told = next(filter(None, map(package.read_text, files)), "")
-    fields: dict[str, str] = {}
-    for line in told.splitlines():
-        if not line.strip():  # the description follows
-            break
-        field, _, value = line.partition(":")
-        fields.setdefault(field.lower(), value.strip())
-    return fields
 
 
 def _locks(root: Path) -> dict[str, str]:

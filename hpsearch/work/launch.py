@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -177,22 +176,16 @@ class Launch:
 
     def _work(self) -> Iterator[Progress]:
         self._workers = [self._spawn(place) for place in range(self._size)]
-        ended = False
         while self._workers and not self.stopped:
             if self.failure is not None:
                 return
             yield self._progress()
-            if ended and self._last.counts.done:
-                return  # who is left waits, for up to a quarter of a second, to see that
             for worker in [w for w in self._workers if w.process.poll() is not None]:
                 self._workers.remove(worker)
                 code, said = worker.process.returncode, worker.close()
-                if code == 0:
-                    ended = True
-                    self._woken.set()  # to look at once whether all is done
-                elif code > 0:
+                if code > 0:
                     self.failure = HpsearchError(said or f"a worker ended with exit code {code}")
-                else:
+                elif code < 0:
                     self._messages.append(f"a worker died (signal {-code}); starting another")
                     self._dead.append(worker)
                     self._deaths += 1
@@ -255,9 +248,7 @@ class Launch:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
-            code, said = worker.process.returncode, worker.close()
-            if code > 0 and code != 128 + signal.SIGTERM and not (self.stopped or self.failure):
-                self.failure = HpsearchError(said or f"a worker ended with exit code {code}")
+            worker.close()
         killed = [w.owner for w in self._workers if w.process.returncode < 0]
         self._workers = []
         if killed and self.failure is None:

@@ -124,14 +124,14 @@ def kept(home: Path) -> dict[str, bytes]:
 
 def content(path: Path) -> bytes:
     """What a file holds; of a database its rows: a connection that closes changes its bytes."""
-    content = path.read_bytes()
-    if content.startswith(b"SQLite format 3"):
+    read = path.read_bytes()
+    if read.startswith(b"SQLite format 3"):
         with (
             suppress(sqlite3.Error, UnicodeError),
             closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as connection,
         ):
             return "\n".join(connection.iterdump()).encode()
-    return content
+    return read
 
 
 def wait_for(reached: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -1,4 +1,4 @@
-"""A new store has the tables that the program knows; the migrations make them of older ones."""
+"""A new store has the tables that the program knows, and migrations bring older ones to them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_new_store_is_like_one_that_the_migrations_made(url: str) -> None:
 
 
 def described(database: Database) -> dict[str, Any]:
-    """What a database says of its tables."""
+    """What a database says of its tables; only older stores have a default for `metrics`."""
     found = sa.inspect(database.engine)
     return {
         name: (
@@ -71,7 +71,10 @@ def described(database: Database) -> dict[str, Any]:
                 for each in found.get_columns(name)
             },
             found.get_pk_constraint(name)["constrained_columns"],
-            sorted(each["column_names"] for each in found.get_unique_constraints(name)),
+            sorted(
+                (str(each["name"]), each["column_names"])
+                for each in found.get_unique_constraints(name)
+            ),
             sorted(
                 (each["constrained_columns"], each["referred_table"], each["referred_columns"])
                 for each in found.get_foreign_keys(name)

@@ -200,9 +200,15 @@ def test_the_disk_is_waited_for_without_a_log(tmp_path: Path, mode: str, waits: 
 
 def test_a_new_database_does_not_take_another_ones_log(tmp_path: Path) -> None:
     """Whoever deletes mlflow.db alone leaves its log, which SQLite would read into the new one."""
-    for log in ("-wal", "-shm", "-journal"):
-        (tmp_path / f"mlflow.db{log}").write_bytes(b"another one's")
+    file = tmp_path / "mlflow.db"
     mlflow_client.Connection(settings(tmp_path))
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE old (x)")
+        log = file.with_name("mlflow.db-wal").read_bytes()
+    for each in tmp_path.glob("mlflow.db*"):
+        each.unlink()
+    file.with_name("mlflow.db-wal").write_bytes(log)
+    mlflow_client.Connection(settings(tmp_path))
+    with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    assert not (tmp_path / "mlflow.db-journal").exists()
+        assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'old'").fetchall()

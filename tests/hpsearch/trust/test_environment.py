@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -174,13 +173,6 @@ def test_record_names_every_package_that_computes() -> None:
         assert environment.digest({**here, key: "another"}) != environment.digest(here)
 
 
-def test_packages_are_named_as_they_name_themselves() -> None:
-    """All that this Python can import, in lower case, each with its version."""
-    told = [each.metadata for each in distributions()]
-    expected = {each["Name"].lower(): each["Version"] for each in told if each["Name"]}
-    assert environment.current()["packages"] == expected
-
-
 def test_code_is_recorded() -> None:
     """The record tells this code from any other, in a checkout or not."""
     assert environment.current()["code_sha256"] == environment.code()
@@ -226,16 +218,3 @@ def test_the_current_folder_is_not_imported_from(
     monkeypatch.chdir(tmp_path)
     ended = hpsearch("run", "quick", "--trials", "2", "--workers", "1", "--no-tracking")
     assert (ended.returncode, (tmp_path / "imported").exists()) == (0, False), ended.stderr
-
-
-def test_a_package_that_one_file_describes_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Systems' own packages are of that kind."""
-    (tmp_path / "legacy-1.0.egg-info").write_text(
-        "Metadata-Version: 1.0\nName: Legacy\nVersion: 1.0\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
-    environment._packages.cache_clear()
-    assert environment.current()["packages"]["legacy"] == "1.0"
-    environment._packages.cache_clear()

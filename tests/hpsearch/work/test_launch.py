@@ -20,7 +20,6 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Ended, State, StudyRecord
 from hpsearch.ledger.store import Store
 from hpsearch.ledger.tables import trials
-from hpsearch.projections.projector import Projector
 from hpsearch.settings import Settings
 from hpsearch.study import file as study_file
 from hpsearch.trust import environment
@@ -51,29 +50,6 @@ def test_a_crash_in_an_outage_is_counted_when_the_store_is_back(
     with book.store.database.read() as connection:
         row = connection.execute(sa.select(trials)).one()
     assert (row.state, row.crashes, row.owner) == ("WAITING", 1, None)
-
-
-def test_nobody_waits_for_a_worker_that_waits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Once a study is done and one worker has seen it, the others are ended."""
-    book = Workspace(tmp_path, study=study(search__trials=1))
-    book.run(State.COMPLETE)
-    programs = ["pass", "import time; time.sleep(30)"]
-    started = list[subprocess.Popen[bytes]]()
-    popen = launch.subprocess.Popen
-
-    def start(_: object, **options: Any) -> subprocess.Popen[bytes]:
-        started.append(popen([sys.executable, "-c", programs.pop(0)], **options))
-        return started[-1]
-
-    monkeypatch.setattr(launch.subprocess, "Popen", start)
-    projector = Projector(book.store, "small", book.settings, tracking=False)
-    launched = Launch(book.store, book.record, book.settings, workers=2, projector=projector)
-    for _ in launched.watch():
-        pass
-    assert [process.returncode for process in started] == [0, -signal.SIGTERM]
-    assert launched.failure is None
 
 
 def test_a_worker_of_other_code_does_not_work(
