@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = """
-    errors settings seams redact text reporting threads
+    errors settings seams redact text reporting threads garbage
     study data
     ledger
     search training estimator

@@ -42,6 +42,7 @@ app = typer.Typer()
 
 @app.command(epilog="Example: hpsearch run book --workers 2 --set training.epochs=20 --name mine")
 def run(
+    context: typer.Context,
     study: Annotated[
         str,
         typer.Argument(
@@ -101,6 +102,10 @@ def run(
     ] = None,
 ) -> None:
     """Run a study, or resume it, until all its trials have finished."""
+    from hpsearch.work.early import Early
+
+    places = settings.read()
+    early = None if on or gpus else context.with_resource(Early(places))
     from hpsearch.commands.display import watch
     from hpsearch.report import views
     from hpsearch.study import file as study_file
@@ -114,7 +119,6 @@ def run(
         raise UsageError(f"--on {on}: must be dask://HOST:PORT")
     if on is not None and devices:
         raise UsageError("--gpus: are this machine's; with --on, use --worker-resources GPU=1")
-    places = settings.read()
     changes = list(overrides or [])
     if trials is not None:
         changes.append(f"search.trials={trials}")
@@ -140,7 +144,9 @@ def run(
     size = workers or len(devices) or default_workers()
     for remark in session.remarks(size):
         say(f"hpsearch: {remark}")
-    launch = session.on_dask(on, size, needs) if on else session.launch(size, gpus=devices)
+    launch = (
+        session.on_dask(on, size, needs) if on else session.launch(size, gpus=devices, early=early)
+    )
     with signals(launch.stop, launch.kill) as received:
         watch(launch, record, store, "json" if log_json else "quiet" if quiet else "")
     if received:

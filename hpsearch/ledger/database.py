@@ -25,7 +25,11 @@ from hpsearch.errors import (
     StoreOpenError,
     StoreUnreachableError,
 )
-from hpsearch.ledger import failures, tables
+from hpsearch.ledger import (
+    connections,  # noqa: F401 (it closes what is open when the process ends)
+    failures,
+    tables,
+)
 from hpsearch.ledger.address import connecting, file_of, parse, patience
 from hpsearch.redact import address
 from hpsearch.text import short

@@ -7,7 +7,6 @@ tables, where these are known.
 
 from __future__ import annotations
 
-import gc
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -22,6 +21,8 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.exc import ArgumentError
 
 from hpsearch.errors import HpsearchError, TrackingError
+from hpsearch.garbage import importing
+from hpsearch.ledger import connections  # noqa: F401 (it closes what is open when the process ends)
 from hpsearch.ledger.address import connecting, wrong_options
 from hpsearch.projections import mlflow_errors
 from hpsearch.projections.artifacts import follow
@@ -64,7 +65,7 @@ class Connection:
         self.server = settings.tracking_uri.startswith(("http://", "https://"))
         self._uri = settings.tracking_uri
         self.where = address(settings.tracking_uri)
-        with self.failures(), _uncollected():
+        with self.failures():
             self.client = _open(settings)
             self.tables = _own_tables(settings)
 
@@ -86,30 +87,19 @@ def quiet() -> None:
         os.environ.setdefault(key, value)
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Not to look for garbage while MLflow is imported, which makes half a million objects to stay.
-
-    That would be a third of the time.
-    """
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
 def _open(settings: Settings) -> MlflowClient:
-    from mlflow import MlflowClient
-
     try:
         Path.cwd()
     except FileNotFoundError:  # MLflow asks for it, whatever it is to do
         os.chdir(settings.home if settings.home.is_dir() else "/")
     uri = settings.tracking_uri
-    if uri.startswith(("http://", "https://")):
+    server = uri.startswith(("http://", "https://"))
+    with importing("mlflow"):
+        from mlflow import MlflowClient
+
+        if not server:  # it would be imported at the first use
+            import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
+    if server:
         return MlflowClient(uri)
     file = _file(_database(uri))
     if file is None:

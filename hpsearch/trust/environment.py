@@ -53,7 +53,7 @@ def current() -> dict[str, Any]:
         **rounding(),
         "cpu": _cpu(),
         "system": platform.system(),
-        "packages": dict(_packages()),
+        "packages": dict(packages()),
         "locks": _locks(ROOT),
         **_source(ROOT),
     }
@@ -155,8 +155,8 @@ def _cpu() -> str:
 
 
 @lru_cache(maxsize=1)
-def _packages() -> tuple[tuple[str, str], ...]:
-    """All packages that this Python can import, with their versions."""
+def packages() -> tuple[tuple[str, str], ...]:
+    """All packages that this Python can import, with their versions, looked up once."""
     # Each look at a package's name or version would read and parse all that it says of itself.
     told = [package.metadata for package in distributions()]
     found = {each["Name"].lower(): each["Version"] for each in told if each["Name"]}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections import deque
@@ -27,8 +26,8 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Counts, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.settings import Settings
-from hpsearch.threads import ONE_THREAD
 from hpsearch.trust import compute, environment
+from hpsearch.work import early as early_
 from hpsearch.work import limits as limits_
 from hpsearch.work.clock import Clock
 from hpsearch.work.limits import Limits
@@ -69,6 +68,7 @@ class Launch:
         variables: Of the processes' environment; by default what the study's ``[compute]`` asks.
         limits: When each process ends before the study does.
         gpus: CUDA devices that the processes get, each in its turn.
+        early: A process that has been started for the first of the workers.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Launch:
         variables: Mapping[str, str] | None = None,
         limits: Limits = limits_.NONE,
         gpus: Sequence[str] = (),
+        early: early_.Early | None = None,
     ) -> None:
         self._store = store
         self._record = record
@@ -90,6 +91,7 @@ class Launch:
         self._size = workers
         self._limits = limits
         self._gpus = gpus
+        self._early = early
         self._begun = time.monotonic()
         self._code = environment.code()
         self._variables = compute.launching(record.study) if variables is None else variables
@@ -165,6 +167,7 @@ class Launch:
             threading.Thread(target=self._beside, args=arguments, daemon=True).start()
         if self._projector is None:
             return None
+        environment.packages()  # to be told of where the best is trained again
         thread = threading.Thread(
             target=self._projector.follow,
             args=(self._projected, self._messages.append),
@@ -193,30 +196,19 @@ class Launch:
             self._bury()
             if self._deaths > MOST_DEATHS:
                 self.failure = HpsearchError(f"{self._deaths} workers died in a row")
-            self._woken.wait(LOOK)
-            self._woken.clear()
+            if self._workers:
+                self._woken.wait(LOOK)
+                self._woken.clear()
 
     def _spawn(self, place: int) -> _Process:
         gpus = self._gpus
         gpu = {"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus else {}
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-P", "-m", "hpsearch", "worker", "--tied", self._code),
-                *self._limits.after(time.monotonic() - self._begun).options,
-                *("--", self._record.name),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env={
-                **os.environ,
-                **ONE_THREAD,
-                **self._variables,
-                **gpu,
-                "HPSEARCH_HOME": str(self._settings.home),
-                "HPSEARCH_STORAGE": self._settings.storage,
-            },
-        )
+        variables = early_.environment(self._settings, {**self._variables, **gpu})
+        left = self._limits.after(time.monotonic() - self._begun)
+        words = ["worker", "--tied", self._code, *left.options, "--", self._record.name]
+        process = None if self._early is None else self._early.become(words, variables)
+        if process is None:
+            process = early_.start(["hpsearch", *words], variables)
         return _Process(
             process, Owner.of(process.pid, launcher=os.getpid()), place, self._woken.set
         )

@@ -24,6 +24,7 @@ from hpsearch.training import make
 from hpsearch.training.seam import Trainer
 from hpsearch.trust.reproduce import confirm
 from hpsearch.trust.twice import watch_first
+from hpsearch.work.early import Early
 from hpsearch.work.here import Here
 from hpsearch.work.launch import Launch
 
@@ -67,6 +68,7 @@ class Session:
         workers: int,
         variables: Mapping[str, str] | None = None,
         gpus: Sequence[str] = (),
+        early: Early | None = None,
     ) -> Launch:
         """What runs it in so many processes, or in fewer if fewer trials are left.
 
@@ -74,6 +76,7 @@ class Session:
             workers: How many.
             variables: Of their environment, in place of those of the study's ``[compute]``.
             gpus: CUDA devices that they get, each in its turn.
+            early: A process that has been started for the first of them.
         """
         counts = self.store.counts(self.record.id)
         return Launch(
@@ -85,6 +88,7 @@ class Session:
             beside=self._check_first if self._may_differ(counts) else None,
             variables=variables,
             gpus=gpus,
+            early=early,
         )
 
     def on_dask(self, address: str, workers: int, resources: Mapping[str, float]) -> Launch:

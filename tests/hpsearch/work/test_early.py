@@ -1,0 +1,157 @@
+"""A worker that has been started before its study is known."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hpsearch.ledger.records import State
+from hpsearch.training.make import trainer
+from hpsearch.work import early
+from hpsearch.work.early import Early
+from hpsearch.work.launch import Launch
+from tests.conftest import Run, study
+from tests.hpsearch.command_line import Write
+from tests.hpsearch.workspace import Workspace
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """Every process that is started for a worker."""
+    made: list[subprocess.Popen[bytes]] = []
+    start = early.start
+
+    def remembered(*arguments: object) -> subprocess.Popen[bytes]:
+        made.append(start(*arguments))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr(early, "start", remembered)
+    return made
+
+
+class Book(Workspace):
+    """A study of data that workers find."""
+
+    def __init__(self, folder: Path, trials: int = 1) -> None:
+        super().__init__(folder)
+        small = study(name="found", search__trials=trials)
+        trains = trainer(small, folder, self.settings.cache)
+        self.record = self.store.register(trains.settled(small), trains.digests)
+
+    def launch(self, first: Early, workers: int = 1, **variables: str) -> Launch:
+        """Run the study to its end."""
+        launched = Launch(
+            *(self.store, self.record, self.settings),
+            workers=workers,
+            projector=None,
+            variables=variables,
+            early=first,
+        )
+        for _ in launched.watch():
+            pass
+        return launched
+
+    @property
+    def states(self) -> list[State]:
+        """How its trials ended."""
+        return [trial.state for trial in self.store.trials(self.record.id)]
+
+
+def test_it_becomes_the_first_worker(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    """The others are started as they always are."""
+    book = Book(tmp_path, trials=3)
+    with Early(book.settings) as first:
+        launched = book.launch(first, workers=2)
+    assert launched.failure is None
+    assert book.states == [State.COMPLETE] * 3
+    assert [process.args[3:5] for process in started] == [  # type: ignore[index]
+        ["hpsearch.work.early"],
+        ["hpsearch", "worker"],
+    ]
+
+
+def test_it_is_none_of_a_study_with_other_variables(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    """What NumPy reads when it is imported cannot be set afterwards."""
+    book = Book(tmp_path, trials=1)
+    with Early(book.settings) as first:
+        assert book.launch(first, MARK="1").failure is None
+        assert started[0].poll() is None
+    assert started[0].returncode == -signal.SIGKILL
+    assert len(started) == 2
+    assert book.states == [State.COMPLETE]
+
+
+def test_one_that_died_is_replaced(tmp_path: Path, started: list[subprocess.Popen[bytes]]) -> None:
+    """Whenever it did: the launcher notices it as of any other worker."""
+    book = Book(tmp_path, trials=1)
+    with Early(book.settings) as first:
+        started[0].kill()
+        started[0].wait()
+        assert book.launch(first).failure is None
+    assert book.states == [State.COMPLETE]
+
+
+def test_one_that_cannot_work_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: list[subprocess.Popen[bytes]]
+) -> None:
+    """It ended before it was told anything; the reason is what it wrote."""
+    book = Book(tmp_path, trials=1)
+    (tmp_path / "sitecustomize.py").write_text("raise SystemExit('no room for another process')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Early(book.settings) as first:
+        started[0].wait()
+        launched = book.launch(first)
+    assert str(launched.failure) == "SystemExit: no room for another process"
+
+
+def test_it_ends_with_its_launcher(tmp_path: Path) -> None:
+    """However that ends: its end of the pipe is closed then."""
+    program = (
+        "import os, sys\n"
+        "from hpsearch import settings\n"
+        "from hpsearch.work.early import Early\n"
+        "early = Early(settings.read())\n"
+        "print(early._process.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    pid = int(told.stdout)
+    wait(lambda: not alive(pid))
+
+
+def test_nothing_is_left_of_a_study_file_with_an_error(
+    hpsearch: Run, write: Write, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+) -> None:
+    """The command says what is wrong, and takes the process back."""
+    with pytest.raises(KeyError), Early(Book(tmp_path).settings):
+        raise KeyError
+    assert started[0].returncode == -signal.SIGKILL
+    ended = hpsearch("run", "no-such-study")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # Whoever takes over orphans here may leave them unburied.
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def wait(until: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not until():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
