@@ -17,14 +17,20 @@ _own = False
 
 
 def own_process() -> None:
-    """Say that this process runs one command of hpsearch, and ends.
+    """Say that this process is hpsearch's own. It is to be said before anything else is imported.
 
     It ends without a last look for garbage. What that look would close is closed before, by name:
     ``ledger.connections``.
     """
     global _own
+    if not _own:
+        atexit.register(gc.freeze)  # the first to be registered is the last to be called
     _own = True
-    atexit.register(gc.freeze)  # the first to be registered is the last to be called
+
+
+def is_own() -> bool:
+    """Whether it was said."""
+    return _own
 
 
 @contextmanager

@@ -1,31 +1,42 @@
-"""Which databases does this process have open? They are closed by name before it ends.
+"""Which databases does a process of hpsearch's own have open? They are closed when it ends.
 
 The last connection that is closed writes SQLite's log into its database. Whoever copies the file
-alone would otherwise lack what is in the log.
+alone would otherwise lack what is in the log. Python closes connections, too, by its last look for
+garbage, for which such a process does not wait.
 """
 
 from __future__ import annotations
 
 import atexit
-from contextlib import suppress
+import os
+import threading
 from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
+from hpsearch.garbage import is_own
+
 _entries: WeakSet[ConnectionPoolEntry] = WeakSet()
+_lock = threading.Lock()
 
 
-@sa.event.listens_for(Pool, "connect")
 def _opened(_: object, entry: ConnectionPoolEntry) -> None:
     """Whoever opened it: Optuna and MLflow keep connections, too."""
-    _entries.add(entry)
+    with _lock:
+        _entries.add(entry)
 
 
-@atexit.register
 def close() -> None:
     """Close every connection that nobody is using."""
-    for entry in list(_entries):
+    with _lock:
+        entries = list(_entries)
+    for entry in entries:
         if not entry.in_use:
-            with suppress(Exception):  # a server that is gone has closed it
-                entry.close()
+            entry.close()
+
+
+if is_own():
+    sa.event.listen(Pool, "connect", _opened)
+    atexit.register(close)
+    os.register_at_fork(after_in_child=_entries.clear)  # they are the parent's

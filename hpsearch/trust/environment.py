@@ -77,8 +77,12 @@ def rounding() -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=1)
 def code() -> str:
-    """SHA-256 over the source files of this program, wherever they were imported from."""
+    """SHA-256 over the source files of this program, wherever they were imported from.
+
+    They are read once: what is changed afterwards is not what this process runs.
+    """
     sha = hashlib.sha256()
     for package in _PACKAGES:
         spec = find_spec(package)

@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 
+from hpsearch.garbage import own_process
 from hpsearch.settings import Settings
 from hpsearch.threads import ONE_THREAD
 
 
-def environment(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
+def environ(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
     """A worker's environment variables.
 
     Args:
@@ -47,36 +48,52 @@ def start(words: Sequence[str], variables: Mapping[str, str]) -> subprocess.Pope
 
 
 class Early:
-    """A process that may become a worker. It ends with the ``with`` that it is in, if it does not.
+    """A process that may become a worker. At the end of the ``with`` it is killed if it has not.
 
     >>> with Early(settings) as early:
-    ...     process = early.become(["worker", "--tied", code, "--", name], variables)
+    ...     process = early.become(["worker", "--tied", code, "--", name], {})
 
     Args:
         settings: The workspace.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._variables = environment(settings, {})
-        self._process: subprocess.Popen[bytes] | None = start([__name__], self._variables)
+        self._process: subprocess.Popen[bytes] | None = None
+        with suppress(OSError):  # no room for it: whoever starts a worker later will see
+            self._process = start([__name__], environ(settings, {}))
 
     def become(
         self, words: Sequence[str], variables: Mapping[str, str]
     ) -> subprocess.Popen[bytes] | None:
         """Have it run ``hpsearch`` with ``words``, once.
 
+        Args:
+            words: The command and its options.
+            variables: Those that only the study's workers have.
+
         Returns:
-            The process, or None where it has become a worker already or started with other
-            variables.
+            The process, or None: it has become a worker before, or has not started with these
+            variables, and is killed.
         """
-        process = self._process
-        if process is None or variables != self._variables:
+        if variables:
+            self.end()
+        process, self._process = self._process, None
+        if process is None:
             return None
-        self._process = None
         assert process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended; why, its launcher will see
             os.write(process.stdin.fileno(), json.dumps(words).encode() + b"\n")
         return process
+
+    def end(self) -> None:
+        """Kill it, unless it has become a worker."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stderr):
+                assert pipe is not None
+                pipe.close()
 
     def __enter__(self) -> Early:
         return self
@@ -87,18 +104,21 @@ class Early:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+        self.end()
 
 
 def _wait() -> None:
-    """Import and look up what a worker needs; then run what the launcher says, if it still does."""
+    """Import and look up what a worker needs; then run what the launcher says, unless it has ended.
+
+    Which code this is, it sees first. A launcher that sees another later will not have it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the launcher
+    own_process()
+    from hpsearch.trust import environment
+
+    environment.code()
     from hpsearch.__main__ import main
     from hpsearch.training import network  # noqa: F401
-    from hpsearch.trust import environment
     from hpsearch.work import shelf, worker  # noqa: F401
 
     environment.packages()

@@ -2,8 +2,9 @@
 
 The store is the only thing they share. A worker is the command ``hpsearch worker NAME``, tied to
 its launcher by a pipe: when the launcher ends, however it ends, the pipe closes and the worker
-ends with it. A worker imports only what is installed, nothing from the current folder, and refuses
-to work when its code is not its launcher's: a study that runs is not to change with an upgrade.
+ends with it. The first one may have been started before its study was known (``work.early``). A
+worker imports only what is installed, nothing from the current folder, and refuses to work when its
+code is not its launcher's: a study that runs is not to change with an upgrade.
 """
 
 from __future__ import annotations
@@ -167,7 +168,7 @@ class Launch:
             threading.Thread(target=self._beside, args=arguments, daemon=True).start()
         if self._projector is None:
             return None
-        environment.packages()  # to be told of where the best is trained again
+        environment.packages()  # looked up now: where the best is trained again needs them
         thread = threading.Thread(
             target=self._projector.follow,
             args=(self._projected, self._messages.append),
@@ -189,9 +190,11 @@ class Launch:
                 if code > 0:
                     self.failure = HpsearchError(said or f"a worker ended with exit code {code}")
                 elif code < 0:
-                    self._messages.append(f"a worker died (signal {-code}); starting another")
                     self._dead.append(worker)
                     self._deaths += 1
+                    if self.stopped:
+                        continue
+                    self._messages.append(f"a worker died (signal {-code}); starting another")
                     self._workers.append(self._spawn(worker.place))
             self._bury()
             if self._deaths > MOST_DEATHS:
@@ -203,12 +206,12 @@ class Launch:
     def _spawn(self, place: int) -> _Process:
         gpus = self._gpus
         gpu = {"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus else {}
-        variables = early_.environment(self._settings, {**self._variables, **gpu})
+        variables = {**self._variables, **gpu}
         left = self._limits.after(time.monotonic() - self._begun)
         words = ["worker", "--tied", self._code, *left.options, "--", self._record.name]
         process = None if self._early is None else self._early.become(words, variables)
         if process is None:
-            process = early_.start(["hpsearch", *words], variables)
+            process = early_.start(["hpsearch", *words], early_.environ(self._settings, variables))
         return _Process(
             process, Owner.of(process.pid, launcher=os.getpid()), place, self._woken.set
         )

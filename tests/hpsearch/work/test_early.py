@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from hpsearch.ledger.records import State
 from hpsearch.training.make import trainer
+from hpsearch.trust import environment
 from hpsearch.work import early
 from hpsearch.work.early import Early
 from hpsearch.work.launch import Launch
@@ -41,17 +43,18 @@ class Book(Workspace):
 
     def __init__(self, folder: Path, trials: int = 1) -> None:
         super().__init__(folder)
+        self.variables: dict[str, str] = {}
         small = study(name="found", search__trials=trials)
         trains = trainer(small, folder, self.settings.cache)
         self.record = self.store.register(trains.settled(small), trains.digests)
 
-    def launch(self, first: Early, workers: int = 1, **variables: str) -> Launch:
+    def launch(self, first: Early, workers: int = 1) -> Launch:
         """Run the study to its end."""
         launched = Launch(
             *(self.store, self.record, self.settings),
             workers=workers,
             projector=None,
-            variables=variables,
+            variables=self.variables,
             early=first,
         )
         for _ in launched.watch():
@@ -85,9 +88,9 @@ def test_it_is_none_of_a_study_with_other_variables(
     """What NumPy reads when it is imported cannot be set afterwards."""
     book = Book(tmp_path, trials=1)
     with Early(book.settings) as first:
-        assert book.launch(first, MARK="1").failure is None
-        assert started[0].poll() is None
-    assert started[0].returncode == -signal.SIGKILL
+        book.variables = {"MARK": "1"}
+        assert book.launch(first).failure is None
+        assert started[0].returncode == -signal.SIGKILL
     assert len(started) == 2
     assert book.states == [State.COMPLETE]
 
@@ -130,15 +133,90 @@ def test_it_ends_with_its_launcher(tmp_path: Path) -> None:
     wait(lambda: not alive(pid))
 
 
-def test_nothing_is_left_of_a_study_file_with_an_error(
-    hpsearch: Run, write: Write, tmp_path: Path, started: list[subprocess.Popen[bytes]]
+def test_it_is_killed_where_it_becomes_none(
+    tmp_path: Path, started: list[subprocess.Popen[bytes]]
 ) -> None:
-    """The command says what is wrong, and takes the process back."""
-    with pytest.raises(KeyError), Early(Book(tmp_path).settings):
+    """Whatever ended the command before there was something to do."""
+    with pytest.raises(KeyError), Early(Book(tmp_path).settings) as first:
         raise KeyError
     assert started[0].returncode == -signal.SIGKILL
-    ended = hpsearch("run", "no-such-study")
-    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert first.become(["worker"], {}) is None
+
+
+def test_where_there_is_no_room_for_it_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is wrong with the study, or that no worker can be started, is said as ever."""
+
+    def full(*_: object) -> subprocess.Popen[bytes]:
+        raise BlockingIOError
+
+    monkeypatch.setattr(early, "start", full)
+    with Early(Book(tmp_path).settings) as first:
+        assert first.become(["worker"], {}) is None
+
+
+SEEN = """
+import os, sys
+if "hpsearch.work.early" in sys.orig_argv or "hpsearch" in sys.orig_argv:
+    with open(os.environ["SEEN"], "a") as file:
+        print(*sys.orig_argv[3:5], file=file)
+"""
+
+
+@pytest.mark.parametrize("profile", [None, "portable"])
+def test_a_run_uses_it(
+    hpsearch: Run, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    """Also in a new workspace, where importing a library of data changes the environment."""
+    (tmp_path / "sitecustomize.py").write_text(SEEN)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("SEEN", str(tmp_path / "seen"))
+    file = write(study(search__trials=1, **({"compute__profile": profile} if profile else {})))
+    ended = hpsearch("run", file, "--workers", "1", "--no-tracking")
+    assert ended.returncode == 0, ended.stderr
+    started = (tmp_path / "seen").read_text().splitlines()
+    assert [line for line in started if "early" in line or "worker" in line] == [
+        "hpsearch.work.early",
+        *(["hpsearch worker"] if profile else []),
+    ]
+
+
+CHANGED = """
+import sys
+from pathlib import Path
+from hpsearch.trust import environment
+from hpsearch.work import early
+
+assert environment.ROOT == Path(sys.argv[1])
+looks, look = [], environment.code
+
+def code():
+    looks.append([name for name in ("net", "hpsearch.work.worker") if name in sys.modules])
+    return look()
+
+environment.code = code
+early._wait()
+seen = look()
+with open(environment.ROOT / "hpsearch" / "work" / "worker.py", "a") as file:
+    print("# another version", file=file)
+print(looks[0], look() == seen)
+"""
+
+
+def test_it_knows_which_code_it_is(tmp_path: Path) -> None:
+    """Not what lies there later: a launcher that has come to see that refuses it."""
+    for package in ("hpsearch", "net"):
+        shutil.copytree(environment.ROOT / package, tmp_path / package)
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", CHANGED, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.stdout == "[] True\n", told.stderr
 
 
 def alive(pid: int) -> bool:

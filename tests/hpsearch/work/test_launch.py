@@ -88,6 +88,28 @@ def _of_children(
     return Launch(store, record, settings, workers=1, projector=None)
 
 
+def test_nobody_takes_a_dead_workers_place_once_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal's Ctrl-C ends a worker that is just starting, too."""
+    book = Workspace(tmp_path)
+    popen, started = launch.subprocess.Popen, list[subprocess.Popen[bytes]]()
+
+    def start(_: object, **options: Any) -> subprocess.Popen[bytes]:
+        dies = "import os, signal; signal.signal(2, signal.SIG_DFL); os.kill(os.getpid(), 2)"
+        started.append(popen([sys.executable, "-c", dies], **options))
+        return started[-1]
+
+    monkeypatch.setattr(launch.subprocess, "Popen", start)
+    launched = Launch(book.store, book.record, book.settings, workers=1, projector=None)
+    said = list[str]()
+    for progress in launched.watch():
+        said += progress.messages
+        started[0].wait()
+        launched.stop()
+    assert (said, len(started)) == ([], 1)
+
+
 def test_a_name_with_a_dash(home: Path, tmp_path: Path, hpsearch: Run) -> None:
     """A name that looks like an option is one to nobody, and the commands shown go on with it."""
     file = tmp_path / "small.toml"
