@@ -17,9 +17,6 @@ from tests.conftest import study
 from tests.hpsearch.command_line import Call, Write
 from tests.hpsearch.work.crew import digest_of, ran
 
-# Workers are threads here, and one's ``catch_warnings`` ends another's; in processes it does not.
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
 SPACE: dict[str, Any] = {
     "network__dropout": {"low": 0.0, "high": 0.4, "step": 0.2},
     "training__lr": 0.1,

@@ -15,9 +15,6 @@ from hpsearch.study.config import Choices, Range, Study
 from tests.conftest import study
 from tests.hpsearch.work.crew import digest_of, ran
 
-# Workers are threads here, and one's ``catch_warnings`` ends another's; in processes it does not.
-pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
-
 ROUNDS: dict[str, Any] = {
     "training__epochs": [1, 2, 3],
     "search__rounds": [6, 4, 3],
