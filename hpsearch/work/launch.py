@@ -36,7 +36,7 @@ from hpsearch.work.limits import Limits
 if TYPE_CHECKING:
     from hpsearch.projections.projector import Projector
 
-LOOK = 0.1  # seconds between two looks at the workers
+LOOK = 0.25  # seconds between two looks at the study; the end of a worker is seen at once
 GRACE = 2.5  # seconds a worker has to hand its trial back
 _FAREWELL = 3.0  # seconds after which a run that was cut short ends, whatever is yet to be written
 MOST_DEATHS = 20  # workers that die one after another with no trial finished between
