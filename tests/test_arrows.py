@@ -22,6 +22,7 @@ FLOORS = """
     work report ui
     commands
     cli python
+    early
 """
 """From the ground up: a room imports from the floors below it, and from none beside or above."""
 

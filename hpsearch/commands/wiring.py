@@ -74,9 +74,10 @@ def own_home(places: settings.Settings, *, create: bool = False) -> None:
     Raises:
         UsageError: If it cannot be made, or its artifacts are in a bucket that cannot be used.
     """
-    from hpsearch.projections import buckets
+    if places.bucket is not None:
+        from hpsearch.projections import buckets
 
-    buckets.check(places)
+        buckets.check(places)
     try:
         warning = settings.prepare(places.home, create=create)
     except OSError as error:

@@ -12,7 +12,6 @@ from typing import Any, ParamSpec, TypeVar
 from zlib import crc32
 
 import sqlalchemy as sa
-from filelock import FileLock, Timeout
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -136,6 +135,8 @@ class Database:
             Whether the lock is held, and whether it still is.
         """
         if self.file:
+            from filelock import FileLock, Timeout  # with asyncio, which a worker has no need of
+
             folder = self.file.parent / "locks"
             folder.mkdir(exist_ok=True)
             lock = FileLock(folder / f"{self.file.name}-{key}.lock", timeout=timeout)

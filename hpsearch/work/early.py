@@ -1,23 +1,23 @@
 """How does a worker start before its study is known? It imports what it will need, and is told.
 
-The import takes as long as the launcher needs to find out what the study is. This module is both:
-what the launcher uses, and, as a program, what the worker's process runs.
+The import takes as long as its launcher needs to find out what the study is.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 
-from hpsearch.garbage import own_process
 from hpsearch.settings import Settings
 from hpsearch.threads import ONE_THREAD
+
+PROGRAM = "hpsearch.early"
+"""The module that the process runs."""
 
 
 def environ(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
@@ -60,7 +60,7 @@ class Early:
     def __init__(self, settings: Settings) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         with suppress(OSError):  # no room for it: whoever starts a worker later will see
-            self._process = start([__name__], environ(settings, {}))
+            self._process = start([PROGRAM], environ(settings, {}))
 
     def become(
         self, words: Sequence[str], variables: Mapping[str, str]
@@ -105,28 +105,3 @@ class Early:
         trace: TracebackType | None,
     ) -> None:
         self.end()
-
-
-def _wait() -> None:
-    """Import and look up what a worker needs; then run what the launcher says, unless it has ended.
-
-    Which code this is, it sees first. A launcher that sees another later will not have it.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for the launcher
-    own_process()
-    from hpsearch.trust import environment
-
-    environment.code()
-    from hpsearch.__main__ import main
-    from hpsearch.training import network  # noqa: F401
-    from hpsearch.work import shelf, worker  # noqa: F401
-
-    environment.packages()
-    said = sys.stdin.buffer.readline()
-    if said:
-        sys.argv[1:] = json.loads(said)
-        main()
-
-
-if __name__ == "__main__":
-    _wait()

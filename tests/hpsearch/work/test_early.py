@@ -77,7 +77,7 @@ def test_it_becomes_the_first_worker(
     assert launched.failure is None
     assert book.states == [State.COMPLETE] * 3
     assert [process.args[3:5] for process in started] == [  # type: ignore[index]
-        ["hpsearch.work.early"],
+        ["hpsearch.early"],
         ["hpsearch", "worker"],
     ]
 
@@ -158,7 +158,7 @@ def test_where_there_is_no_room_for_it_there_is_none(
 
 SEEN = """
 import os, sys
-if "hpsearch.work.early" in sys.orig_argv or "hpsearch" in sys.orig_argv:
+if "hpsearch.early" in sys.orig_argv or "hpsearch" in sys.orig_argv:
     with open(os.environ["SEEN"], "a") as file:
         print(*sys.orig_argv[3:5], file=file)
 """
@@ -177,7 +177,7 @@ def test_a_run_uses_it(
     assert ended.returncode == 0, ended.stderr
     started = (tmp_path / "seen").read_text().splitlines()
     assert [line for line in started if "early" in line or "worker" in line] == [
-        "hpsearch.work.early",
+        "hpsearch.early",
         *(["hpsearch worker"] if profile else []),
     ]
 
@@ -186,7 +186,7 @@ CHANGED = """
 import sys
 from pathlib import Path
 from hpsearch.trust import environment
-from hpsearch.work import early
+from hpsearch import early
 
 assert environment.ROOT == Path(sys.argv[1])
 looks, look = [], environment.code
@@ -196,7 +196,7 @@ def code():
     return look()
 
 environment.code = code
-early._wait()
+early.main()
 seen = look()
 with open(environment.ROOT / "hpsearch" / "work" / "worker.py", "a") as file:
     print("# another version", file=file)
