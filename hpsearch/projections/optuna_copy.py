@@ -12,7 +12,6 @@ curve is in the ledger and in MLflow.
 from __future__ import annotations
 
 import shlex
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -32,7 +31,7 @@ from hpsearch.ledger.records import FINISHED, Curve, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.projections.optuna_tables import insert
 from hpsearch.search.known import Round, rounds_of, space_of
-from hpsearch.search.optuna_terms import directions, frozen
+from hpsearch.search.optuna_terms import directions, frozen, without_warnings
 from hpsearch.study.config import Study
 from hpsearch.study.rounds import round_of
 
@@ -237,8 +236,7 @@ def _open(database: Database) -> RDBStorage:
             "execution_options": {"writes": True},
         }
     url = database.url.render_as_string(hide_password=False)
-    with database.lock("optuna-schema", timeout=-1), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with database.lock("optuna-schema", timeout=-1), without_warnings():
         storage = RDBStorage(url, engine_kwargs=arguments)
     if database.file:
         immediate(storage.engine)

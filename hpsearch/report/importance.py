@@ -8,7 +8,6 @@ trials drawn with replacement give an interval, values shuffled among the trials
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,7 +20,7 @@ from optuna.trial import FrozenTrial
 from hpsearch.report import words
 from hpsearch.report.style import COLOURS, GREY, Numbers, Title, figure, legend, plain
 from hpsearch.report.trials import Ending, Finished
-from hpsearch.search.optuna_terms import distributions, frozen
+from hpsearch.search.optuna_terms import distributions, frozen, without_warnings
 from hpsearch.search.view import NAME, View
 from hpsearch.study.config import Study
 
@@ -108,8 +107,7 @@ def drawn(title: Title, found: Sequence[Importance]) -> Figure:
 
 def _evaluate(study: Study, trials: list[FrozenTrial], paths: list[str]) -> Numbers:
     view = optuna.Study(NAME, View(study, trials, len(trials)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that trials are few is said by the interval
+    with without_warnings():  # that trials are few is said by the interval
         found = PedAnovaImportanceEvaluator().evaluate(view)
     return np.array([found.get(path, 0.0) for path in paths])
 

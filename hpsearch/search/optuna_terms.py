@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +26,18 @@ from hpsearch.search.rungs import measured, rung_steps
 from hpsearch.study.config import Choices, Range, Study, Value, dumps
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # for all who speak with Optuna
+_filters = threading.RLock()
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Ignore what Optuna warns of: experimental features, steps that do not divide a range.
+
+    What is ignored is the process's, and not a thread's: one thread at a time changes it.
+    """
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def distribution(open_: Range | Choices) -> BaseDistribution:
@@ -36,8 +50,7 @@ def distribution(open_: Range | Choices) -> BaseDistribution:
 
 
 def distributions(study: Study) -> dict[str, BaseDistribution]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a step that does not divide its range ends it earlier
+    with without_warnings():  # a step that does not divide its range ends it earlier
         return {path: distribution(open_) for path, open_ in study.space.items()}
 
 

@@ -5,12 +5,10 @@ All but one, which pauses: see ``promotion``.
 
 from __future__ import annotations
 
-import warnings
-
 import optuna
 
 from hpsearch.search.history import History
-from hpsearch.search.optuna_terms import outward
+from hpsearch.search.optuna_terms import outward, without_warnings
 from hpsearch.search.promotion import Continued, Pausing
 from hpsearch.search.rungs import most_steps, rung_steps
 from hpsearch.search.view import NAME, View
@@ -48,8 +46,7 @@ class Pruning:
         self._view.running.params = {
             path: outward(study.space[path], value) for path, value in params.items()
         }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna calls some pruners experimental
+        with without_warnings():  # that some pruners are experimental
             self._pruner = pruner(study)
         self._asker = optuna.Study(NAME, self._view, pruner=self._pruner)
 

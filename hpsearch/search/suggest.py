@@ -7,7 +7,6 @@ under its real number, with a sampler, a pruner and a seed of its own.
 
 from __future__ import annotations
 
-import warnings
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -26,7 +25,13 @@ from hpsearch.errors import UsageError
 from hpsearch.search.distinct import Distinct
 from hpsearch.search.history import History
 from hpsearch.search.nsga import Nsga
-from hpsearch.search.optuna_terms import distribution, distributions, inward, outward
+from hpsearch.search.optuna_terms import (
+    distribution,
+    distributions,
+    inward,
+    outward,
+    without_warnings,
+)
 from hpsearch.search.promotion import continued, place
 from hpsearch.search.pruning import pruner
 from hpsearch.search.seeds import Purpose, seed
@@ -81,8 +86,7 @@ def _drawn(study: Study, history: History, number: int, again: int = 0) -> Param
     """What the sampler gives; ``again`` is how often it was asked before."""
     at = place(study, history, number)
     view = View(study, history.window(number), at, _enqueued(study, at))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # steps that do not divide a range, experimental features
+    with without_warnings():
         asker = optuna.Study(NAME, view, _sampler(study, history, number, again), pruner(study))
         if conditional(study.space):
             return _one_by_one(study, asker.ask())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +22,6 @@ def ran(of: Study, folder: Path, workers: int, url: str | None = None) -> tuple[
     trains = trainer(of, folder, folder / "cache")
     record = store.register(trains.settled(of), trains.digests)
     failures: list[BaseException] = []
-    # One thread's ``catch_warnings`` ends another's, which has a process of its own elsewhere.
-    warnings.simplefilter("ignore")
 
     def work(place: int) -> None:
         owner = replace(Owner.of(), host=f"host-{place}")
