@@ -5,6 +5,7 @@ import sys
 
 MODULES = {
     "network": ["--quick"],
+    "passes": [],
     "tracking": [],
     "study": ["--repeat", "5"],
     "plan": ["book", "quick"],

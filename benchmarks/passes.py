@@ -19,7 +19,7 @@ os.environ.update(OPENBLAS_NUM_THREADS="1")
 
 import numpy as np
 
-from net.layers import ReLU
+from net.layers import Dropout, ReLU
 from net.losses import L2Penalty, SoftmaxCrossEntropy
 
 EPOCHS, STEPS, BATCH, HIDDEN = 50, 4, 100, 6
@@ -69,6 +69,20 @@ def backward() -> Callable[[], None]:
     return work
 
 
+def dropout() -> Callable[[], None]:
+    """The masks of a batch, drawn and multiplied by, and the gradients through them."""
+    rng = np.random.default_rng(0)
+    layers = [Dropout(0.25, BATCH, 100, TYPE, rng) for _ in range(HIDDEN)]
+    x = rng.random((BATCH, 100), TYPE)
+
+    def work() -> None:
+        for layer in layers:
+            layer.forward(x)
+            layer.backward(x)
+
+    return work
+
+
 def loss(size: int, *, measured: bool) -> Callable[[], None]:
     """Softmax and its gradient; or the loss and who was right."""
     rng = np.random.default_rng(0)
@@ -89,11 +103,8 @@ def loss(size: int, *, measured: bool) -> Callable[[], None]:
 def main() -> None:
     """Measure each, and print what they take together."""
     rng = np.random.default_rng(0)
-    x, batch, order = (
-        rng.random((400, 784), TYPE),
-        np.empty((BATCH, 784), TYPE),
-        rng.permutation(400),
-    )
+    x, batch = rng.random((400, 784), TYPE), np.empty((BATCH, 784), TYPE)
+    order = rng.permutation(400)
     weights = 784 * 100 + (HIDDEN - 1) * 100 * 100 + 100 * 10
     penalty = L2Penalty(rng.random((2, weights), TYPE), 1e-6)
     steps = EPOCHS * STEPS
@@ -110,7 +121,10 @@ def main() -> None:
             milliseconds(loss(n, measured=True), EPOCHS) for n in (400, 100)
         ),
     }
-    for name, taken in (*rows.items(), ("together", sum(rows.values()))):
+    rows["together"] = sum(rows.values())
+    rows["dropout"] = milliseconds(dropout(), steps)
+    rows["together, with dropout"] = rows["together"] + rows["dropout"]
+    for name, taken in rows.items():
         print(f"{name:<28}{taken:6.1f}")
 
 

@@ -24,7 +24,7 @@ def test_one_thread_does_not_end_anothers_silence() -> None:
         with without_warnings(), without_warnings():
             warnings.warn("nobody is to hear of it", FutureWarning, stacklevel=1)
 
-    threads = [threading.Thread(target=work) for work in (first, second)]
+    threads = [threading.Thread(target=work, daemon=True) for work in (first, second)]
     for thread in threads:
         thread.start()
         inside.wait()
