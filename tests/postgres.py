@@ -74,6 +74,7 @@ class Cluster:
         """Start it where it was, and wait until it answers."""
         # It is its processes that fail here, never the machine: nothing need reach the disk.
         options = ["-c", "fsync=off", "-c", "full_page_writes=off"]
+        options += ["-c", "dynamic_shared_memory_type=mmap"]  # which lies in its folder
         options += ["-c", f"listen_addresses={self._host[1] if self._host else ''}"]
         words = [self._programs / "postgres", "-D", self._data, "-k", self.folder, *options]
         user = self.user
@@ -120,7 +121,7 @@ class Cluster:
     def close(self) -> None:
         """Stop it for good, and leave nothing of it."""
         if self._process.poll() is None:
-            self.stop("immediate")
+            self.stop("fast")  # an immediate stop would leave its shared memory to the machine
         shutil.rmtree(self.folder)
 
     def database(self, options: str = "") -> str:

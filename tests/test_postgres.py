@@ -49,3 +49,23 @@ def test_one_that_does_not_stop_is_killed(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert not cluster.folder.exists()
+
+
+@pytest.mark.skipif(not Path("/proc/sysvipc/shm").exists(), reason="only Linux shows it")
+def test_leaves_no_shared_memory() -> None:
+    """What it shared among its processes would stay on the machine until it is started again."""
+    cluster = Cluster()
+    pid = cluster.pid
+    try:
+        mapped = Path(f"/proc/{pid}/maps").read_text()
+        assert "/dev/shm/PostgreSQL." not in mapped
+        assert _shared_by(pid)
+    finally:
+        cluster.close()
+    assert not _shared_by(pid)
+
+
+def _shared_by(pid: int) -> list[str]:
+    """The pieces of System V's shared memory that the process made."""
+    head, *rows = (line.split() for line in Path("/proc/sysvipc/shm").read_text().splitlines())
+    return [row[head.index("shmid")] for row in rows if row[head.index("cpid")] == str(pid)]
