@@ -36,7 +36,13 @@ def close() -> None:
             entry.close()
 
 
+def _forget() -> None:
+    """In a child: they are the parent's."""
+    _entries.clear()
+    _lock.release()
+
+
 if is_own():
     sa.event.listen(Pool, "connect", _opened)
     atexit.register(close)
-    os.register_at_fork(after_in_child=_entries.clear)  # they are the parent's
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forget)

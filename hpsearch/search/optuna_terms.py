@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import warnings
@@ -27,6 +28,11 @@ from hpsearch.study.config import Choices, Range, Study, Value, dumps
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)  # for all who speak with Optuna
 _filters = threading.RLock()
+os.register_at_fork(  # a child has the filters of whoever holds it, and nobody who restores them
+    before=_filters.acquire,
+    after_in_parent=_filters.release,
+    after_in_child=_filters.release,
+)
 
 
 @contextmanager
