@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from typer.exceptions import Abort, TyperException
@@ -38,11 +39,15 @@ from hpsearch.commands import (
     watch,
     worker,
 )
+from hpsearch.commands.interrupts import ending
 from hpsearch.commands.printing import begin, end, out, say
 from hpsearch.commands.usage import Command, Group, arranged
 from hpsearch.errors import HpsearchError, UsageError
 from hpsearch.text import short
+from hpsearch.threads import begin as begin_thread
 from hpsearch.threads import one_thread
+
+_FAREWELL = 1.0  # seconds that the databases have to close when an end was asked for
 
 app = typer.Typer(
     name="hpsearch",
@@ -86,15 +91,14 @@ def main() -> None:
     """Run the command line, and end with the exit code that its outcome has."""
     begin()
     one_thread()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _: sys.exit(128 + received))
     if hasattr(signal, "SIGCHLD"):  # who started this may ignore it; then no child's end is told
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        _refuse_what_is_no_text()
-        secret_files.read(os.environ)
-        code = app(standalone_mode=False)
-        end()
+        with ending():
+            _refuse_what_is_no_text()
+            secret_files.read(os.environ)
+            code = app(standalone_mode=False)
+            end()
     except HpsearchError as error:
         say(f"hpsearch: {error}")
         code = error.exit_code
@@ -112,9 +116,19 @@ def main() -> None:
     with suppress(OSError, HpsearchError):  # it was said already
         end()
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-        # No thread that waits for a server holds up an end that was asked for.
-        os._exit(code)
+        _end_now(code)
     sys.exit(code)
+
+
+def _end_now(code: int) -> NoReturn:
+    """No thread that waits for a server holds up an end that was asked for."""
+    connections = sys.modules.get("hpsearch.ledger.connections")
+    if connections is not None:
+        closing = threading.Thread(target=connections.close, daemon=True)
+        with suppress(MemoryError):
+            begin_thread(closing)
+            closing.join(_FAREWELL)
+    os._exit(code)
 
 
 def _refuse_what_is_no_text() -> None:

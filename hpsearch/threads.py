@@ -1,8 +1,12 @@
-"""How many threads does BLAS use? One, in every process that trains: more would round otherwise."""
+"""How many threads are there? One of BLAS's where a process trains: more would round otherwise.
+
+Of others there are as many as the machine has room for.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
 
 THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """One BLAS thread each: more would round differently, and fight over the cores."""
@@ -14,3 +18,15 @@ ONE_THREAD = dict.fromkeys(THREAD_VARIABLES, "1")
 def one_thread() -> None:
     """Have BLAS use one thread in this process and its children. Call it before NumPy loads."""
     os.environ.update(ONE_THREAD)
+
+
+def begin(thread: threading.Thread) -> None:
+    """Start a thread.
+
+    Raises:
+        MemoryError: If there is no room for another.
+    """
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise MemoryError(str(error)) from error

@@ -1112,6 +1112,28 @@ def test_signals(
     assert undisturbed == call("digest", "long").out.strip()
 
 
+def test_a_signal_leaves_a_whole_database(write: Write, fault: Fault, ran: Path) -> None:
+    """What was written is in the file itself when the run has ended, and not in a log beside it."""
+    before = written(ran)
+    with subprocess.Popen(
+        [sys.executable, "-m", "hpsearch", "run", write(study(**AT_WORK)), "--no-tracking"],
+        stderr=subprocess.DEVNULL,
+        env=fault("time.sleep(1)"),
+    ) as process:
+        wait_for(lambda: written(ran) > before)
+        process.terminate()
+        assert process.wait(60) == 143
+    assert {path.name for path in ran.glob("studies.db*")} == {"studies.db"}
+
+
+def written(home: Path) -> int:
+    """How many trials are in the store, by a connection that is closed."""
+    file = home / "studies.db"
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        found: int = connection.execute("SELECT count(*) FROM trials").fetchone()[0]
+    return found
+
+
 def finished(home: Path) -> int:
     """How many trials of ``AT_WORK`` are finished."""
     opened = store(home)
