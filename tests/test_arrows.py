@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = """
     errors settings seams redact text reporting threads garbage
-    study data
+    tied study data
     ledger
     search training estimator
     trust

@@ -23,6 +23,7 @@ from hpsearch.commands.wiring import (
     trainer_of,
 )
 from hpsearch.errors import StoppedError, StoreAwayError, StoreOpenError, UsageError
+from hpsearch.threads import begin
 
 if TYPE_CHECKING:
     from hpsearch.ledger.records import StudyRecord, Trial
@@ -89,7 +90,7 @@ def _follow(store: Store, name: str | None, projector: Any, stop: threading.Even
                     threads[record.id] = threading.Thread(
                         target=projector(record).follow, args=(stop, say), daemon=True
                     )
-                    threads[record.id].start()
+                    begin(threads[record.id])
             away = False
         except StoreAwayError as error:
             if not away:

@@ -102,9 +102,9 @@ def _tied(name: str, number: int, file: Path) -> NoReturn:
     from safetensors.numpy import save_file
 
     from hpsearch.report import views
+    from hpsearch.tied import tie
     from hpsearch.trust.reproduce import reproduce as train_again
     from hpsearch.trust.reproduce import rounds_here
-    from hpsearch.work.worker import tie
 
     tie()
     store = open_store()

@@ -20,6 +20,7 @@ from hpsearch import settings
 from hpsearch.commands.printing import links, say
 from hpsearch.commands.wiring import open_store, signals
 from hpsearch.errors import HpsearchError, UsageError
+from hpsearch.threads import begin
 
 app = typer.Typer()
 
@@ -110,7 +111,7 @@ def _run(
         def ready() -> None:
             links(lines)
             if open_:
-                threading.Thread(target=_open, args=(page,), daemon=True).start()
+                begin(threading.Thread(target=_open, args=(page,), daemon=True))
 
         with signals(running.stop, lambda: None) as received:
             running.run(ready)

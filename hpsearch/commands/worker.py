@@ -55,9 +55,9 @@ def worker(
         _work(name, tied, limits)
         return
     from hpsearch.ledger.leases import stopped
+    from hpsearch.tied import tie
     from hpsearch.work.launch import Launch
     from hpsearch.work.session import why_stopped
-    from hpsearch.work.worker import tie
 
     if held is not None:
         _refuse_other_code(held)
@@ -110,8 +110,9 @@ def _refuse_other_code(code: str) -> None:
 def _work(name: str, code: str, limits: Limits) -> None:
     """What a process does that a launcher with that code has started and tied to itself."""
     from hpsearch.ledger.owner import Owner
+    from hpsearch.tied import tie
     from hpsearch.work.shelf import shelf
-    from hpsearch.work.worker import Worker, patiently, tie
+    from hpsearch.work.worker import Worker, patiently
 
     _refuse_other_code(code)
     stop, owner = threading.Event(), Owner.of(launcher=os.getppid())

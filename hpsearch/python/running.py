@@ -14,6 +14,7 @@ from hpsearch.ledger.store import Store
 from hpsearch.redact import redact
 from hpsearch.settings import Settings
 from hpsearch.study.config import Study
+from hpsearch.threads import begin
 from hpsearch.training.seam import Trainer
 from hpsearch.work.launch import Launch, Progress
 from hpsearch.work.session import Session, begin_below, track
@@ -103,7 +104,7 @@ def _here(session: Session, after: Callable[[], None]) -> Launch:
         name="progress",
         daemon=True,
     )
-    shown.start()
+    begin(shown)
     try:
         here.work()
         after()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from hpsearch import tied
 from hpsearch.settings import Settings
 from hpsearch.threads import ONE_THREAD
 
@@ -51,7 +51,7 @@ def reproduce(
 
     with tempfile.TemporaryDirectory(prefix="hpsearch-") as folder:
         file = Path(folder) / "weights.safetensors"
-        command = [sys.executable, "-P", "-m", "hpsearch", "reproduce", f"--trial={number}"]
+        command = ["hpsearch", "reproduce", f"--trial={number}"]
         command += ["--json", "--tied", str(file), "--", name]
         environment = {
             **os.environ,
@@ -60,13 +60,7 @@ def reproduce(
             "HPSEARCH_HOME": str(places.home),
             "HPSEARCH_STORAGE": places.storage,
         }
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,  # which ends it when this process ends
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-        )
+        process = tied.start(command, environment, stdout=subprocess.PIPE)
         assert process.stdin is not None
         assert process.stdout is not None
         with process, process.stdin:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 
+from hpsearch import tied
 from hpsearch.settings import Settings
 from hpsearch.threads import ONE_THREAD
 
@@ -37,14 +37,17 @@ def environ(settings: Settings, variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def start(words: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start Python with ``words``, importing nothing from the current folder, on pipes."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        env=variables,
-    )
+    """Start Python with ``words``, tied to this process; its errors are for this one to read."""
+    return tied.start(words, variables, stderr=subprocess.PIPE)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process that was started here, and that nobody reads from."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stderr):
+        assert pipe is not None
+        pipe.close()
 
 
 class Early:
@@ -89,11 +92,7 @@ class Early:
         """Kill it, unless it has become a worker."""
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stderr):
-                assert pipe is not None
-                pipe.close()
+            kill(process)
 
     def __enter__(self) -> Early:
         return self

@@ -27,6 +27,7 @@ from hpsearch.ledger.owner import Owner
 from hpsearch.ledger.records import Counts, StudyRecord, Trial
 from hpsearch.ledger.store import Store
 from hpsearch.settings import Settings
+from hpsearch.threads import begin
 from hpsearch.trust import compute, environment
 from hpsearch.work import early as early_
 from hpsearch.work import limits as limits_
@@ -165,7 +166,7 @@ class Launch:
         load_orm()
         if self._beside is not None:
             arguments = (self._projected, self._messages.append)
-            threading.Thread(target=self._beside, args=arguments, daemon=True).start()
+            begin(threading.Thread(target=self._beside, args=arguments, daemon=True))
         if self._projector is None:
             return None
         environment.packages()  # looked up now: where the best is trained again needs them
@@ -175,11 +176,12 @@ class Launch:
             name="projector",
             daemon=True,
         )
-        thread.start()
+        begin(thread)
         return thread
 
     def _work(self) -> Iterator[Progress]:
-        self._workers = [self._spawn(place) for place in range(self._size)]
+        for place in range(self._size):
+            self._workers.append(self._spawn(place))  # one by one: the next may find no room
         while self._workers and not self.stopped:
             if self.failure is not None:
                 return
@@ -212,9 +214,12 @@ class Launch:
         process = None if self._early is None else self._early.become(words, variables)
         if process is None:
             process = early_.start(["hpsearch", *words], early_.environ(self._settings, variables))
-        return _Process(
-            process, Owner.of(process.pid, launcher=os.getpid()), place, self._woken.set
-        )
+        try:
+            owner = Owner.of(process.pid, launcher=os.getpid())
+            return _Process(process, owner, place, self._woken.set)
+        except BaseException:
+            early_.kill(process)
+            raise
 
     def _bury(self) -> None:
         """Free what the dead held, and give up what took too many down; once the store is there."""
@@ -250,8 +255,9 @@ class Launch:
             # Without this their trials are free as soon as this process has ended, too. A store
             # that is away or locked is not to keep it from that.
             thread = threading.Thread(target=self._release, args=(killed,), daemon=True)
-            thread.start()
-            thread.join(_FAREWELL - GRACE)
+            with suppress(MemoryError):
+                begin(thread)
+                thread.join(_FAREWELL - GRACE)
 
     def _release(self, owners: list[Owner]) -> None:
         with suppress(HpsearchError):
@@ -300,7 +306,7 @@ class _Process:
         self._lines: deque[str] = deque(maxlen=20)
         assert process.stderr is not None
         self._reader = threading.Thread(target=self._read, args=(process.stderr,), daemon=True)
-        self._reader.start()
+        begin(self._reader)
 
     def _read(self, stream: IO[bytes]) -> None:
         with stream:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -19,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from hpsearch import tied
 from hpsearch.errors import HpsearchError, UsageError
 from hpsearch.ledger.records import StudyRecord
 from hpsearch.ledger.store import Store
@@ -144,12 +143,10 @@ def work(name: str, code: str, storage: str | None, ending: str) -> str | None:
     given = {} if storage is None else {"HPSEARCH_STORAGE": storage}
     event = Event(ending)
     with tempfile.TemporaryFile() as said:
-        worker = subprocess.Popen(
-            [sys.executable, "-P", "-m", "hpsearch", "worker", "--held", code, "--", name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+        worker = tied.start(
+            ["hpsearch", "worker", "--held", code, "--", name],
+            {**os.environ, **given},
             stderr=said,
-            env={**os.environ, **given},
         )
         assert worker.stdin is not None
         try:

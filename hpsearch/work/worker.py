@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +25,7 @@ from hpsearch.search.rungs import measured
 from hpsearch.search.seeds import training_seed
 from hpsearch.search.suggest import require, suggest
 from hpsearch.study.config import Params, Study
+from hpsearch.threads import begin
 from hpsearch.training.seam import Row, Trainer, Training, TrainingFailed
 from hpsearch.trust import compute, environment
 from hpsearch.work import limits as limits_
@@ -300,23 +300,9 @@ def _renewed(leases: Leases, number: int, rows: Sequence[Row]) -> Iterator[threa
                     return
 
     thread = threading.Thread(target=renew, name=f"lease of trial {number}", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError as error:  # there is no room for another thread
-        raise MemoryError(str(error)) from error
+    begin(thread)
     try:
         yield held
     finally:
         over.set()
         thread.join(1.0)  # one that waits for the store may: it renews nothing that has ended
-
-
-def tie(then: Callable[[], None] = lambda: os._exit(1), stream: int = 0) -> None:
-    """End this process, or do something else, as soon as the pipe on its standard input closes."""
-
-    def wait() -> None:
-        while os.read(stream, 1):
-            pass
-        then()
-
-    threading.Thread(target=wait, name="tie", daemon=True).start()

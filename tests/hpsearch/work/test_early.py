@@ -118,19 +118,31 @@ def test_one_that_cannot_work_says_why(
     assert str(launched.failure) == "SystemExit: no room for another process"
 
 
-def test_it_ends_with_its_launcher(tmp_path: Path) -> None:
-    """However that ends: its end of the pipe is closed then."""
+@pytest.mark.parametrize("forks", [False, True])
+def test_it_ends_with_its_launcher(forks: bool) -> None:
+    """However that ends, and whoever it has forked: its end of the pipe is closed then."""
     program = (
-        "import os, sys\n"
+        "import os, sys, time\n"
         "from hpsearch import settings\n"
         "from hpsearch.work.early import Early\n"
         "early = Early(settings.read())\n"
-        "print(early._process.pid, flush=True)\n"
+        "child = os.fork() if sys.argv[1] == 'True' else os.getpid()\n"
+        "if child == 0:\n"
+        "    os.close(1)\n"
+        "    time.sleep(300)\n"
+        "print(early._process.pid, child, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    pid = int(told.stdout)
-    wait(lambda: not alive(pid))
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(forks)], stdout=subprocess.PIPE, text=True
+    )
+    pid, child = map(int, told.stdout.split())
+    try:
+        wait(lambda: not alive(pid))
+        assert alive(child) == forks
+    finally:
+        if forks:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_it_is_killed_where_it_becomes_none(

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,34 @@ def test_nobody_takes_a_dead_workers_place_once_it_was_stopped(
         started[0].wait()
         launched.stop()
     assert (said, len(started)) == ([], 1)
+
+
+@pytest.mark.parametrize("lacking", ["process", "thread"])
+def test_no_worker_is_left_where_another_finds_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    """The first would train on, with nobody who watches it."""
+    book = Workspace(tmp_path)
+    popen, started = launch.subprocess.Popen, list[subprocess.Popen[bytes]]()
+
+    def start(_: object, **options: Any) -> subprocess.Popen[bytes]:
+        if lacking == "process" and started:
+            raise BlockingIOError(11, "Resource temporarily unavailable")
+        started.append(popen([sys.executable, "-c", "input()"], **options))
+        return started[-1]
+
+    def begin(thread: threading.Thread) -> None:
+        if len(started) == 2:
+            raise MemoryError("can't start new thread")
+        thread.start()
+
+    monkeypatch.setattr(launch.subprocess, "Popen", start)
+    monkeypatch.setattr(launch, "begin", begin)
+    launched = Launch(book.store, book.record, book.settings, workers=2, projector=None)
+    with pytest.raises(BlockingIOError if lacking == "process" else MemoryError):
+        list(launched.watch())
+    assert len(started) == (1 if lacking == "process" else 2)
+    assert all(process.returncode is not None for process in started)
 
 
 def test_a_name_with_a_dash(home: Path, tmp_path: Path, hpsearch: Run) -> None:
