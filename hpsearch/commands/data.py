@@ -13,12 +13,13 @@ from hpsearch.commands.wiring import (
     Json,
     Task,
     find,
+    find_stored,
 )
 from hpsearch.errors import StudyFileError, UsageError
 
 if TYPE_CHECKING:
     from hpsearch.data.describe import Description
-    from hpsearch.study.config import DataConfig
+    from hpsearch.study.config import DataConfig, Study
 
 app = typer.Typer()
 
@@ -78,8 +79,17 @@ def _described(spec: str) -> DataConfig | None:
     try:
         path = find(spec)
     except StudyFileError:
-        return None  # `load` says which names there are
-    return study_file.load(path).data
+        stored = find_stored(spec)
+        if stored is None:
+            return None  # `load` says which names there are
+        return _data_of(stored.study)
+    return _data_of(study_file.load(path))
+
+
+def _data_of(study: Study) -> DataConfig:
+    if study.data is None:
+        raise UsageError(f"{study.name!r} is a training of your own: its data is its own affair")
+    return study.data
 
 
 def _print(found: Description) -> None:

@@ -61,7 +61,12 @@ def init(
         found = describe(load(data, cache=settings.read().cache, task=task))
         rest = found.examples - (found.test_examples or 0)
         test = bool(found.test_examples)
-        text = template.network(str(file), name, data, _about(found), rest, test=test, task=task)
+        text = template.network(
+            *(str(file), name, data, _about(found), rest),
+            test=test,
+            task=task,
+            missing=bool(found.missing),
+        )
     else:
         if not re.fullmatch(r"[\w.]+:[\w.]+", str(function)):
             raise UsageError(f"--function {function}: expected MODULE:FUNCTION")

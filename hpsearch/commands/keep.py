@@ -214,6 +214,11 @@ def delete(
         store.delete(each.id)
         shelf(settings.read(), each).empty()
         out(f"{each.name}: deleted")
+    if record.openings:
+        say(
+            f"hpsearch: the test part of {name!r} has been opened; a new study of this name will "
+            f"not know of it"
+        )
 
 
 def _below(store: Store, name: str) -> list[StudyRecord]:

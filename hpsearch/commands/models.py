@@ -38,6 +38,7 @@ def register(
     The model is trained again first, and must give the recorded weights.
     """
     from hpsearch.projections.registry import WEIGHTS, Registry
+    from hpsearch.trust.confirming import require_ended
     from hpsearch.trust.refit import refitted
 
     store = open_store()
@@ -46,6 +47,7 @@ def register(
         raise UsageError(f"{name!r} trains something of its own; only networks can be registered")
     if record.study.given is not None:
         raise UsageError(f"{name!r}: name the study that was confirmed, refitted or tested")
+    require_ended(store, record, "refit", "confirm")
     places, refit = settings.read(), refitted(store, record)
     model = (
         _of_trial(store, record, places)
@@ -84,7 +86,10 @@ def register(
             f"{_said(score)}); --force replaces it"
         )
     uri = f"models:/{name}@champion"
-    out(f"to serve it: MLFLOW_TRACKING_URI={_uri(places)} mlflow models serve -m {word(uri)}")
+    serve = (
+        f"MLFLOW_TRACKING_URI={_uri(places)} mlflow models serve -m {word(uri)} --env-manager local"
+    )
+    out(f"to serve it: {serve}")
 
 
 def _uri(places: settings.Settings) -> str:
@@ -115,22 +120,28 @@ class _Model:
 
 
 def _of_trial(store: Store, record: StudyRecord, places: settings.Settings) -> _Model:
-    """The confirmed winner where it is a trial of the search, and otherwise the best trial."""
+    """The confirmed winner, and without a confirmation the best trial."""
     from hpsearch.training.network import NetworkTrainer, shape_of
     from hpsearch.training.predictor import Predictor, trained
     from hpsearch.trust.confirming import confirmation
     from hpsearch.trust.reproduce import confirm
 
+    refit = f"{settings.program()} refit {word(record.name)}"
     if record.study.folds > 1:
         raise UsageError(
             f"{record.name!r} trains {record.study.folds} networks a trial, none of which has seen "
-            f"all examples; train one that has: {settings.program()} refit {word(record.name)}"
+            f"all examples; train one that has: {refit}"
         )
     known = confirmation(store, record)
-    if known is not None and known.winner.trial is not None:
+    if known is None:
+        trial = best_of(store, record)
+    elif known.winner.trial is not None:
         trial = store.trial(record.id, known.winner.trial)
     else:
-        trial = best_of(store, record)
+        raise UsageError(
+            f"the confirmed winner of {record.name!r} is the baseline, which is no trial of the "
+            f"search; train it: {refit}"
+        )
     run_id = _run_of(record, trial.mlflow_run_id)
     trainer = unchanged_trainer(record)
     assert isinstance(trainer, NetworkTrainer)

@@ -19,6 +19,9 @@ _GAP = "   "
 """Between two columns, and before what follows below a row."""
 
 
+NO_WEIGHTS = "the training returns no weights"
+
+
 def begin() -> None:
     """Make the standard streams usable, whatever the process was started with.
 

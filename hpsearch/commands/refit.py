@@ -9,6 +9,7 @@ import typer
 
 from hpsearch import settings
 from hpsearch.commands.confirm import run_given, searched, tell
+from hpsearch.commands.opening import opened_before
 from hpsearch.commands.printing import document, out
 from hpsearch.commands.wiring import Json, Name, NoTracking, Workers, open_store, unchanged_trainer
 from hpsearch.errors import HpsearchError
@@ -57,7 +58,8 @@ def refit(
     what = "its network" if many == 1 else f"the mean of its {many} networks"
     shown = word(name)
     out(f"{found.record.name}: what predict, register and test take from now on is {what}")
-    out(f"next:  {settings.program()} test {shown}  |  {settings.program()} register {shown}")
+    following = ["register"] if opened_before(store.study(name)) else ["test", "register"]
+    out("next:  " + "  |  ".join(f"{settings.program()} {each} {shown}" for each in following))
 
 
 def ended(store: Store, record: StudyRecord) -> Refit:

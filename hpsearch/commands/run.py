@@ -10,7 +10,7 @@ import typer
 
 from hpsearch import settings
 from hpsearch.commands import complete
-from hpsearch.commands.printing import out, say
+from hpsearch.commands.printing import NO_WEIGHTS, out, say
 from hpsearch.commands.wiring import (
     Name,
     NoTracking,
@@ -269,9 +269,8 @@ def _confirmed(session: Session, best: Trial) -> str:
         say(f"hpsearch: {error}")
         return "not compared here; see above"
     if done["identical"]:
-        return (
-            f"reproduced: a second training gave the same {best.epochs} epochs and the same weights"
-        )
+        weights = " and the same weights" if best.weights_sha256 else f"; {NO_WEIGHTS}"
+        return f"reproduced: a second training gave the same {best.epochs} epochs{weights}"
     again = f"{settings.program()} reproduce {word(session.record.name)}"
     return f"NOT reproduced; for details, run: {again}"
 

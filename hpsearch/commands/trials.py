@@ -25,7 +25,10 @@ def trials(
     name: Name,
     sort: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Sort by a column. -COLUMN sorts from the greatest."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Sort from the least, `value` from the best. -COLUMN: the other way.",
+        ),
     ] = None,
     where: Annotated[
         list[str] | None,
@@ -55,6 +58,10 @@ def trials(
     everything = store.trials(record.id)
     rows = Query(state, where or (), sort, limit).of(record.study, everything)
     if csv or parquet:
+        if as_json:
+            raise UsageError(
+                "--json prints the trials, and --csv and --parquet write them; use one"
+            )
         _write(record, rows, csv, parquet)
         return
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from hpsearch import settings
-from hpsearch.commands.printing import document, out, say
+from hpsearch.commands.printing import NO_WEIGHTS, document, out, say
 from hpsearch.commands.scratch import opened, with_data
 from hpsearch.commands.wiring import (
     MOST,
@@ -129,12 +129,15 @@ def _tell(outcome: Reproduction, record: StudyRecord) -> None:
         )
     if outcome.identical:
         out("identical: every metric, bit for bit")
-        out(f"weights sha256 {outcome.weights_sha256}")
+        sha256 = outcome.weights_sha256
+        out(f"weights sha256 {sha256}" if sha256 else f"{NO_WEIGHTS} to compare")
     elif outcome.within_tolerance:
         out(f"within the study's tolerance; {outcome.first_difference}")
     else:
         out(f"DIFFERENT: {outcome.first_difference}")
-        if outcome.weights_sha256 == outcome.recorded_sha256:
+        if outcome.weights_sha256 == outcome.recorded_sha256 is None:
+            out(f"{NO_WEIGHTS} to compare")
+        elif outcome.weights_sha256 == outcome.recorded_sha256:
             out(f"the weights are the same: sha256 {outcome.weights_sha256}")
         else:
             out(f"weights sha256 {outcome.recorded_sha256} recorded, {outcome.weights_sha256} now")

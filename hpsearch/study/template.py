@@ -15,7 +15,7 @@ dataset    = {dataset}
 # {about}
 train      = {train}
 validation = 0.2    # the fraction of these examples that ranks the trials
-{rest}{task}
+{rest}{task}{missing}
 [network]
 hidden  = [100, 100]                     # units of each hidden layer
 dropout = {{ low = 0.0, high = 0.5 }}
@@ -51,7 +51,15 @@ trials  = 50
 
 
 def network(
-    file: str, name: str, dataset: str, about: str, examples: int, *, test: bool, task: str
+    file: str,
+    name: str,
+    dataset: str,
+    about: str,
+    examples: int,
+    *,
+    test: bool,
+    task: str,
+    missing: bool = False,
 ) -> str:
     """A study of the network on data.
 
@@ -63,6 +71,7 @@ def network(
         examples: How many there are outside a test part of its own.
         test: Whether it has one.
         task: ``classification`` or ``regression``.
+        missing: Whether values are.
     """
     train = max(examples if test else round(0.8 * examples), 1)
     sealed = examples - train
@@ -73,6 +82,7 @@ def network(
         train=train,
         rest=left,
         task="" if task == "classification" else f"task       = {_text(task)}\n",
+        missing='missing    = "mean"  # of the column, over the training part\n' if missing else "",
         batch=max(min(100, train // 5), 2),
     )
 

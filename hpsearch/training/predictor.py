@@ -55,8 +55,13 @@ class Predictor:
         return self.outputs(self._inputs(x))
 
     def numbers(self, x: NDArray[Any]) -> NDArray[np.float64]:
-        """What a regression says, (n,), in units of the labels."""
-        assert self.preparation.target is not None
+        """What a regression says, (n,), in units of the labels.
+
+        Raises:
+            ValueError: If it is a classification.
+        """
+        if self.preparation.target is None:
+            raise ValueError("this network says classes, not numbers; take its probabilities")
         outputs = self.outputs(self._inputs(x))[:, 0]
         return self.preparation.target.original(outputs.astype(np.float64))
 

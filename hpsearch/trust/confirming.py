@@ -9,12 +9,14 @@ from math import inf
 
 import numpy as np
 
-from hpsearch.errors import UnknownStudyError
+from hpsearch.errors import UnknownStudyError, UsageError
 from hpsearch.ledger.records import Outcomes, State, StudyRecord, Trial
 from hpsearch.ledger.store import Store
+from hpsearch.settings import program
 from hpsearch.study.given import GivenConfig
 from hpsearch.study.metrics import bounds
 from hpsearch.study.section import Params
+from hpsearch.text import word
 from hpsearch.trust.confirmation import Confirmed, Scores, confirmed
 from hpsearch.trust.selection import Estimate
 
@@ -74,6 +76,28 @@ def find(store: Store, name: str) -> StudyRecord | None:
     with suppress(UnknownStudyError):
         return store.study(name)
     return None
+
+
+def require_ended(store: Store, record: StudyRecord, *parts: str) -> None:
+    """Refuse what takes a study's refit or confirmation, for as long as one has begun.
+
+    Args:
+        store: The ledger.
+        record: The study.
+        parts: Of ``refit`` and ``confirm``, those that are looked at.
+
+    Raises:
+        UsageError: If one has not ended.
+    """
+    for part in parts:
+        own = find(store, f"{record.name}/{part}")
+        counts = None if own is None else store.counts(own.id)
+        if own is not None and counts is not None and not counts.done:
+            raise UsageError(
+                f"{own.name!r} has {counts.finished} of {counts.budget} trainings; finish it: "
+                f"{program()} {part} {word(record.name)}; or delete it: {program()} delete "
+                f"{word(own.name)}"
+            )
 
 
 def confirmation(store: Store, record: StudyRecord) -> Confirmation | None:

@@ -40,6 +40,8 @@ def correction(store: Store, record: StudyRecord) -> Correction:
         reason = f"{search.metric} is not measured on a validation part"
     elif complete < 2:
         reason = "there are fewer than two complete trials"
+    elif record.study.data is not None and record.study.data.task == "regression":
+        reason = "a regression scores no single example"
     elif len(outcomes) < complete:
         reason = "not all trials recorded a score for each example"
     elif len({(scores.dtype.str, len(scores)) for scores in outcomes.values()}) > 1:

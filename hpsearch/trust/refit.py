@@ -18,7 +18,7 @@ from hpsearch.settings import Settings, program
 from hpsearch.study.config import Study, TrialConfig
 from hpsearch.study.given import Configuration, GivenConfig
 from hpsearch.text import word
-from hpsearch.trust.confirming import confirmation, find
+from hpsearch.trust.confirming import confirmation, find, require_ended
 from hpsearch.trust.contenders import best, given
 from hpsearch.trust.reproduce import confirm
 
@@ -51,8 +51,9 @@ def chosen(store: Store, record: StudyRecord, many: int) -> list[Configuration]:
     expected of them, with its winner first; without one they are the best trials'.
 
     Raises:
-        UsageError: If there is none.
+        UsageError: If there is none, or a confirmation has begun and not ended.
     """
+    require_ended(store, record, "confirm")
     found = confirmation(store, record)
     if found is None:
         complete = store.ranked(record, store.trials(record.id, [State.COMPLETE]))
@@ -89,8 +90,11 @@ def to_refit(store: Store, record: StudyRecord, networks: int) -> Study:
         )
     configurations = chosen(store, record, networks)
     if len(configurations) < networks:
+        whose = repr(study.name)
+        if confirmation(store, record) is not None:
+            whose = f"the confirmation of {whose}"
         raise UsageError(
-            f"{study.name!r} has only {len(configurations)} different configurations that were "
+            f"{whose} has only {len(configurations)} different configurations that were "
             f"trained to their end; use --ensemble {len(configurations)}"
         )
     return given(
@@ -116,7 +120,7 @@ def asked(store: Store, record: StudyRecord, networks: int | None) -> Study:
         UsageError: If the store has another refit, or this one cannot be.
     """
     stored = find(store, f"{record.name}/refit")
-    if stored is not None and networks is None:
+    if stored is not None and _goes_on(store, stored, networks):
         return stored.study
     definition = to_refit(store, record, networks or 1)
     if stored is None or stored.study.given == definition.given:
@@ -127,6 +131,14 @@ def asked(store: Store, record: StudyRecord, networks: int | None) -> Study:
         f"configurations of before; leave --ensemble out, or delete it first: "
         f"{program()} delete {word(stored.name)}"
     )
+
+
+def _goes_on(store: Store, stored: StudyRecord, networks: int | None) -> bool:
+    """Whether the refit in the store is the one that is asked for, whatever was confirmed since."""
+    given = stored.study.given
+    assert given is not None
+    many = len(given.configurations)
+    return networks is None or (networks == many and not store.counts(stored.id).done)
 
 
 def refitted(store: Store, record: StudyRecord) -> Refit | None:

@@ -45,6 +45,7 @@ def test_run_says_what_is_equal_and_keeps_it(hpsearch: Run, twice: str, home: Pa
     assert json.loads(kept)["facts"]["classes"] == ["5", "15", "25"]
     assert 0 < json.loads(kept)["facts"]["duplicates"]["validation"] <= 30
     assert hpsearch("reproduce", "small").returncode == 0
+    assert hpsearch("data", "small").stdout == hpsearch("data", twice).stdout != ""
 
 
 def test_together_leaves_nothing_to_say(hpsearch: Run, twice: str) -> None:

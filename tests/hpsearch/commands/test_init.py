@@ -17,6 +17,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder with a table and a function in it."""
     monkeypatch.chdir(tmp_path)
     Path("table.csv").write_text(f"one,two,kind,number\n{ROWS}")
+    gaps = ROWS.replace("3,9,", "3,,")
+    assert gaps != ROWS
+    Path("gaps.csv").write_text(f"one,two,kind,number\n{gaps}")
     Path("mine.py").write_text("def train(params, seed):\n    yield {'val_loss': params['lr']}\n")
     return tmp_path
 
@@ -26,6 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (("--data", "digits"), 1438),
         (("--data", "csv:table.csv#kind"), 32),
+        (("--data", "csv:gaps.csv#kind"), 32),
         (("--data", "csv:table.csv#number", "--task", "regression"), 32),
         (("--function", "mine:train"), None),
     ],

@@ -16,10 +16,14 @@ import uvicorn
 from PIL import Image
 
 from hpsearch.data import datasets
+from hpsearch.ledger.database import Database
+from hpsearch.ledger.store import Store
 from hpsearch.projections.registry import Score
 from hpsearch.training.predictor import Predictor
+from hpsearch.trust.contenders import to_confirm
 from tests.conftest import study
 from tests.hpsearch.command_line import Call, Write, one_line
+from tests.hpsearch.trust.test_given_trials import confirming, enter, searched
 from tests.hpsearch.workspace import MLFLOWS_WARNINGS
 
 ROWS = "".join(f"{i % 7},{'ab'[i % 3 == 0]},{['x', 'y'][i % 2]},{i}\n" for i in range(60))
@@ -57,6 +61,23 @@ def asked(address: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     with urllib.request.urlopen(request) as answer:
         said: list[dict[str, Any]] = json.load(answer)["predictions"]
         return said
+
+
+def test_no_loser_of_a_confirmation_is_registered(call: Call, home: Path) -> None:
+    """Where the baseline won, and where it is not known yet who does."""
+    home.mkdir()
+    store = Store(Database(f"sqlite:///{home / 'studies.db'}"))
+    record = searched(store)
+    confirming(store, record, [0.5, 0.9] * 2)
+    named = searched(store, name="begun")
+    ranked = store.ranked(named, store.trials(named.id))
+    enter(store, to_confirm(named, ranked, top=1, seeds=2, resplit=False), [0.5])
+    store.database.engine.dispose()
+    assert one_line(call("register", "small")) == (
+        "hpsearch: the confirmed winner of 'small' is the baseline, which is no trial of the "
+        "search; train it: hpsearch refit small"
+    )
+    assert "'begun/confirm' has 1 of 4 trainings; finish it" in one_line(call("register", "begun"))
 
 
 @MLFLOWS_WARNINGS

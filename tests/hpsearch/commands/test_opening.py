@@ -103,6 +103,8 @@ def test_a_deleted_opening_is_one(store: Store, home: Path, call: Call) -> None:
     assert refused.code == 2
     assert "opened once: no value of trial" in refused.out
     assert ": it was deleted (" in refused.out
+    gone = call("delete", "small", "--yes", "--no-tracking")
+    assert "the test part of 'small' has been opened; a new study" in gone.err
 
 
 def test_the_first_result_stays(store: Store) -> None:

@@ -92,6 +92,11 @@ def test_from_refit_to_server(store: Store, home: Path, call: Call, tmp_path: Pa
     assert tested.code == 0, tested.err
     assert "of the refit's 2 networks together on 1,707 examples, trained on 90" in tested.out
     assert call("test", "small").code == 2
+    told = [each.out.splitlines()[-1] for each in (first, call(*asked_for))]
+    assert told == [
+        "next:  hpsearch test small  |  hpsearch register small",
+        "next:  hpsearch register small",
+    ]
 
     registered = call("register", "small", "--json")
     assert registered.code == 0, registered.err
@@ -125,7 +130,10 @@ def test_from_python(home: Path) -> None:
     mine = hpsearch.Study("small", trials=2, **tables)
     mine.run(workers=0, tracking=False)
     x = datasets.load("digits").x[:5]
-    first = mine.refit(2, workers=0, tracking=False).probabilities(x)
+    found = mine.refit(2, workers=0, tracking=False)
+    first = found.probabilities(x)
+    with pytest.raises(ValueError, match="says classes, not numbers"):
+        found.numbers(x)
     assert np.array_equal(mine.refit(workers=0, tracking=False).probabilities(x), first)
     assert first.shape == (5, 10)
     with pytest.raises(UsageError, match="leave --ensemble out, or delete it first"):

@@ -7,6 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import study
 from tests.hpsearch.command_line import Call, Write
 
@@ -24,6 +26,23 @@ def test_many_random_trials_reproduce(call: Call, write: Write) -> None:
         assert call("reproduce", "small", "--trial", str(number)).code == 0
     outcome = call("verify", "small", "--no-tracking", "--reproduce", "24")
     assert (outcome.code, outcome.out.count("trained again: identical")) == (0, 24)
+
+
+def test_a_training_that_returns_no_weights(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is said of weights that there are not."""
+    monkeypatch.chdir(tmp_path)
+    Path("steady.py").write_text("def train(params, seed):\n    yield {'val_loss': params['x']}\n")
+    text = (
+        'name = "steady"\n[objective]\nfunction = "steady:train"\nmetrics = ["val_loss"]\n'
+        "[params]\nx = { low = 0.0, high = 1.0 }\n[search]\ntrials = 2\n"
+    )
+    Path("steady.toml").write_text(text)
+    ran = call("run", "steady.toml", "--workers", "1", "--no-tracking")
+    assert "gave the same 1 epochs; the training returns no weights" in ran.out, ran.err
+    again = call("reproduce", "steady")
+    assert again.out.splitlines()[-1] == "the training returns no weights to compare"
 
 
 def test_any_byte_of_a_curve_counts(call: Call, write: Write, home: Path) -> None:

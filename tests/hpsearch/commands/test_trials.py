@@ -127,3 +127,10 @@ def test_what_is_not_understood(
     """One line that names the option, and exit code 2."""
     outcome = call("trials", "small", *options)
     assert (outcome.code, said in one_line(outcome)) == (2, True), outcome.err
+
+
+def test_one_way_to_have_them(call: Call, entered: list[Trial], tmp_path: Path) -> None:
+    """What is read by a program is JSON or a file."""
+    file = tmp_path / "trials.csv"
+    assert "use one" in one_line(call("trials", "small", "--json", "--csv", str(file)))
+    assert not file.exists()

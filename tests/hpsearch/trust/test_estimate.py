@@ -77,6 +77,15 @@ def test_a_search_that_was_led_says_so(database: Database) -> None:
         ([np.ones(9, bool), None], {}, "not all trials recorded"),
         ([np.ones(9, bool), np.ones(8, bool)], {}, "not all trials were scored on the same"),
         ([np.ones(1, bool)] * 2, {}, "at least two validation examples"),
+        (
+            [None, None],
+            {
+                "data__dataset": "csv:a.csv#b",
+                "data__task": "regression",
+                "search__metric": "val_r2",
+            },
+            "a regression scores no single example",
+        ),
         ([np.ones(9, bool)] * 2, {"search__metric": "train_accuracy"}, "not measured on a"),
     ],
 )

@@ -24,7 +24,7 @@ from hpsearch.trust import environment, refit
 from hpsearch.trust.contenders import baseline, to_confirm
 from hpsearch.trust.opening import _scored, opened_with
 from tests.conftest import study
-from tests.hpsearch.trust.test_given_trials import enter, searched
+from tests.hpsearch.trust.test_given_trials import confirming, enter, searched
 
 
 @pytest.fixture
@@ -72,6 +72,37 @@ def test_with_a_confirmation(store: Store, metric: str, scores: tuple[float, ...
     assert [one.trial for one in refit.chosen(store, record, 2)] == expected[:2]
     own = refit.chosen(store, record, 2)[1]
     assert own.values == baseline(record.study)
+
+
+def test_a_confirmation_that_goes_on(store: Store) -> None:
+    """What it will come to is not known yet, and not to be passed over."""
+    record = searched(store)
+    ranked = store.ranked(record, store.trials(record.id))
+    of = to_confirm(record, ranked, top=1, seeds=2, resplit=False)
+    enter(store, of, [0.9, 0.5, 0.9])
+    with pytest.raises(
+        UsageError,
+        match=r"^'small/confirm' has 3 of 4 trainings; finish it: hpsearch confirm small; or",
+    ):
+        refit.chosen(store, record, 1)
+
+
+def test_of_a_confirmation_there_are_no_more(store: Store) -> None:
+    """However many the search has."""
+    record = searched(store)
+    confirming(store, record, [0.9, 0.5] * 2)
+    with pytest.raises(UsageError, match=r"^the confirmation of 'small' has only 2 different"):
+        refit.to_refit(store, record, 3)
+
+
+def test_one_that_was_cut_short_is_resumed(store: Store) -> None:
+    """With what it was begun with, by the same words, whatever was confirmed since."""
+    record = searched(store)
+    own = enter(store, refit.to_refit(store, record, 3), [0.5])
+    confirming(store, record, [0.9, 0.5] * 2)
+    assert refit.asked(store, record, 3).given == own.study.given
+    with pytest.raises(UsageError, match="with 3 configurations of before"):
+        refit.asked(store, record, 2)
 
 
 def test_nothing_to_refit(store: Store) -> None:
