@@ -47,7 +47,7 @@ def register(
         raise UsageError(f"{name!r} trains something of its own; only networks can be registered")
     if record.study.given is not None:
         raise UsageError(f"{name!r}: name the study that was confirmed, refitted or tested")
-    require_ended(store, record, "refit", "confirm")
+    require_ended(store, record, "refit")
     places, refit = settings.read(), refitted(store, record)
     model = (
         _of_trial(store, record, places)
@@ -123,7 +123,7 @@ def _of_trial(store: Store, record: StudyRecord, places: settings.Settings) -> _
     """The confirmed winner, and without a confirmation the best trial."""
     from hpsearch.training.network import NetworkTrainer, shape_of
     from hpsearch.training.predictor import Predictor, trained
-    from hpsearch.trust.confirming import confirmation
+    from hpsearch.trust.confirming import confirmation, require_ended
     from hpsearch.trust.reproduce import confirm
 
     refit = f"{settings.program()} refit {word(record.name)}"
@@ -132,6 +132,7 @@ def _of_trial(store: Store, record: StudyRecord, places: settings.Settings) -> _
             f"{record.name!r} trains {record.study.folds} networks a trial, none of which has seen "
             f"all examples; train one that has: {refit}"
         )
+    require_ended(store, record, "confirm")
     known = confirmation(store, record)
     if known is None:
         trial = best_of(store, record)

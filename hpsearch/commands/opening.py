@@ -88,11 +88,13 @@ def open_once(
         The study, with its openings.
     """
     from hpsearch.ledger import openings
-    from hpsearch.trust.confirming import find
+    from hpsearch.trust.confirming import find, require_ended
     from hpsearch.trust.opening import opened
     from hpsearch.trust.refit import refitted
 
     begun = record.openings[-1].study if record.openings and not opened_before(record) else None
+    if begun is None:
+        require_ended(store, record, "refit")
     refit = refitted(store, record)
     if begun == f"{record.name}/refit" or (begun is None and refit is not None):
         _with_refit(store, record, refit)

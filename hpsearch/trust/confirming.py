@@ -78,26 +78,25 @@ def find(store: Store, name: str) -> StudyRecord | None:
     return None
 
 
-def require_ended(store: Store, record: StudyRecord, *parts: str) -> None:
-    """Refuse what takes a study's refit or confirmation, for as long as one has begun.
+def require_ended(store: Store, record: StudyRecord, part: str) -> None:
+    """Refuse to do without a study's refit or confirmation where one has begun and not ended.
 
     Args:
         store: The ledger.
         record: The study.
-        parts: Of ``refit`` and ``confirm``, those that are looked at.
+        part: ``refit`` or ``confirm``.
 
     Raises:
-        UsageError: If one has not ended.
+        UsageError: If it has not ended.
     """
-    for part in parts:
-        own = find(store, f"{record.name}/{part}")
-        counts = None if own is None else store.counts(own.id)
-        if own is not None and counts is not None and not counts.done:
-            raise UsageError(
-                f"{own.name!r} has {counts.finished} of {counts.budget} trainings; finish it: "
-                f"{program()} {part} {word(record.name)}; or delete it: {program()} delete "
-                f"{word(own.name)}"
-            )
+    own = find(store, f"{record.name}/{part}")
+    if own is None or (counts := store.counts(own.id)).done:
+        return
+    raise UsageError(
+        f"{own.name!r} has {counts.finished} of {counts.budget} trainings; finish it: "
+        f"{program()} {part} {word(record.name)}; or delete it: {program()} delete "
+        f"{word(own.name)}"
+    )
 
 
 def confirmation(store: Store, record: StudyRecord) -> Confirmation | None:

@@ -21,6 +21,7 @@ from hpsearch.ledger.store import Store
 from hpsearch.projections.registry import Score
 from hpsearch.training.predictor import Predictor
 from hpsearch.trust.contenders import to_confirm
+from hpsearch.trust.refit import to_refit
 from tests.conftest import study
 from tests.hpsearch.command_line import Call, Write, one_line
 from tests.hpsearch.trust.test_given_trials import confirming, enter, searched
@@ -78,6 +79,23 @@ def test_no_loser_of_a_confirmation_is_registered(call: Call, home: Path) -> Non
         "search; train it: hpsearch refit small"
     )
     assert "'begun/confirm' has 1 of 4 trainings; finish it" in one_line(call("register", "begun"))
+
+
+def test_a_refit_that_goes_on_is_waited_for(call: Call, home: Path) -> None:
+    """The test part is not spent on what it is to replace, nor is that registered."""
+    home.mkdir()
+    store = Store(Database(f"sqlite:///{home / 'studies.db'}"))
+    record = searched(store)
+    enter(store, to_refit(store, record, 2), [0.5])
+    for command in ("test", "register"):
+        refused = call(command, "small")
+        assert (refused.code, one_line(refused)) == (
+            2,
+            "hpsearch: 'small/refit' has 1 of 2 trainings; finish it: hpsearch refit small; or "
+            "delete it: hpsearch delete small/refit",
+        )
+    assert not store.study("small").openings
+    store.database.engine.dispose()
 
 
 @MLFLOWS_WARNINGS
